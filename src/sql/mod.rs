@@ -1,0 +1,12 @@
+//! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
+
+pub mod plan;
+
+/// A parsed statement (to be replaced by the sql module's own).
+#[derive(Clone, Debug)]
+pub struct Statement;
+
+/// A refusal of a statement.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SqlError(pub String);

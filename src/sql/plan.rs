@@ -1,0 +1,152 @@
+//! Mainstem's own small relational plan: what a live view computes, as plain printable data.
+//!
+//! [`lower`](super::lower) makes it from DataFusion's optimised logical plan; `dataflow` renders
+//! it to operators. It holds no execution logic and no optimiser logic: every node has exactly one
+//! rendering. Column references in expressions are positions in the node's input.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::scalar::ScalarValue;
+
+/// A scalar expression over the columns of its input, evaluated over whole Arrow batches.
+pub type Expression = Arc<dyn PhysicalExpr>;
+
+/// A relational operator with the schema of its rows.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is computed.
+    pub node: Node,
+    /// The columns of the result, by position; names are for display and for the outermost node.
+    pub schema: SchemaRef,
+}
+
+/// The relational operators. Collections are bags: a row has a multiplicity.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// All columns of a base table.
+    Table { name: Arc<str> },
+    /// The rows of another live view.
+    View { name: Arc<str> },
+    /// Fixed rows, each with one value per column of the schema.
+    Constant { rows: Vec<Vec<ScalarValue>> },
+    /// Keeps the rows for which `predicate` is true, then computes one output column per
+    /// expression of `projection` (over the input's columns).
+    Map {
+        input: Arc<Plan>,
+        predicate: Option<Expression>,
+        projection: Vec<Expression>,
+    },
+    /// Bag union of inputs with equal column types.
+    Union { inputs: Vec<Arc<Plan>> },
+    /// Pairs of rows with equal keys, see [`JoinKind`].
+    Join(Join),
+    /// One row per group, or exactly one row when `keys` is empty.
+    Aggregate(AggregateNode),
+    /// One copy of each row that occurs at least once.
+    Distinct { input: Arc<Plan> },
+    /// The first rows of each partition in a given order.
+    TopK(TopK),
+}
+
+/// An equi-join on columns, with an optional further condition.
+#[derive(Clone, Debug)]
+pub struct Join {
+    pub kind: JoinKind,
+    pub left: Arc<Plan>,
+    pub right: Arc<Plan>,
+    /// Pairs of key columns (position in left, position in right); none: a cross join.
+    pub on: Vec<(usize, usize)>,
+    /// Whether NULL keys match each other (set operations) or nothing (SQL's `=`).
+    pub null_equals_null: bool,
+    /// A further condition over the left columns followed by the right columns.
+    pub residual: Option<Expression>,
+}
+
+/// What becomes of rows with and without a partner.
+///
+/// The output columns are the left columns followed by the right ones (made nullable where a side
+/// may be missing); for semi and anti joins the left columns alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Full,
+    /// Left rows with at least one partner.
+    LeftSemi,
+    /// Left rows with no partner.
+    LeftAnti,
+}
+
+/// Grouped aggregation; the output columns are the keys followed by the aggregates.
+#[derive(Clone, Debug)]
+pub struct AggregateNode {
+    pub input: Arc<Plan>,
+    /// Positions of the grouping columns; NULLs form one group. Empty: one global group that
+    /// exists even over no rows.
+    pub keys: Vec<usize>,
+    pub aggregates: Vec<Aggregate>,
+}
+
+/// One aggregate function applied to one input column.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Aggregate {
+    pub function: AggregateFunction,
+    /// Position of the argument column, already of the type the function computes in; `None` only
+    /// for `count(*)`.
+    pub argument: Option<usize>,
+    /// Whether equal arguments of a group count once.
+    pub distinct: bool,
+    /// Position of a boolean column; only rows where it is true take part.
+    pub filter: Option<usize>,
+    /// The type of the result.
+    pub data_type: DataType,
+}
+
+/// The aggregate functions that are maintained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateFunction {
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+}
+
+/// The rows of each partition at positions `offset..offset + limit` in the given order. Ties are
+/// broken by the whole row, so that the choice is the same on every run.
+#[derive(Clone, Debug)]
+pub struct TopK {
+    pub input: Arc<Plan>,
+    /// Positions of the partitioning columns; empty: one partition.
+    pub partition: Vec<usize>,
+    pub order: Vec<SortKey>,
+    pub offset: u64,
+    /// `None`: all rows from `offset` on.
+    pub limit: Option<u64>,
+    /// Whether the row's position in its partition (from 1, UInt64, as `ROW_NUMBER()` gives it)
+    /// is appended as a last column.
+    pub emit_position: bool,
+}
+
+/// One column to order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SortKey {
+    pub column: usize,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+impl fmt::Display for AggregateFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+        })
+    }
+}
