@@ -10,3 +10,9 @@ pub struct Statement;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SqlError(pub String);
+
+impl std::fmt::Display for plan::Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
