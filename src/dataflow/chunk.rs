@@ -20,7 +20,7 @@ use std::sync::Arc;
 use arrow::buffer::ScalarBuffer;
 
 use super::column::Column;
-use super::lane::{Lane, Pick, Summand, gather_values};
+use super::lane::{Lane, Pick, gather_values};
 
 /// The sums that a row's difference carries beside its count.
 #[derive(Clone, Debug)]
