@@ -180,3 +180,6 @@ fn collect_values(
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

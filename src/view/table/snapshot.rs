@@ -165,6 +165,12 @@ impl TableSnapshot {
         self.segments.len()
     }
 
+    /// How many rows are held in memory, dead ones included.
+    #[cfg(test)]
+    pub(crate) fn stored_row_count(&self) -> usize {
+        self.segments.iter().map(|segment| segment.len()).sum()
+    }
+
     /// The rows with the given primary keys, in no particular order. `keys` has one array per key
     /// column, in the order of the definition and of its type; keys that do not occur or contain
     /// NULL give nothing, and repeated keys should be avoided: they may give repeated rows.
