@@ -109,80 +109,82 @@ async fn query(context: &SessionContext, sql: &str) -> String {
     cells.collect::<Vec<_>>().join("\n")
 }
 
+/// Queries with their rows, without blanks.
+const QUERIES: &[(&str, &str)] = &[
+    ("SELECT count(*) FROM lines", "|14850|"),
+    (
+        "SELECT count(amount), sum(amount) FROM lines",
+        "|14850|16200.0|",
+    ),
+    ("SELECT count(*) FROM lines WHERE amount > 1.5", "|1350|"),
+    ("SELECT count(*) FROM (SELECT * FROM lines LIMIT 7)", "|7|"),
+    (
+        "SELECT count(*) FROM (SELECT product FROM lines LIMIT 20000)",
+        "|14850|",
+    ),
+    (
+        "SELECT count(*) FROM (SELECT * FROM lines WHERE amount = 2.0 LIMIT 1400)",
+        "|1350|",
+    ),
+    (
+        "SELECT line, order_id FROM lines ORDER BY order_id DESC, line LIMIT 2",
+        "|L0|4999|\n|L1|4999|",
+    ),
+    ("SELECT name FROM products WHERE product = 7", "|product7|"),
+    (
+        "SELECT name FROM products WHERE 7 = product AND name <> 'product 7'",
+        "",
+    ),
+    (
+        "SELECT name FROM products WHERE product IN (7, 7, 9, 99) ORDER BY 1",
+        "|product7|\n|product9|",
+    ),
+    (
+        "SELECT count(*) FROM products WHERE product IN (1, 2, 3, 4, 5, 6, 50)",
+        "|6|",
+    ),
+    (
+        "SELECT count(*) FROM products WHERE product NOT IN (1, 2, 3, 4, 5)",
+        "|45|",
+    ),
+    ("SELECT name FROM products WHERE product = NULL", ""),
+    (
+        "SELECT name FROM products WHERE product = 7 AND product = 8",
+        "",
+    ),
+    (
+        "SELECT name FROM products WHERE product = 7 OR name = 'product 8' ORDER BY 1",
+        "|product7|\n|product8|",
+    ),
+    (
+        "SELECT * FROM lines WHERE order_id = 10 AND line = 'L1'",
+        "|10|L1|31|1.0|",
+    ),
+    (
+        "SELECT amount FROM lines WHERE line = 'L0' AND order_id = 10",
+        "|2.0|",
+    ),
+    ("SELECT count(*) FROM lines WHERE order_id = 10", "|3|"),
+    (
+        "SELECT count(*) FROM lines WHERE order_id = 100 AND line = 'L0'",
+        "|0|",
+    ),
+    (
+        "SELECT name, count(*), sum(amount) FROM lines JOIN products USING (product) \
+          WHERE lines.product < 2 GROUP BY name ORDER BY name",
+        "|product0|150|300.0|\n|product1|300|300.0|",
+    ),
+    (
+        "SELECT count(*) FROM lines a JOIN lines b USING (order_id, line)",
+        "|14850|",
+    ),
+];
+
 #[tokio::test]
 async fn sql_reads_what_the_store_holds() {
     let context = context();
-    let cases = [
-        ("SELECT count(*) FROM lines", "|14850|"),
-        (
-            "SELECT count(amount), sum(amount) FROM lines",
-            "|14850|16200.0|",
-        ),
-        ("SELECT count(*) FROM lines WHERE amount > 1.5", "|1350|"),
-        ("SELECT count(*) FROM (SELECT * FROM lines LIMIT 7)", "|7|"),
-        (
-            "SELECT count(*) FROM (SELECT product FROM lines LIMIT 20000)",
-            "|14850|",
-        ),
-        (
-            "SELECT count(*) FROM (SELECT * FROM lines WHERE amount = 2.0 LIMIT 1400)",
-            "|1350|",
-        ),
-        (
-            "SELECT line, order_id FROM lines ORDER BY order_id DESC, line LIMIT 2",
-            "|L0|4999|\n|L1|4999|",
-        ),
-        ("SELECT name FROM products WHERE product = 7", "|product7|"),
-        (
-            "SELECT name FROM products WHERE 7 = product AND name <> 'product 7'",
-            "",
-        ),
-        (
-            "SELECT name FROM products WHERE product IN (7, 7, 9, 99) ORDER BY 1",
-            "|product7|\n|product9|",
-        ),
-        (
-            "SELECT count(*) FROM products WHERE product IN (1, 2, 3, 4, 5, 6, 50)",
-            "|6|",
-        ),
-        (
-            "SELECT count(*) FROM products WHERE product NOT IN (1, 2, 3, 4, 5)",
-            "|45|",
-        ),
-        ("SELECT name FROM products WHERE product = NULL", ""),
-        (
-            "SELECT name FROM products WHERE product = 7 AND product = 8",
-            "",
-        ),
-        (
-            "SELECT name FROM products WHERE product = 7 OR name = 'product 8' ORDER BY 1",
-            "|product7|\n|product8|",
-        ),
-        (
-            "SELECT * FROM lines WHERE order_id = 10 AND line = 'L1'",
-            "|10|L1|31|1.0|",
-        ),
-        (
-            "SELECT amount FROM lines WHERE line = 'L0' AND order_id = 10",
-            "|2.0|",
-        ),
-        ("SELECT count(*) FROM lines WHERE order_id = 10", "|3|"),
-        (
-            "SELECT count(*) FROM lines WHERE order_id = 100 AND line = 'L0'",
-            "|0|",
-        ),
-        (
-            "SELECT name, count(*), sum(amount) FROM lines JOIN products USING (product) \
-          WHERE lines.product < 2 GROUP BY name ORDER BY name",
-            "|product0|150|300.0|\n|product1|300|300.0|",
-        ),
-        (
-            "SELECT count(*) FROM lines a JOIN lines b USING (order_id, line)",
-            "|14850|",
-        ),
-    ];
-    for (sql, expected) in cases {
-        assert_eq!(query(&context, sql).await, expected, "{sql}");
+    for (sql, expected) in QUERIES {
+        assert_eq!(query(&context, sql).await, *expected, "{sql}");
     }
 }
 

@@ -21,6 +21,7 @@ use crate::model::{Change, ChangeKind, TableDefinition};
 ///
 /// Kept for ever: per deleted key of a versioned table its key and version, and per event of a
 /// table with an event identity 16 bytes. They are what makes late and repeated events harmless.
+/// Dead rows are kept until [`TableStore::set_horizon`] lets them go: call it regularly.
 pub struct TableStore {
     shared: Arc<Shared>,
     version: Option<RowEncoder>,
