@@ -4,11 +4,13 @@
 //! without waiting for the writer. [`relation`] is the little that a thing must offer to be read
 //! by SQL, [`provider`] offers it to DataFusion.
 
+pub mod live;
 pub mod provider;
 pub mod relation;
 mod scan;
 pub mod table;
 
+pub use live::LiveView;
 pub use provider::RelationProvider;
 pub use relation::{BatchIterator, Relation};
 pub use table::{Delta, TableError, TableReader, TableSnapshot, TableStore};
