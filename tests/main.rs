@@ -1,3 +1,4 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod engine;
 mod oracle;

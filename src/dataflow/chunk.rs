@@ -183,9 +183,7 @@ impl Body {
             times: Lane::concat(&lanes(bodies, |body| &body.times)),
             counts: Lane::concat(&lanes(bodies, |body| &body.counts)),
             sums: (0..first.sums.len())
-                .map(|sum| {
-                    SumLane::combine(bodies, sum, Lane::concat, Lane::concat, |lane| lane)
-                })
+                .map(|sum| SumLane::combine(bodies, sum, Lane::concat, Lane::concat, |lane| lane))
                 .collect(),
         }
     }
@@ -288,8 +286,7 @@ impl<'a> Selection<'a> {
             return None;
         }
         let sources = &self.sources;
-        let mut counts =
-            Lane::gather_sum(&lanes(sources, |body| &body.counts), &picks, &additions);
+        let mut counts = Lane::gather_sum(&lanes(sources, |body| &body.counts), &picks, &additions);
         let mut sums: Vec<SumLane> = (0..sources[0].sums.len())
             .map(|sum| {
                 SumLane::combine(

@@ -108,9 +108,11 @@ impl Column {
             None => self
                 .words
                 .hash_with(hashes, |hash, word| mix(hash, word), |_| false),
-            Some(nulls) => self
-                .words
-                .hash_with(hashes, |hash, word| mix(hash, word), |row| nulls.is_null(row)),
+            Some(nulls) => self.words.hash_with(
+                hashes,
+                |hash, word| mix(hash, word),
+                |row| nulls.is_null(row),
+            ),
         }
     }
 

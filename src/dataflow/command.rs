@@ -56,19 +56,20 @@ pub struct ViewTask {
     pub reads: Vec<(Arc<str>, u64)>,
 }
 
-/// What workers are told to do. Each command but [`Command::Stop`] has a timestamp of its own,
-/// greater than those before.
+/// What workers are told to do. A timestamp is complete with the [`Command::Commit`] that has it:
+/// whatever is created or dropped before belongs to the same moment.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Computes a view, from the rows that its tables have at the timestamp.
+    /// Computes a view, from the rows that its tables have at the timestamp, which is not below
+    /// that of any commit so far.
     Create {
         view: Arc<ViewTask>,
         timestamp_ms: u64,
         tables: Arc<Tables>,
     },
     /// Stops computing a view that no other view reads.
-    Drop { view: u64, timestamp_ms: u64 },
-    /// Takes a transaction in.
+    Drop { view: u64 },
+    /// Takes a transaction in; timestamps never go back.
     Commit {
         timestamp_ms: u64,
         changes: Arc<Vec<TableChange>>,

@@ -17,7 +17,10 @@ const SPECIALS: usize = 3;
 pub const FLOAT_SUM_LANES: usize = DIGITS + SPECIALS;
 
 /// What each row adds to the lanes: `value * count`, or nothing where `value` is `None`.
-pub fn float_sum_lanes(rows: impl Iterator<Item = (Option<f64>, i64)>, length: usize) -> Vec<SumLane> {
+pub fn float_sum_lanes(
+    rows: impl Iterator<Item = (Option<f64>, i64)>,
+    length: usize,
+) -> Vec<SumLane> {
     let mut digits: Vec<Option<Vec<i128>>> = vec![None; DIGITS];
     let mut specials: Vec<Option<Vec<i64>>> = vec![None; SPECIALS];
     for (row, (value, count)) in rows.enumerate() {
@@ -34,7 +37,10 @@ pub fn float_sum_lanes(rows: impl Iterator<Item = (Option<f64>, i64)>, length: u
         let (mantissa, shift, sign) = decompose(value);
         let shifted = u128::from(mantissa) << (shift % 64);
         let factor = i128::from(sign * count);
-        for (position, digit) in [(shift / 64, shifted as u64), (shift / 64 + 1, (shifted >> 64) as u64)] {
+        for (position, digit) in [
+            (shift / 64, shifted as u64),
+            (shift / 64 + 1, (shifted >> 64) as u64),
+        ] {
             if digit != 0 {
                 digits[position].get_or_insert_with(|| vec![0; length])[row] +=
                     i128::from(digit).wrapping_mul(factor);
@@ -77,7 +83,11 @@ pub fn float_sum(lanes: &[SumLane], row: usize) -> f64 {
     let mut limbs = [0u64; DIGITS + 2];
     let mut carry = 0i128;
     for (position, limb) in limbs.iter_mut().enumerate() {
-        let digit = if position < DIGITS { lanes[position].get(row) } else { 0 };
+        let digit = if position < DIGITS {
+            lanes[position].get(row)
+        } else {
+            0
+        };
         // Split before adding, so that the sum of two large digits cannot overflow.
         let low = i128::from(digit as u64) + i128::from(carry as u64);
         *limb = low as u64;
@@ -151,7 +161,10 @@ mod tests {
     #[test]
     fn large_values_leave_without_a_trace() {
         assert_eq!(sum(&[(1e300, 1), (0.1, 1), (1e300, -1)]), 0.1);
-        assert_eq!(sum(&[(f64::MAX, 1), (f64::MAX, 1), (f64::MAX, -1)]), f64::MAX);
+        assert_eq!(
+            sum(&[(f64::MAX, 1), (f64::MAX, 1), (f64::MAX, -1)]),
+            f64::MAX
+        );
         assert_eq!(sum(&[(f64::MAX, 1), (f64::MAX, 1)]), f64::INFINITY);
         assert_eq!(sum(&[(-0.1, 3), (0.1, 2)]), -0.1);
     }

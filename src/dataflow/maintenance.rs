@@ -21,11 +21,7 @@ impl ChunkContract for Chunk {
         self.rows()
     }
 
-    fn merge(
-        left: &mut VecDeque<Self>,
-        right: &mut VecDeque<Self>,
-        merged: &mut VecDeque<Self>,
-    ) {
+    fn merge(left: &mut VecDeque<Self>, right: &mut VecDeque<Self>, merged: &mut VecDeque<Self>) {
         let lefts: Vec<Chunk> = left.drain(..).collect();
         let rights: Vec<Chunk> = right.drain(..).collect();
         let sources = lefts.iter().chain(&rights).map(Chunk::body).collect();
@@ -79,7 +75,11 @@ impl ChunkContract for Chunk {
     ) {
         let frontier = frontier.first().copied();
         // The last chunk may be continued by what is yet to come, so it is withheld, whole.
-        let ready = if done { input.len() } else { input.len().saturating_sub(1) };
+        let ready = if done {
+            input.len()
+        } else {
+            input.len().saturating_sub(1)
+        };
         let mut carried: Option<Chunk> = None;
         for _ in 0..ready {
             let Some(mut chunk) = input.pop_front() else {

@@ -30,7 +30,9 @@ impl OutputShape {
         let layout = Self::layout(&schema, key);
         let columns = 0..schema.fields().len();
         OutputShape {
-            positions: columns.filter_map(|column| layout.position(column)).collect(),
+            positions: columns
+                .filter_map(|column| layout.position(column))
+                .collect(),
             key: layout.key,
             schema,
         }

@@ -26,7 +26,9 @@ impl PublishedView {
         match projection {
             None => Arc::clone(&self.shape.schema),
             Some(columns) => {
-                let fields = columns.iter().map(|column| self.shape.schema.field(*column).clone());
+                let fields = columns
+                    .iter()
+                    .map(|column| self.shape.schema.field(*column).clone());
                 Arc::new(Schema::new(fields.collect::<Vec<_>>()))
             }
         }
@@ -36,7 +38,9 @@ impl PublishedView {
     pub fn row_count(&self, timestamp_ms: u64) -> usize {
         let shares = self.shares.iter().flat_map(|share| &share.rows);
         let chunks = shares.flat_map(|chunks| chunks.iter());
-        let rows: i64 = chunks.map(|chunk| count_until(chunk.body(), timestamp_ms)).sum();
+        let rows: i64 = chunks
+            .map(|chunk| count_until(chunk.body(), timestamp_ms))
+            .sum();
         usize::try_from(rows).unwrap_or(0)
     }
 
@@ -45,7 +49,9 @@ impl PublishedView {
     pub fn scan(&self, share: usize, timestamp_ms: u64, projection: Option<&[usize]>) -> Scan {
         let all: Vec<usize> = (0..self.shape.positions.len()).collect();
         let projection = projection.unwrap_or(&all);
-        let positions = projection.iter().map(|column| self.shape.positions[*column]);
+        let positions = projection
+            .iter()
+            .map(|column| self.shape.positions[*column]);
         let batches = self.shares[share].rows.clone();
         Scan::new(
             batches,
@@ -90,7 +96,12 @@ impl PublishedView {
             merge_hash(&reader, &mut cursors, hash, timestamp_ms, &mut picks);
             picks.retain(|pick| has_key(reader.body(*pick), pick.row as usize, &key));
             if !picks.is_empty() {
-                found.push(gather(&reader.bodies, &picks, &self.shape.schema, positions));
+                found.push(gather(
+                    &reader.bodies,
+                    &picks,
+                    &self.shape.schema,
+                    positions,
+                ));
             }
         }
         match found.pop() {
@@ -104,7 +115,11 @@ impl PublishedView {
 fn count_until(body: &Body, timestamp_ms: u64) -> i64 {
     use super::lane::Lane;
     if let (Lane::Constant(time, _), Lane::Constant(count, rows)) = (&body.times, &body.counts) {
-        return if *time <= timestamp_ms { count * *rows as i64 } else { 0 };
+        return if *time <= timestamp_ms {
+            count * *rows as i64
+        } else {
+            0
+        };
     }
     let rows = (0..body.len()).filter(|row| body.times.get(*row) <= timestamp_ms);
     rows.map(|row| body.counts.get(row)).sum()
@@ -173,7 +188,12 @@ impl Iterator for Scan {
         if picks.is_empty() {
             return None;
         }
-        Some(gather(&reader.bodies, &picks, &self.schema, &self.positions))
+        Some(gather(
+            &reader.bodies,
+            &picks,
+            &self.schema,
+            &self.positions,
+        ))
     }
 }
 

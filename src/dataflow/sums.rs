@@ -74,10 +74,23 @@ pub enum CountSource {
 pub enum Finish {
     Count(CountSource),
     /// NULL where nothing was summed.
-    Sum { term: usize, present: CountSource, data_type: DataType },
-    Average { term: usize, present: CountSource, data_type: DataType, argument_scale: i8 },
+    Sum {
+        term: usize,
+        present: CountSource,
+        data_type: DataType,
+    },
+    Average {
+        term: usize,
+        present: CountSource,
+        data_type: DataType,
+        argument_scale: i8,
+    },
     /// The value that a min or max carries.
-    Carried { term: usize, present: usize, data_type: DataType },
+    Carried {
+        term: usize,
+        present: usize,
+        data_type: DataType,
+    },
 }
 
 /// All terms of an aggregation.
@@ -97,7 +110,10 @@ impl Sums {
     }
 
     fn first_lane(&self, term: usize) -> usize {
-        self.terms[..term].iter().map(|term| term.kind.lanes()).sum()
+        self.terms[..term]
+            .iter()
+            .map(|term| term.kind.lanes())
+            .sum()
     }
 
     /// What a batch of one of the streams adds to all lanes.
@@ -126,7 +142,11 @@ impl Sums {
                 let values = (0..rows).map(|row| count(*source, row));
                 Arc::new(Int64Array::from_iter_values(values))
             }
-            Finish::Sum { term, present, data_type } => {
+            Finish::Sum {
+                term,
+                present,
+                data_type,
+            } => {
                 let lanes = &lanes[self.first_lane(*term)..];
                 let nulls = Some(presence(*present));
                 match self.terms[*term].kind {
@@ -137,13 +157,21 @@ impl Sums {
                     _ => number_array(data_type, &lanes[0], rows, nulls),
                 }
             }
-            Finish::Average { term, present, data_type, argument_scale } => {
+            Finish::Average {
+                term,
+                present,
+                data_type,
+                argument_scale,
+            } => {
                 let lanes = &lanes[self.first_lane(*term)..];
                 let count = |row: usize| count(*present, row);
                 match data_type {
-                    DataType::Decimal128(precision, scale) => {
-                        decimal_averages(&lanes[0], rows, count, (*precision, *scale, *argument_scale))
-                    }
+                    DataType::Decimal128(precision, scale) => decimal_averages(
+                        &lanes[0],
+                        rows,
+                        count,
+                        (*precision, *scale, *argument_scale),
+                    ),
                     _ => {
                         let values = (0..rows).map(|row| match count(row) {
                             0 => None,
@@ -153,7 +181,11 @@ impl Sums {
                     }
                 }
             }
-            Finish::Carried { term, present, data_type } => {
+            Finish::Carried {
+                term,
+                present,
+                data_type,
+            } => {
                 let lane = &lanes[self.first_lane(*term)];
                 let nulls = presence(CountSource::Term(*present));
                 number_array(data_type, lane, rows, Some(nulls))
@@ -187,9 +219,14 @@ fn zeros(kind: TermKind, rows: usize) -> Vec<SumLane> {
 fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
     let counts = &updates.counts;
     let argument = term.argument.map(|column| updates.rows.column(column));
-    let filter = term.filter.map(|column| updates.rows.column(column).as_boolean());
+    let filter = term
+        .filter
+        .map(|column| updates.rows.column(column).as_boolean());
     let nulls = argument.and_then(|array| array.logical_nulls());
-    let takes_part = Participation { filter, nulls: nulls.as_ref() };
+    let takes_part = Participation {
+        filter,
+        nulls: nulls.as_ref(),
+    };
     let Some(argument) = argument else {
         return vec![SumLane::Narrow(takes_part.count(counts))];
     };
@@ -197,12 +234,17 @@ fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
         TermKind::Count => vec![SumLane::Narrow(takes_part.count(counts))],
         TermKind::Integer => {
             let data = argument.to_data();
-            let words = ScalarBuffer::<i64>::new(data.buffers()[0].clone(), data.offset(), data.len());
-            vec![SumLane::Narrow(takes_part.multiply(counts, |row| words[row]))]
+            let words =
+                ScalarBuffer::<i64>::new(data.buffers()[0].clone(), data.offset(), data.len());
+            vec![SumLane::Narrow(
+                takes_part.multiply(counts, |row| words[row]),
+            )]
         }
         TermKind::Decimal => {
             let values = argument.as_primitive::<Decimal128Type>().values();
-            vec![SumLane::Wide(takes_part.multiply(counts, |row| values[row]))]
+            vec![SumLane::Wide(
+                takes_part.multiply(counts, |row| values[row]),
+            )]
         }
         TermKind::Float => {
             let values = argument.as_primitive::<Float64Type>().values();
@@ -235,7 +277,9 @@ impl Participation<'_> {
     #[inline]
     fn includes(&self, row: usize) -> bool {
         self.nulls.is_none_or(|nulls| nulls.is_valid(row))
-            && self.filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+            && self
+                .filter
+                .is_none_or(|filter| filter.is_valid(row) && filter.value(row))
     }
 
     fn count(&self, counts: &Lane<i64>) -> Lane<i64> {

@@ -30,7 +30,10 @@ fn chunk(rows: &[Row]) -> Option<Chunk> {
         times: rows.iter().map(|row| row.2).collect::<Vec<_>>().into(),
         counts: rows.iter().map(|row| row.3).collect::<Vec<_>>().into(),
         sums: vec![SumLane::Wide(
-            rows.iter().map(|row| i128::from(row.4)).collect::<Vec<_>>().into(),
+            rows.iter()
+                .map(|row| i128::from(row.4))
+                .collect::<Vec<_>>()
+                .into(),
         )],
     })
 }
@@ -44,7 +47,14 @@ fn add(model: &mut Model, key: i64, value: Option<String>, time: u64, count: i64
 fn model<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Model {
     let mut model = Model::new();
     for row in rows {
-        add(&mut model, row.0, text(row.1), row.2, row.3, i128::from(row.4));
+        add(
+            &mut model,
+            row.0,
+            text(row.1),
+            row.2,
+            row.3,
+            i128::from(row.4),
+        );
     }
     model.retain(|_, total| *total != (0, 0));
     model
@@ -83,7 +93,13 @@ fn cut(rows: &[Row], size: usize) -> VecDeque<Chunk> {
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
-    let row = (0i64..6, proptest::option::of(0u8..3), 0u64..5, -2i64..3, -2i64..3);
+    let row = (
+        0i64..6,
+        proptest::option::of(0u8..3),
+        0u64..5,
+        -2i64..3,
+        -2i64..3,
+    );
     proptest::collection::vec(row, 0..60)
 }
 

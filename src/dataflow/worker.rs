@@ -111,14 +111,8 @@ impl<'w> Running<'w> {
                 view,
                 timestamp_ms,
                 tables,
-            } => {
-                self.create(&view, timestamp_ms, &tables);
-                self.advance(timestamp_ms);
-            }
-            Command::Drop { view, timestamp_ms } => {
-                self.remove(view);
-                self.advance(timestamp_ms);
-            }
+            } => self.create(&view, timestamp_ms, &tables),
+            Command::Drop { view } => self.remove(view),
             Command::Commit {
                 timestamp_ms,
                 changes,
@@ -163,7 +157,10 @@ impl<'w> Running<'w> {
     fn complete(&mut self) -> bool {
         let mut completed = None;
         while let Some(timestamp_ms) = self.in_flight.front().copied() {
-            if self.flows().any(|flow| flow.probe.less_equal(&timestamp_ms)) {
+            if self
+                .flows()
+                .any(|flow| flow.probe.less_equal(&timestamp_ms))
+            {
                 break;
             }
             completed = self.in_flight.pop_front();
@@ -361,7 +358,9 @@ fn import_views<'scope>(
             continue;
         };
         let shape = &view.shape;
-        let (rows, stop) = view.rows.import(scope.clone(), &shape.schema, &shape.positions);
+        let (rows, stop) = view
+            .rows
+            .import(scope.clone(), &shape.schema, &shape.positions);
         stops.push(stop);
         let (errors, stop) = view.errors.import(scope.clone(), &error_schema(), &[0]);
         stops.push(stop);
@@ -404,7 +403,10 @@ impl Output {
         let mut given = Vec::new();
         self.trace.map_spans(|span| {
             if let Some(batch) = &span.inner {
-                let known = self.given.iter().find(|(other, _)| Rc::ptr_eq(other, batch));
+                let known = self
+                    .given
+                    .iter()
+                    .find(|(other, _)| Rc::ptr_eq(other, batch));
                 let chunks = match known {
                     Some((_, chunks)) => Arc::clone(chunks),
                     None => Arc::new(batch.chunks.clone()),
@@ -413,7 +415,10 @@ impl Output {
             }
         });
         self.given = given;
-        self.given.iter().map(|(_, chunks)| Arc::clone(chunks)).collect()
+        self.given
+            .iter()
+            .map(|(_, chunks)| Arc::clone(chunks))
+            .collect()
     }
 
     fn import<'scope>(

@@ -54,6 +54,8 @@ pub struct Conductor {
     pub(super) from_files: BTreeMap<String, String>,
     pub(super) positions: BTreeMap<String, String>,
     pub(super) last_timestamp_ms: u64,
+    /// The timestamp of the newest change of the catalog.
+    pub(super) catalog_timestamp_ms: u64,
     /// Views of the log that can no longer be planned, with the reason.
     pub(super) broken: Vec<(String, String)>,
     next_number: u64,
@@ -82,6 +84,7 @@ impl Conductor {
             from_files: BTreeMap::new(),
             positions: BTreeMap::new(),
             last_timestamp_ms: 0,
+            catalog_timestamp_ms: 0,
             broken: Vec::new(),
             next_number: 1,
             failure: None,
@@ -101,6 +104,7 @@ impl Conductor {
             numbers: Arc::new(self.numbers.clone()),
             from_files: Arc::new(self.from_files.clone()),
             positions: Arc::new(self.positions.clone()),
+            catalog_timestamp_ms: self.catalog_timestamp_ms,
         }
     }
 
@@ -132,8 +136,7 @@ impl Conductor {
                 },
                 Request::Catalog { changes, reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
-                    let outcome = self.change_catalog(changes);
-                    self.publish(shared);
+                    let outcome = self.change_catalog(changes, shared);
                     self.answer(Some(reply), outcome);
                 }
                 Request::Flush { reply } => {
@@ -180,7 +183,9 @@ impl Conductor {
             let message = error.to_string();
             let mut first = Some(EngineError::Log(error));
             for (_, _, reply) in appended {
-                let error = first.take().unwrap_or_else(|| system("sync the log", &message));
+                let error = first
+                    .take()
+                    .unwrap_or_else(|| system("sync the log", &message));
                 self.answer(reply, Err(error));
             }
             return;
@@ -238,7 +243,11 @@ impl Conductor {
     }
 
     /// Changes the catalog: checked as a whole, logged, then carried out.
-    fn change_catalog(&mut self, changes: Vec<CatalogChange>) -> Result<u64, EngineError> {
+    fn change_catalog(
+        &mut self,
+        changes: Vec<CatalogChange>,
+        shared: &Weak<Shared>,
+    ) -> Result<u64, EngineError> {
         let mut checked = self.catalog.clone();
         for change in &changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
@@ -251,9 +260,17 @@ impl Conductor {
         self.log.append(timestamp_ms, &record)?;
         self.log.sync()?;
         self.last_timestamp_ms = timestamp_ms;
+        self.catalog_timestamp_ms = timestamp_ms;
+        let mut commands = Vec::new();
         for change in changes {
             apply_to_catalog(&self.planner, &mut self.catalog, &change)?;
-            self.carry_out(&change, timestamp_ms)?;
+            commands.extend(self.carry_out(&change, timestamp_ms)?);
+        }
+        // Before the workers are told, so that a reader who misses a dropped view finds the new
+        // catalog.
+        self.publish(shared);
+        for command in &commands {
+            self.workers.send(command)?;
         }
         // Also where no view was touched, so that whoever waits for the timestamp gets it.
         self.announce(timestamp_ms)?;
@@ -269,25 +286,26 @@ impl Conductor {
         Ok(())
     }
 
-    /// What a change that is in the catalog means for tables and workers.
-    fn carry_out(&mut self, change: &CatalogChange, timestamp_ms: u64) -> Result<(), EngineError> {
+    /// Makes a change that is in the catalog in the tables; returns what the workers are to do.
+    fn carry_out(
+        &mut self,
+        change: &CatalogChange,
+        timestamp_ms: u64,
+    ) -> Result<Option<Command>, EngineError> {
         self.note(change)?;
         match change {
             CatalogChange::CreateLiveView { statement, .. } => {
                 let (name, _) = live_view(statement)?;
                 let view = self.catalog.live_views.get(&name).cloned();
-                if let Some(view) = view {
-                    self.run_view(&view, timestamp_ms)?;
-                }
+                let view = view.map(|view| self.creation(&view, timestamp_ms));
+                view.transpose()
             }
             CatalogChange::DropLiveView { name } => {
-                if let Some(view) = self.numbers.remove(name) {
-                    self.workers.send(&Command::Drop { view, timestamp_ms })?;
-                }
+                let number = self.numbers.remove(name);
+                Ok(number.map(|view| Command::Drop { view }))
             }
-            _ => {}
+            _ => Ok(None),
         }
-        Ok(())
     }
 
     /// Keeps the tables and the list of files in step with the catalog.
@@ -312,12 +330,23 @@ impl Conductor {
         Ok(())
     }
 
-    /// Lets the workers compute a view, from what its tables hold at the timestamp.
+    /// Lets the workers compute a view.
     pub(super) fn run_view(
         &mut self,
         view: &ViewDefinition,
         timestamp_ms: u64,
     ) -> Result<(), EngineError> {
+        let command = self.creation(view, timestamp_ms)?;
+        Ok(self.workers.send(&command)?)
+    }
+
+    /// Gives a view a number, and the command to compute it from what its tables hold at the
+    /// timestamp.
+    fn creation(
+        &mut self,
+        view: &ViewDefinition,
+        timestamp_ms: u64,
+    ) -> Result<Command, EngineError> {
         let mut tables = Tables::new();
         for name in self.tables_of(view) {
             if let Some(store) = self.stores.get(&name) {
@@ -340,16 +369,18 @@ impl Conductor {
         };
         self.numbers.insert(view.name.clone(), self.next_number);
         self.next_number += 1;
-        self.workers.send(&Command::Create {
+        Ok(Command::Create {
             view: Arc::new(task),
             timestamp_ms,
             tables: Arc::new(tables),
-        })?;
-        Ok(())
+        })
     }
 
     fn tables_of(&self, view: &ViewDefinition) -> BTreeSet<String> {
-        let tables = view.inputs.iter().filter(|input| self.stores.contains_key(*input));
+        let tables = view
+            .inputs
+            .iter()
+            .filter(|input| self.stores.contains_key(*input));
         tables.cloned().collect()
     }
 
@@ -449,4 +480,3 @@ fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
-

@@ -62,9 +62,13 @@ pub fn plan_sync(
     }
     for (name, statement) in recreated {
         let [(name, definition)] = <[_; 1]>::try_from(
-            definitions(&[(name.clone(), statement)])?.into_iter().collect::<Vec<_>>(),
+            definitions(&[(name.clone(), statement)])?
+                .into_iter()
+                .collect::<Vec<_>>(),
         )
-        .map_err(|_| SqlError::syntax(format!("view \"{name}\" is defined by several statements")))?;
+        .map_err(|_| {
+            SqlError::syntax(format!("view \"{name}\" is defined by several statements"))
+        })?;
         missing.insert(name, (definition, FROM_USER));
     }
     create_in_order(planner, &mut catalog, missing, &mut changes)?;
@@ -80,7 +84,10 @@ fn definitions(files: &[(String, String)]) -> Result<BTreeMap<String, Definition
         };
         let statements = parse(text).map_err(in_file)?;
         for statement in statements {
-            let Statement::CreateMaterializedView { name, query, text, .. } = statement else {
+            let Statement::CreateMaterializedView {
+                name, query, text, ..
+            } = statement
+            else {
                 let error = SqlError::syntax("expected CREATE MATERIALIZED VIEW");
                 return Err(in_file(error).into());
             };
@@ -114,7 +121,12 @@ pub fn drop_order(catalog: &Catalog, names: &BTreeSet<String>) -> Vec<String> {
     let mut order = Vec::new();
     while let Some(name) = left
         .iter()
-        .find(|name| !catalog.readers(name).iter().any(|reader| left.contains(reader)))
+        .find(|name| {
+            !catalog
+                .readers(name)
+                .iter()
+                .any(|reader| left.contains(reader))
+        })
         .cloned()
     {
         left.remove(&name);
@@ -140,7 +152,9 @@ fn create_in_order(
                         statement: definition.statement.clone(),
                         origin: (*origin).to_owned(),
                     });
-                    catalog.live_views.insert(name.clone(), std::sync::Arc::new(view));
+                    catalog
+                        .live_views
+                        .insert(name.clone(), std::sync::Arc::new(view));
                     created.push(name.clone());
                 }
                 Err(error) => {

@@ -78,6 +78,8 @@ struct State {
     /// The live views that came from files.
     from_files: Arc<BTreeMap<String, String>>,
     positions: Arc<BTreeMap<String, String>>,
+    /// Reads are at this timestamp (ms) or later: only then all views of the catalog are there.
+    catalog_timestamp_ms: u64,
 }
 
 impl Shared {
@@ -122,7 +124,11 @@ impl Engine {
                 action: "start the committing thread".to_owned(),
                 reason: error.to_string(),
             })?;
-        *engine.shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *engine
+            .shared
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(engine)
     }
 
@@ -190,12 +196,24 @@ impl Engine {
 
     /// The definitions of all tables, by name.
     pub fn tables(&self) -> Vec<Arc<TableDefinition>> {
-        self.shared.state().catalog.tables.values().cloned().collect()
+        self.shared
+            .state()
+            .catalog
+            .tables
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// The names of all live views.
     pub fn views(&self) -> Vec<String> {
-        self.shared.state().catalog.live_views.keys().cloned().collect()
+        self.shared
+            .state()
+            .catalog
+            .live_views
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// Creates, replaces and drops live views until those that come from files are exactly the
@@ -211,9 +229,22 @@ impl Engine {
         Ok(())
     }
 
-    /// All tables and views at one moment, the newest that is complete.
+    /// All tables and views at one moment, the newest that is complete. Blocks while a view that
+    /// has just been created is being filled.
     pub fn read(&self) -> Result<ReadPoint, EngineError> {
-        reading::read(&self.shared)
+        futures::executor::block_on(self.read_since(0))
+    }
+
+    /// All tables and views at one moment, at a timestamp (ms) or later.
+    async fn read_since(&self, timestamp_ms: u64) -> Result<ReadPoint, EngineError> {
+        loop {
+            let state = self.shared.state();
+            self.completed(timestamp_ms.max(state.catalog_timestamp_ms))
+                .await?;
+            if let Some(point) = reading::read(&self.shared, state)? {
+                return Ok(point);
+            }
+        }
     }
 
     /// Stops after what is queued is durable. Idempotent; handles that are left over get
@@ -221,7 +252,12 @@ impl Engine {
     pub fn shutdown(&self) {
         // A failure to send means that the thread has ended already.
         let _ = self.shared.requests.send(Request::Stop);
-        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .shared
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             // A panic there has been reported by its own message.
             let _ = thread.join();
@@ -229,10 +265,7 @@ impl Engine {
     }
 
     /// Sends a request and blocks for the reply.
-    fn call(
-        &self,
-        request: impl FnOnce(commit::Reply) -> Request,
-    ) -> Result<u64, EngineError> {
+    fn call(&self, request: impl FnOnce(commit::Reply) -> Request) -> Result<u64, EngineError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.shared.requests.send(request(reply));
         sent.map_err(|_| EngineError::ShutDown)?;

@@ -33,43 +33,39 @@ pub struct Contents {
     pub rows: Box<dyn Iterator<Item = Result<RecordBatch, EngineError>> + Send>,
 }
 
-/// Takes everything at the newest timestamp that is complete.
-pub(super) fn read(shared: &Shared) -> Result<ReadPoint, EngineError> {
-    loop {
-        if let Some(failure) = shared.progress.failure() {
-            return Err(crate::dataflow::WorkerError::Failed(failure).into());
-        }
-        // The state first: what is published then knows at least its views.
-        let state = shared.state();
-        let published = shared.progress.read();
-        let timestamp_ms = published.timestamp_ms;
-        let mut tables = BTreeMap::new();
-        let mut is_outdated = false;
-        for (name, reader) in state.tables.iter() {
-            match reader.snapshot(timestamp_ms) {
-                Ok(snapshot) => {
-                    tables.insert(name.clone(), Arc::new(snapshot));
-                }
-                // The tables have moved on since the timestamp was taken.
-                Err(TableError::BeforeHorizon { .. }) => is_outdated = true,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if !is_outdated {
-            return Ok(ReadPoint {
-                timestamp_ms,
-                views: Arc::new(live_views(&state, &published)),
-                catalog: state.catalog,
-                tables: Arc::new(tables),
-            });
-        }
+/// Takes everything at the newest timestamp that is complete; `None` if it has moved on or the
+/// catalog has changed meanwhile, and is to be taken anew.
+pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, EngineError> {
+    let published = shared.progress.read();
+    let timestamp_ms = published.timestamp_ms;
+    let mut tables = BTreeMap::new();
+    for (name, reader) in state.tables.iter() {
+        match reader.snapshot(timestamp_ms) {
+            Ok(snapshot) => tables.insert(name.clone(), Arc::new(snapshot)),
+            Err(TableError::BeforeHorizon { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
     }
+    let Some(views) = live_views(&state, &published) else {
+        return Ok(None);
+    };
+    Ok(Some(ReadPoint {
+        timestamp_ms,
+        views: Arc::new(views),
+        catalog: state.catalog,
+        tables: Arc::new(tables),
+    }))
 }
 
-fn live_views(state: &State, published: &PublishedViews) -> BTreeMap<String, Arc<LiveView>> {
-    let views = state.numbers.iter().filter_map(|(name, number)| {
+/// All live views of the catalog; `None` if one has been dropped since.
+fn live_views(
+    state: &State,
+    published: &PublishedViews,
+) -> Option<BTreeMap<String, Arc<LiveView>>> {
+    let views = state.numbers.iter().map(|(name, number)| {
         let view = published.views.get(number)?.clone();
-        Some((name.clone(), Arc::new(LiveView::new(view, published.timestamp_ms))))
+        let view = LiveView::new(view, published.timestamp_ms);
+        Some((name.clone(), Arc::new(view)))
     });
     views.collect()
 }
@@ -88,13 +84,16 @@ impl ReadPoint {
     /// All rows of a table or live view.
     pub fn contents(&self, name: &str) -> Result<Contents, EngineError> {
         if let Some(table) = self.tables.get(name) {
-            let failed = |error: arrow::error::ArrowError| super::commit::system("read a table", error);
+            let failed =
+                |error: arrow::error::ArrowError| super::commit::system("read a table", error);
             return Ok(Contents {
                 schema: table.schema(),
                 rows: Box::new(table.scan(None).map(move |rows| rows.map_err(failed))),
             });
         }
-        let view = self.view(name)?.ok_or_else(|| SqlError::undefined_table(name))?;
+        let view = self
+            .view(name)?
+            .ok_or_else(|| SqlError::undefined_table(name))?;
         Ok(Contents {
             schema: crate::view::Relation::schema(view.as_ref()),
             rows: Box::new(view.rows().map(Ok)),
@@ -103,7 +102,9 @@ impl ReadPoint {
 
     /// The rows that failed in a view, as texts.
     pub fn view_errors(&self, name: &str, limit: usize) -> Vec<String> {
-        self.views.get(name).map_or_else(Vec::new, |view| view.errors(limit))
+        self.views
+            .get(name)
+            .map_or_else(Vec::new, |view| view.errors(limit))
     }
 
     /// A live view, unless rows of it failed: an answer without them would be wrong.
@@ -131,7 +132,8 @@ impl Relations for ReadPoint {
             return Ok(Some(Arc::new(RelationProvider::new(name, relation))));
         }
         let view = self.view(name)?;
-        Ok(view.map(|view| -> Arc<dyn TableProvider> { Arc::new(RelationProvider::new(name, view)) }))
+        Ok(view
+            .map(|view| -> Arc<dyn TableProvider> { Arc::new(RelationProvider::new(name, view)) }))
     }
 
     fn catalog(&self) -> &Catalog {
@@ -142,6 +144,10 @@ impl Relations for ReadPoint {
 impl ReadPoint {
     /// A context for ad hoc SQL.
     pub(super) fn query_context(&self, shared: &Shared) -> Result<QueryContext, SqlError> {
-        QueryContext::new(shared.planner.clone(), Arc::new(self.clone()), &shared.limits)
+        QueryContext::new(
+            shared.planner.clone(),
+            Arc::new(self.clone()),
+            &shared.limits,
+        )
     }
 }

@@ -1,6 +1,5 @@
 //! Coming back: the log is replayed into the tables, then all views are filled from them.
 
-
 use super::EngineError;
 use super::commit::{Conductor, apply_to_catalog, live_view};
 use super::transaction::{CatalogChange, Transaction};
@@ -103,4 +102,3 @@ impl Conductor {
         })
     }
 }
-

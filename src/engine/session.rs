@@ -84,7 +84,9 @@ impl Session {
                 let plan = self.context().await?.plan(source)?;
                 (QueryContext::parameter_types(&plan)?, None)
             }
-            Statement::Explain(_) | Statement::ExplainView(_) => (Vec::new(), Some(text_schema("plan"))),
+            Statement::Explain(_) | Statement::ExplainView(_) => {
+                (Vec::new(), Some(text_schema("plan")))
+            }
             Statement::Show(show) => (Vec::new(), Some(show_schema(show))),
             _ => (Vec::new(), None),
         };
@@ -102,12 +104,22 @@ impl Session {
     ) -> Result<Outcome, EngineError> {
         match statement {
             Statement::Query(query) => Ok(Outcome::Rows(self.query(query, parameters).await?)),
-            Statement::Insert { table, columns, source } => {
+            Statement::Insert {
+                table,
+                columns,
+                source,
+            } => {
                 let rows = self.insert(table, columns, source, parameters).await?;
                 Ok(Outcome::Done(format!("INSERT 0 {rows}")))
             }
-            Statement::Update { table, assignments, condition } => {
-                let rows = self.update(table, assignments, condition.as_deref()).await?;
+            Statement::Update {
+                table,
+                assignments,
+                condition,
+            } => {
+                let rows = self
+                    .update(table, assignments, condition.as_deref())
+                    .await?;
                 Ok(Outcome::Done(format!("UPDATE {rows}")))
             }
             Statement::Delete { table, condition } => {
@@ -138,8 +150,7 @@ impl Session {
 
     /// Everything at a moment that includes the session's own writes.
     async fn read(&self) -> Result<ReadPoint, EngineError> {
-        self.engine.completed(self.last_write_ms).await?;
-        self.engine.read()
+        self.engine.read_since(self.last_write_ms).await
     }
 
     async fn context(&self) -> Result<QueryContext, EngineError> {
@@ -177,7 +188,11 @@ impl Session {
         let table = self.table(table)?;
         let rows: Vec<RecordBatch> = self.query(source, parameters).await?.try_collect().await?;
         let columns = match columns {
-            [] => table.columns.iter().map(|column| column.name.clone()).collect(),
+            [] => table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect(),
             columns => columns.to_vec(),
         };
         let rows = rows.iter().map(|rows| fit(&table, &columns, rows));
@@ -189,7 +204,10 @@ impl Session {
         let table = self.table(table)?;
         let condition = condition.unwrap_or("true");
         let old = self
-            .collect(&format!("SELECT * FROM {} WHERE {condition}", quoted(&table.name)))
+            .collect(&format!(
+                "SELECT * FROM {} WHERE {condition}",
+                quoted(&table.name)
+            ))
             .await?;
         self.write(&table, vec![(ChangeKind::Delete, old)]).await
     }
@@ -209,7 +227,8 @@ impl Session {
         }
         let values = table.columns.iter().map(|column| {
             let assigned = assignments.iter().find(|(name, _)| *name == column.name);
-            let value = assigned.map_or_else(|| quoted(&column.name), |(_, value)| format!("({value})"));
+            let value =
+                assigned.map_or_else(|| quoted(&column.name), |(_, value)| format!("({value})"));
             format!("{value} AS {}", quoted(&column.name))
         });
         let values = values.collect::<Vec<_>>().join(", ");
@@ -218,7 +237,11 @@ impl Session {
         // One query gives old and new values of each row at one moment.
         let old = self.collect(&format!("SELECT * {from}")).await?;
         let new = self.collect(&format!("SELECT {values} {from}")).await?;
-        let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
         let new = new.iter().map(|rows| fit(&table, &columns, rows));
         let new = new.collect::<Result<Vec<_>, _>>()?;
         let updated: usize = new.iter().map(RecordBatch::num_rows).sum();
@@ -291,7 +314,8 @@ impl Session {
             columns => {
                 let fields = columns.iter().map(|column| {
                     let position = table.column_index(column).ok_or_else(|| {
-                        let message = format!("table \"{}\" has no column \"{column}\"", table.name);
+                        let message =
+                            format!("table \"{}\" has no column \"{column}\"", table.name);
                         SqlError::new("42703", message)
                     })?;
                     Ok(schema.field(position).clone())
@@ -311,14 +335,26 @@ impl Session {
         let state = self.engine.shared.state();
         let catalog = &state.catalog;
         let (changes, tag) = match statement {
-            Statement::CreateTable { definition, if_not_exists } => {
+            Statement::CreateTable {
+                definition,
+                if_not_exists,
+            } => {
                 if *if_not_exists && catalog.tables.contains_key(&definition.name) {
                     return Ok(Outcome::Done("CREATE TABLE".to_owned()));
                 }
                 let definition = definition.clone();
-                (vec![CatalogChange::CreateTable { definition }], "CREATE TABLE")
+                (
+                    vec![CatalogChange::CreateTable { definition }],
+                    "CREATE TABLE",
+                )
             }
-            Statement::CreateMaterializedView { name, or_replace, if_not_exists, text, .. } => {
+            Statement::CreateMaterializedView {
+                name,
+                or_replace,
+                if_not_exists,
+                text,
+                ..
+            } => {
                 if *if_not_exists && catalog.live_views.contains_key(name) {
                     return Ok(Outcome::Done("CREATE MATERIALIZED VIEW".to_owned()));
                 }
@@ -332,7 +368,13 @@ impl Session {
                 });
                 (changes, "CREATE MATERIALIZED VIEW")
             }
-            Statement::CreateView { name, or_replace, if_not_exists, query, .. } => {
+            Statement::CreateView {
+                name,
+                or_replace,
+                if_not_exists,
+                query,
+                ..
+            } => {
                 let exists = catalog.plain_views.contains_key(name);
                 if *if_not_exists && exists {
                     return Ok(Outcome::Done("CREATE VIEW".to_owned()));
@@ -347,13 +389,17 @@ impl Session {
                 });
                 (changes, "CREATE VIEW")
             }
-            Statement::Drop { kind, names, if_exists, cascade } => {
-                self.drop_changes(*kind, names, *if_exists, *cascade)?
-            }
+            Statement::Drop {
+                kind,
+                names,
+                if_exists,
+                cascade,
+            } => self.drop_changes(*kind, names, *if_exists, *cascade)?,
             _ => return Err(SqlError::unsupported("this statement is not supported").into()),
         };
         if !changes.is_empty() {
-            self.call(|reply| Request::Catalog { changes, reply }).await?;
+            self.call(|reply| Request::Catalog { changes, reply })
+                .await?;
         }
         Ok(Outcome::Done(tag.to_owned()))
     }
@@ -423,11 +469,19 @@ impl Session {
         let rows: Vec<Vec<String>> = match show {
             Show::Tables => {
                 let tables = catalog.tables.values();
-                tables.map(|table| vec![table.name.clone(), table.description.clone()]).collect()
+                tables
+                    .map(|table| vec![table.name.clone(), table.description.clone()])
+                    .collect()
             }
             Show::Views => {
-                let live = catalog.live_views.keys().map(|name| vec![name.clone(), "live".to_owned()]);
-                let plain = catalog.plain_views.keys().map(|name| vec![name.clone(), "plain".to_owned()]);
+                let live = catalog
+                    .live_views
+                    .keys()
+                    .map(|name| vec![name.clone(), "live".to_owned()]);
+                let plain = catalog
+                    .plain_views
+                    .keys()
+                    .map(|name| vec![name.clone(), "plain".to_owned()]);
                 live.chain(plain).collect()
             }
             Show::Columns(name) => {
@@ -438,15 +492,21 @@ impl Session {
                 };
                 let column = |field: &Arc<Field>| {
                     let nullable = if field.is_nullable() { "YES" } else { "NO" };
-                    vec![field.name().clone(), field.data_type().to_string(), nullable.to_owned()]
+                    vec![
+                        field.name().clone(),
+                        field.data_type().to_string(),
+                        nullable.to_owned(),
+                    ]
                 };
                 schema.fields().iter().map(column).collect()
             }
-            Show::Create(name) => match (catalog.live_views.get(name), catalog.plain_views.get(name)) {
-                (Some(view), _) => vec![vec![view.statement.clone()]],
-                (None, Some(query)) => vec![vec![format!("CREATE VIEW {name} AS {query}")]],
-                (None, None) => return Err(SqlError::undefined_table(name).into()),
-            },
+            Show::Create(name) => {
+                match (catalog.live_views.get(name), catalog.plain_views.get(name)) {
+                    (Some(view), _) => vec![vec![view.statement.clone()]],
+                    (None, Some(query)) => vec![vec![format!("CREATE VIEW {name} AS {query}")]],
+                    (None, None) => return Err(SqlError::undefined_table(name).into()),
+                }
+            }
             Show::Setting(name) => vec![vec![setting(name)]],
         };
         Ok(Outcome::Rows(text_rows(show_schema(show), rows)))
@@ -471,7 +531,11 @@ fn quoted(name: &str) -> String {
 }
 
 fn names(schema: &SchemaRef) -> Vec<String> {
-    schema.fields().iter().map(|field| field.name().clone()).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect()
 }
 
 /// Rows given for some columns as rows of the table: cast, in order, the others NULL.
@@ -495,21 +559,24 @@ fn fit(
             return Err(SqlError::new("42703", message));
         }
     }
-    let arrays = table.columns.iter().map(|column| -> Result<ArrayRef, SqlError> {
-        let Some(position) = columns.iter().position(|name| *name == column.name) else {
-            return Ok(new_null_array(&column.data_type, rows.num_rows()));
-        };
-        let options = arrow::compute::CastOptions {
-            safe: false,
-            ..Default::default()
-        };
-        let value = rows.column(position);
-        let cast = arrow::compute::cast_with_options(value, &column.data_type, &options);
-        cast.map_err(|error| {
-            let message = format!("column \"{}\" of \"{}\": {error}", column.name, table.name);
-            SqlError::new("22000", message)
-        })
-    });
+    let arrays = table
+        .columns
+        .iter()
+        .map(|column| -> Result<ArrayRef, SqlError> {
+            let Some(position) = columns.iter().position(|name| *name == column.name) else {
+                return Ok(new_null_array(&column.data_type, rows.num_rows()));
+            };
+            let options = arrow::compute::CastOptions {
+                safe: false,
+                ..Default::default()
+            };
+            let value = rows.column(position);
+            let cast = arrow::compute::cast_with_options(value, &column.data_type, &options);
+            cast.map_err(|error| {
+                let message = format!("column \"{}\" of \"{}\": {error}", column.name, table.name);
+                SqlError::new("22000", message)
+            })
+        });
     let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(table.schema(), arrays).map_err(|error| {
         let message = format!("table \"{}\": {error}", table.name);
@@ -529,7 +596,9 @@ fn show_schema(show: &Show) -> SchemaRef {
         Show::Create(_) => &["statement"],
         Show::Setting(_) => &["setting"],
     };
-    let fields = columns.iter().map(|column| Field::new(*column, DataType::Utf8, false));
+    let fields = columns
+        .iter()
+        .map(|column| Field::new(*column, DataType::Utf8, false));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

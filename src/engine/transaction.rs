@@ -25,13 +25,27 @@ const COMPRESSED_ROWS: usize = 64;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum CatalogChange {
-    CreateTable { definition: TableDefinition },
-    DropTable { name: String },
+    CreateTable {
+        definition: TableDefinition,
+    },
+    DropTable {
+        name: String,
+    },
     /// `origin` tells views of files from those of users: "file" or "user".
-    CreateLiveView { statement: String, origin: String },
-    DropLiveView { name: String },
-    CreateView { name: String, query: String },
-    DropView { name: String },
+    CreateLiveView {
+        statement: String,
+        origin: String,
+    },
+    DropLiveView {
+        name: String,
+    },
+    CreateView {
+        name: String,
+        query: String,
+    },
+    DropView {
+        name: String,
+    },
 }
 
 /// The content of a record.
@@ -161,12 +175,22 @@ mod tests {
             Field::new("t", DataType::Utf8, true),
         ]);
         let n: Int64Array = (0..100).collect::<Vec<_>>().into();
-        let t: StringArray = (0..100).map(|n| (n % 3 > 0).then(|| format!("row {n}"))).collect();
+        let t: StringArray = (0..100)
+            .map(|n| (n % 3 > 0).then(|| format!("row {n}")))
+            .collect();
         let rows = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(n), Arc::new(t)]).unwrap();
         let submission = Submission {
             changes: vec![
-                Change { table: "a".into(), kind: ChangeKind::Upsert, rows: rows.clone() },
-                Change { table: "b".into(), kind: ChangeKind::Delete, rows: rows.slice(3, 1) },
+                Change {
+                    table: "a".into(),
+                    kind: ChangeKind::Upsert,
+                    rows: rows.clone(),
+                },
+                Change {
+                    table: "b".into(),
+                    kind: ChangeKind::Delete,
+                    rows: rows.slice(3, 1),
+                },
             ],
             timestamp_ms: None,
             position: Some(("files".to_owned(), "7".to_owned())),
@@ -183,10 +207,15 @@ mod tests {
 
     #[test]
     fn cut_records_are_refused() {
-        let changes = vec![CatalogChange::DropView { name: "v".to_owned() }];
+        let changes = vec![CatalogChange::DropView {
+            name: "v".to_owned(),
+        }];
         let bytes = Transaction::Catalog(changes).encode().unwrap();
         for length in 0..bytes.len() {
-            assert!(Transaction::decode(&bytes[..length]).is_err(), "{length} bytes");
+            assert!(
+                Transaction::decode(&bytes[..length]).is_err(),
+                "{length} bytes"
+            );
         }
     }
 }

@@ -47,11 +47,13 @@ impl Catalog {
 
     /// A base table.
     pub fn table(&self, name: &str) -> Result<&Arc<TableDefinition>, SqlError> {
-        self.tables.get(name).ok_or_else(|| match self.contains(name) {
-            true => SqlError::new("42809", format!("\"{name}\" is a view, not a table"))
-                .with_hint("rows are written to tables; views follow by themselves"),
-            false => SqlError::undefined_table(name),
-        })
+        self.tables
+            .get(name)
+            .ok_or_else(|| match self.contains(name) {
+                true => SqlError::new("42809", format!("\"{name}\" is a view, not a table"))
+                    .with_hint("rows are written to tables; views follow by themselves"),
+                false => SqlError::undefined_table(name),
+            })
     }
 
     /// The live views that read a table or live view directly.

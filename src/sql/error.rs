@@ -38,8 +38,11 @@ impl SqlError {
 
     /// A table or view that is not there (42P01).
     pub fn undefined_table(name: &str) -> SqlError {
-        SqlError::new("42P01", format!("there is no table or view called \"{name}\""))
-            .with_hint("SHOW TABLES and SHOW VIEWS list what there is")
+        SqlError::new(
+            "42P01",
+            format!("there is no table or view called \"{name}\""),
+        )
+        .with_hint("SHOW TABLES and SHOW VIEWS list what there is")
     }
 
     /// A name that is taken (42P07).
@@ -78,7 +81,11 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => "22000",
             _ => "XX000",
         };
-        let noise = ["Error during planning: ", "Schema error: ", "Execution error: "];
+        let noise = [
+            "Error during planning: ",
+            "Schema error: ",
+            "Execution error: ",
+        ];
         let mut text = message.as_str();
         for prefix in noise {
             text = text.strip_prefix(prefix).unwrap_or(text);

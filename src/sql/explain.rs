@@ -72,7 +72,9 @@ fn write_column(
     write!(f, "{expression}")?;
     let name = plan.schema.field(position).name();
     let text = expression.to_string();
-    let own = text.rsplit_once('@').map_or(text.as_str(), |(name, _)| name);
+    let own = text
+        .rsplit_once('@')
+        .map_or(text.as_str(), |(name, _)| name);
     if name != own && *name != text {
         write!(f, " as {name}")?;
     }
@@ -122,7 +124,11 @@ fn write_call(node: &AggregateNode, call: &Aggregate, f: &mut Formatter<'_>) -> 
     let name = |column: usize| node.input.schema.field(column).name().clone();
     let distinct = if call.distinct { "distinct " } else { "" };
     let argument = call.argument.map_or_else(|| "*".to_owned(), name);
-    write!(f, "{}({distinct}{argument}) {}", call.function, call.data_type)?;
+    write!(
+        f,
+        "{}({distinct}{argument}) {}",
+        call.function, call.data_type
+    )?;
     if let Some(filter) = call.filter {
         write!(f, " where {}", name(filter))?;
     }
@@ -145,7 +151,11 @@ fn write_top(top: &TopK, f: &mut Formatter<'_>) -> fmt::Result {
             nulls_first,
         } = key;
         let direction = if *descending { "desc" } else { "asc" };
-        let nulls = if *nulls_first { "nulls first" } else { "nulls last" };
+        let nulls = if *nulls_first {
+            "nulls first"
+        } else {
+            "nulls last"
+        };
         write!(f, "{separator}{} {direction} {nulls}", name(*column))?;
     }
     write!(f, "] offset {}", top.offset)?;

@@ -30,7 +30,9 @@ pub fn check(sql: &str) -> Result<(), SqlError> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize()
         .map_err(|error| SqlError::syntax(error.to_string()))?;
-    let tokens = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
+    let tokens = tokens
+        .iter()
+        .filter(|token| !matches!(token, Token::Whitespace(_)));
     let mut count = 0usize;
     let mut chains = vec![0usize];
     for token in tokens {

@@ -265,7 +265,11 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
-        self.state.higher_order_functions().keys().cloned().collect()
+        self.state
+            .higher_order_functions()
+            .keys()
+            .cloned()
+            .collect()
     }
 
     fn udaf_names(&self) -> Vec<String> {
@@ -330,7 +334,14 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
 }
 
 fn is_clock(function: &str) -> bool {
-    ["now", "current_date", "current_time", "today", "current_timestamp"].contains(&function)
+    [
+        "now",
+        "current_date",
+        "current_time",
+        "today",
+        "current_timestamp",
+    ]
+    .contains(&function)
 }
 
 /// Whether a subquery gives at most one row (per row of the outer query).
@@ -346,16 +357,15 @@ fn has_one_row(plan: &LogicalPlan) -> bool {
 }
 
 /// The columns of a view: the names of the query's output, each of them once.
-fn view_schema(
-    view: &str,
-    lowered: &SchemaRef,
-    named: &Schema,
-) -> Result<SchemaRef, SqlError> {
+fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<SchemaRef, SqlError> {
     let mut seen = HashSet::new();
     let mut fields = Vec::new();
     for (field, named) in lowered.fields().iter().zip(named.fields()) {
         if !seen.insert(named.name().clone()) {
-            let message = format!("view \"{view}\" has two columns called \"{}\"", named.name());
+            let message = format!(
+                "view \"{view}\" has two columns called \"{}\"",
+                named.name()
+            );
             let error = SqlError::new("42701", message);
             return Err(error.with_hint("give each column a name of its own with AS"));
         }

@@ -7,9 +7,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{ParamValues, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, TableSource};
 use datafusion::prelude::{DataFrame, SessionContext};
@@ -107,10 +107,7 @@ impl QueryContext {
     }
 
     /// Puts values in place of parameters.
-    pub fn bind(
-        plan: LogicalPlan,
-        parameters: &[ScalarValue],
-    ) -> Result<LogicalPlan, SqlError> {
+    pub fn bind(plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan, SqlError> {
         if parameters.is_empty() {
             return Ok(plan);
         }
@@ -119,10 +116,7 @@ impl QueryContext {
     }
 
     /// Runs a plan.
-    pub async fn execute(
-        &self,
-        plan: LogicalPlan,
-    ) -> Result<SendableRecordBatchStream, SqlError> {
+    pub async fn execute(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream, SqlError> {
         let frame = DataFrame::new(self.context.state(), plan);
         Ok(frame.execute_stream().await?)
     }

@@ -114,7 +114,10 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
     guard::check(sql)?;
     // The parser expects the data of a COPY behind its semicolon.
     let trimmed = sql.trim_end();
-    let is_copy = sql.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("copy"));
+    let is_copy = sql
+        .trim_start()
+        .get(..4)
+        .is_some_and(|word| word.eq_ignore_ascii_case("copy"));
     let text = match is_copy && !trimmed.ends_with(';') {
         true => format!("{trimmed};"),
         false => sql.to_owned(),
@@ -179,7 +182,9 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
         Ast::ShowCreate { obj_name, .. } => Ok(Statement::Show(Show::Create(name(&obj_name)?))),
         Ast::ShowVariable { variable } => {
             let words: Vec<String> = variable.into_iter().map(|word| word.value).collect();
-            Ok(Statement::Show(Show::Setting(words.join(" ").to_lowercase())))
+            Ok(Statement::Show(Show::Setting(
+                words.join(" ").to_lowercase(),
+            )))
         }
         other => session(&other).ok_or_else(|| unknown(first_words(&text))),
     }
@@ -205,7 +210,10 @@ fn unknown(what: &str) -> SqlError {
 }
 
 fn first_words(text: &str) -> &str {
-    let end = text.match_indices(' ').nth(1).map_or(text.len(), |(at, _)| at);
+    let end = text
+        .match_indices(' ')
+        .nth(1)
+        .map_or(text.len(), |(at, _)| at);
     &text[..end]
 }
 
@@ -215,9 +223,14 @@ fn name(object: &ObjectName) -> Result<String, SqlError> {
     let [qualifiers @ .., last] = &parts[..] else {
         return Err(SqlError::syntax(format!("\"{object}\" is not a name")));
     };
-    let is_own = qualifiers.iter().all(|part| ["public", "mainstem"].contains(&part.value.as_str()));
+    let is_own = qualifiers
+        .iter()
+        .all(|part| ["public", "mainstem"].contains(&part.value.as_str()));
     if !is_own {
-        return Err(SqlError::new("3F000", format!("there is no schema for \"{object}\"")));
+        return Err(SqlError::new(
+            "3F000",
+            format!("there is no schema for \"{object}\""),
+        ));
     }
     Ok(identifier(last))
 }
@@ -263,7 +276,12 @@ fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
         match constraint {
             TableConstraint::PrimaryKey(primary) => {
                 key.extend(primary.columns.iter().map(|column| {
-                    column.column.expr.to_string().trim_matches('"').to_lowercase()
+                    column
+                        .column
+                        .expr
+                        .to_string()
+                        .trim_matches('"')
+                        .to_lowercase()
                 }));
             }
             other => return Err(unknown(&format!("the constraint {other}"))),
@@ -282,7 +300,10 @@ fn definition(
     key: &[String],
 ) -> Result<TableDefinition, SqlError> {
     if columns.is_empty() {
-        return Err(SqlError::new("42601", format!("table \"{name}\" has no columns")));
+        return Err(SqlError::new(
+            "42601",
+            format!("table \"{name}\" has no columns"),
+        ));
     }
     let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     names.sort_unstable();
@@ -293,7 +314,10 @@ fn definition(
     let position = |column: &String| {
         let position = columns.iter().position(|other| other.name == *column);
         position.ok_or_else(|| {
-            SqlError::new("42703", format!("the key column \"{column}\" is not in \"{name}\""))
+            SqlError::new(
+                "42703",
+                format!("the key column \"{column}\" is not in \"{name}\""),
+            )
         })
     };
     let primary_key = key.iter().map(position).collect::<Result<Vec<_>, _>>()?;
@@ -320,7 +344,10 @@ fn data_type(sql: &ast::DataType) -> Result<DataType, SqlError> {
         }
     };
     Ok(match sql {
-        Sql::Text | Sql::Varchar(_) | Sql::CharVarying(_) | Sql::CharacterVarying(_)
+        Sql::Text
+        | Sql::Varchar(_)
+        | Sql::CharVarying(_)
+        | Sql::CharacterVarying(_)
         | Sql::String(_) => DataType::Utf8,
         Sql::SmallInt(_) | Sql::Int2(_) => DataType::Int16,
         Sql::Int(_) | Sql::Integer(_) | Sql::Int4(_) => DataType::Int32,
@@ -392,12 +419,15 @@ fn update(update: ast::Update) -> Result<Statement, SqlError> {
     if update.from.is_some() || update.returning.is_some() {
         return Err(unknown("UPDATE … FROM or RETURNING"));
     }
-    let assignments = update.assignments.iter().map(|assignment| match &assignment.target {
-        ast::AssignmentTarget::ColumnName(column) => {
-            Ok((name(column)?, assignment.value.to_string()))
-        }
-        ast::AssignmentTarget::Tuple(_) => Err(unknown("assigning several columns at once")),
-    });
+    let assignments = update
+        .assignments
+        .iter()
+        .map(|assignment| match &assignment.target {
+            ast::AssignmentTarget::ColumnName(column) => {
+                Ok((name(column)?, assignment.value.to_string()))
+            }
+            ast::AssignmentTarget::Tuple(_) => Err(unknown("assigning several columns at once")),
+        });
     Ok(Statement::Update {
         table: relation_name(&update.table)?,
         assignments: assignments.collect::<Result<_, _>>()?,
@@ -409,7 +439,8 @@ fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
     if delete.using.is_some() || delete.returning.is_some() || delete.limit.is_some() {
         return Err(unknown("DELETE … USING, LIMIT or RETURNING"));
     }
-    let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) = &delete.from;
+    let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
+        &delete.from;
     let [table] = &from[..] else {
         return Err(unknown("DELETE from several tables"));
     };
@@ -427,7 +458,11 @@ fn relation_name(table: &ast::TableWithJoins) -> Result<String, SqlError> {
 }
 
 fn copy(source: CopySource, options: Vec<CopyOption>) -> Result<Statement, SqlError> {
-    let CopySource::Table { table_name, columns } = source else {
+    let CopySource::Table {
+        table_name,
+        columns,
+    } = source
+    else {
         return Err(unknown("COPY of a query"));
     };
     let (mut format, mut header, mut delimiter, mut null) = ("text".to_owned(), false, None, None);
@@ -468,7 +503,10 @@ fn explain(statement: Ast) -> Result<Statement, SqlError> {
     match statement {
         Ast::Query(query) => Ok(Statement::Explain(query)),
         Ast::CreateView(create) => Ok(Statement::Explain(create.query)),
-        other => Err(unknown(&format!("EXPLAIN {}", first_words(&other.to_string())))),
+        other => Err(unknown(&format!(
+            "EXPLAIN {}",
+            first_words(&other.to_string())
+        ))),
     }
 }
 

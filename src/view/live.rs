@@ -27,7 +27,10 @@ impl LiveView {
         let columns = shape.schema.fields();
         // SQL holds 0.0 and -0.0 for equal, the index does not.
         let has_lookup = shape.key.len() < columns.len()
-            && shape.key.iter().all(|key| !columns[*key].data_type().is_floating());
+            && shape
+                .key
+                .iter()
+                .all(|key| !columns[*key].data_type().is_floating());
         let lookup_columns = match has_lookup {
             true => shape.key.clone(),
             false => Vec::new(),

@@ -1,8 +1,8 @@
 //! Runs a view on the dataflow and the same SQL in DataFusion, and compares.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -60,7 +60,9 @@ impl Harness {
             planner: Planner::new(),
             view: None,
             sql: String::new(),
-            runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime"),
         }
     }
 
@@ -86,7 +88,7 @@ impl Harness {
         self.workers.send(&command).expect("workers run");
         self.view = Some(view);
         self.sql = sql.to_owned();
-        self.wait();
+        self.complete(Vec::new());
         Ok(())
     }
 
@@ -107,6 +109,10 @@ impl Harness {
             });
         }
         self.timestamp += 1;
+        self.complete(changes);
+    }
+
+    fn complete(&self, changes: Vec<TableChange>) {
         let command = Command::Commit {
             timestamp_ms: self.timestamp,
             changes: Arc::new(changes),
@@ -121,7 +127,11 @@ impl Harness {
                 panic!("a worker failed: {failure}; view: {}", self.sql);
             }
             let waited = self.completed.recv_timeout(Duration::from_secs(20));
-            assert!(waited.is_ok(), "nothing happens any more; view: {}", self.sql);
+            assert!(
+                waited.is_ok(),
+                "nothing happens any more; view: {}",
+                self.sql
+            );
         }
     }
 
@@ -129,7 +139,11 @@ impl Harness {
         let view = self.view.as_ref().expect("a view has been created");
         let published = self.workers.progress().read();
         let shares = &published.views[&1];
-        assert_eq!(shares.errors(published.timestamp_ms, 3), Vec::<String>::new(), "{context}");
+        assert_eq!(
+            shares.errors(published.timestamp_ms, 3),
+            Vec::<String>::new(),
+            "{context}"
+        );
         let maintained: Vec<RecordBatch> = (0..shares.shares.len())
             .flat_map(|share| shares.scan(share, published.timestamp_ms, None))
             .collect();
@@ -147,22 +161,33 @@ impl Harness {
 }
 
 fn difference(left: &BTreeMap<String, i64>, right: &BTreeMap<String, i64>) -> Vec<(String, i64)> {
-    let rows = left.iter().map(|(row, count)| (row.clone(), count - right.get(row).unwrap_or(&0)));
+    let rows = left
+        .iter()
+        .map(|(row, count)| (row.clone(), count - right.get(row).unwrap_or(&0)));
     rows.filter(|(_, count)| *count > 0).collect()
 }
 
 pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
-    let context = SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
+    let context =
+        SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
     let tables = [
         ("r", batch_r(history.r.iter())),
         ("s", batch_s(history.s.iter())),
     ];
     for (name, batch) in tables {
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).expect("one schema");
-        context.register_table(name, Arc::new(table)).expect("a new name");
+        context
+            .register_table(name, Arc::new(table))
+            .expect("a new name");
     }
-    let frame = context.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    frame.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    let frame = context
+        .sql(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    frame
+        .collect()
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
 /// Rows as text, with how often each occurs.
@@ -176,7 +201,10 @@ fn bag(batches: &[RecordBatch]) -> BTreeMap<String, i64> {
             .map(|column| ArrayFormatter::try_new(column, &options).expect("printable"))
             .collect();
         for row in 0..batch.num_rows() {
-            let values: Vec<String> = columns.iter().map(|column| format!("{:?}", column.value(row).to_string())).collect();
+            let values: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{:?}", column.value(row).to_string()))
+                .collect();
             *rows.entry(values.join(", ")).or_insert(0) += 1;
         }
     }

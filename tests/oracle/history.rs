@@ -93,7 +93,9 @@ fn row_r(random: &mut Pcg64) -> RowR {
         maybe(random, word),
         maybe(random, |random| i128::from(random.random_range(-500..500))),
         // Multiples of 1/4: sums are exact in any order, so answers can be compared exactly.
-        maybe(random, |random| f64::from(random.random_range(-40..40)) / 4.0),
+        maybe(random, |random| {
+            f64::from(random.random_range(-40..40)) / 4.0
+        }),
     )
 }
 
@@ -112,8 +114,13 @@ pub fn batch_r<'a>(rows: impl Iterator<Item = &'a RowR> + Clone) -> RecordBatch 
     let d: Decimal128Array = rows.clone().map(|row| row.3).collect();
     let d = d.with_precision_and_scale(12, 2).expect("a valid type");
     let f: Float64Array = rows.map(|row| row.4).collect();
-    let columns: Vec<Arc<dyn Array>> =
-        vec![Arc::new(a), Arc::new(b), Arc::new(t), Arc::new(d), Arc::new(f)];
+    let columns: Vec<Arc<dyn Array>> = vec![
+        Arc::new(a),
+        Arc::new(b),
+        Arc::new(t),
+        Arc::new(d),
+        Arc::new(f),
+    ];
     RecordBatch::try_new(Arc::clone(&schemas()["r"]), columns).expect("columns fit")
 }
 

@@ -82,7 +82,9 @@ fn random_views_equal_batch_answers() {
 }
 
 fn seed() -> u64 {
-    let given = std::env::var("ORACLE_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let given = std::env::var("ORACLE_SEED")
+        .ok()
+        .map(|seed| seed.parse().expect("a number"));
     let fresh = || {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(0, |now| u64::from(now.subsec_nanos()))
@@ -98,7 +100,9 @@ fn check(sql: &str, workers: usize, steps: usize, random: &mut Pcg64, seed: u64)
     let first = history.step(random, 12);
     let mut harness = Harness::start(workers);
     harness.commit(&first);
-    harness.create(sql, &history).unwrap_or_else(|error| panic!("{context}: {error}"));
+    harness
+        .create(sql, &history)
+        .unwrap_or_else(|error| panic!("{context}: {error}"));
     harness.assert_equal(&history, &context);
     for step in 0..steps {
         let change = history.step(random, 6);

@@ -108,11 +108,7 @@ struct AggregateRows {
     shape: Vec<(bool, bool)>,
 }
 
-fn for_each_portion(
-    novel: &[Batch],
-    earlier: &[Batch],
-    mut handle: impl FnMut(&Portion, &Reader),
-) {
+fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&Portion, &Reader)) {
     let batches = novel.iter().chain(earlier);
     let mut reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
     let mut cursors = std::mem::take(&mut reader.cursors);
@@ -295,11 +291,9 @@ fn first_sum(body: &Body, row: usize) -> i64 {
 }
 
 fn same_key(reader: &Reader, left: Pick, right: Pick) -> bool {
-    reader.body(left).same_key(
-        left.row as usize,
-        reader.body(right),
-        right.row as usize,
-    )
+    reader
+        .body(left)
+        .same_key(left.row as usize, reader.body(right), right.row as usize)
 }
 
 /// Moves the picks that satisfy the condition to the front, in order, and returns how many.

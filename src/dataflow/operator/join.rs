@@ -128,7 +128,8 @@ impl Pairs {
         skip: usize,
     ) -> usize {
         let is_one_key = |reader: &Reader, rows: &[Pick]| {
-            rows.iter().all(|pick| has_same_key(reader, *pick, reader, rows[0]))
+            rows.iter()
+                .all(|pick| has_same_key(reader, *pick, reader, rows[0]))
         };
         let is_simple = is_one_key(left, left_rows) && is_one_key(right, right_rows);
         if is_simple && !has_same_key(left, left_rows[0], right, right_rows[0]) {
@@ -201,4 +202,3 @@ fn has_same_key(left: &Reader, left_pick: Pick, right: &Reader, right_pick: Pick
         right_pick.row as usize,
     )
 }
-

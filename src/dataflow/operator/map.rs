@@ -29,7 +29,11 @@ pub struct Map {
 
 /// The columns of a collection of errors: one text per failed row.
 pub fn error_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("error", DataType::Utf8, false)]))
+    Arc::new(Schema::new(vec![Field::new(
+        "error",
+        DataType::Utf8,
+        false,
+    )]))
 }
 
 /// Applies a map; the second stream carries the rows that failed, as error texts.

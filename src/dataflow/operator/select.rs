@@ -116,9 +116,11 @@ fn changed_groups(reader: &Reader, novel: &[Cursor], hash: u64) -> Vec<ChangedGr
 fn pass(cursor: &mut Cursor, hash: u64) {
     match hash.checked_add(1) {
         Some(next) => cursor.seek(next),
-        None => while cursor.hash().is_some() {
-            cursor.step();
-        },
+        None => {
+            while cursor.hash().is_some() {
+                cursor.step();
+            }
+        }
     }
 }
 
@@ -177,7 +179,10 @@ impl Walk<'_> {
         let mut cursors = self.starts.clone();
         let mut selected = Vec::new();
         let mut position = 0u64;
-        let end = self.wanted.limit.map(|limit| self.wanted.offset.saturating_add(limit));
+        let end = self
+            .wanted
+            .limit
+            .map(|limit| self.wanted.offset.saturating_add(limit));
         while end.is_none_or(|end| position < end) {
             let Some((pick, copies)) = self.next_row(&mut cursors, as_of) else {
                 break;
@@ -201,27 +206,27 @@ impl Walk<'_> {
     }
 
     /// The next distinct row of the group in walking order, with its count as of the time.
-    fn next_row(
-        &self,
-        cursors: &mut [Option<Cursor>],
-        as_of: Option<u64>,
-    ) -> Option<(Pick, i64)> {
+    fn next_row(&self, cursors: &mut [Option<Cursor>], as_of: Option<u64>) -> Option<(Pick, i64)> {
         loop {
             let first = cursors
                 .iter()
                 .flatten()
                 .map(Cursor::pick)
-                .reduce(|best, pick| if self.is_before(pick, best) { pick } else { best })?;
+                .reduce(|best, pick| {
+                    if self.is_before(pick, best) {
+                        pick
+                    } else {
+                        best
+                    }
+                })?;
             let mut copies = 0;
             for (batch, slot) in cursors.iter_mut().enumerate() {
                 while let Some(cursor) = slot {
                     let pick = cursor.pick();
                     let (body, row) = (self.reader.body(pick), pick.row as usize);
-                    let is_equal = body.compare_within_hash(
-                        row,
-                        self.reader.body(first),
-                        first.row as usize,
-                    ) == Ordering::Equal;
+                    let is_equal =
+                        body.compare_within_hash(row, self.reader.body(first), first.row as usize)
+                            == Ordering::Equal;
                     if !is_equal {
                         break;
                     }

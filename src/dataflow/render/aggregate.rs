@@ -57,7 +57,11 @@ impl<'scope> Renderer<'_, 'scope> {
         }
         let grouped_schema = assembly.grouped_schema(schema);
         let joined = std::mem::take(&mut assembly.joined);
-        let finished: Vec<usize> = assembly.finishes.iter().map(|(result, _)| *result).collect();
+        let finished: Vec<usize> = assembly
+            .finishes
+            .iter()
+            .map(|(result, _)| *result)
+            .collect();
         let grouped = self.grouped(assembly, Arc::clone(&grouped_schema));
         self.join_extremes(node, grouped, grouped_schema, finished, joined, schema)
     }
@@ -167,7 +171,13 @@ impl<'scope> Renderer<'_, 'scope> {
         filter: Option<usize>,
     ) -> (Changes<'scope>, SchemaRef) {
         let input = &assembly.input_schema;
-        let columns: Vec<usize> = assembly.node.keys.iter().copied().chain([argument]).collect();
+        let columns: Vec<usize> = assembly
+            .node
+            .keys
+            .iter()
+            .copied()
+            .chain([argument])
+            .collect();
         let fields = columns.iter().map(|column| input.field(*column).clone());
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let not_null: Expression = Arc::new(IsNotNullExpr::new(column_of(input, argument)));
@@ -180,7 +190,10 @@ impl<'scope> Renderer<'_, 'scope> {
                 Arc::new(BinaryExpr::new(not_null, Operator::And, filter))
             }
         };
-        let projection = columns.iter().map(|column| column_of(input, *column)).collect();
+        let projection = columns
+            .iter()
+            .map(|column| column_of(input, *column))
+            .collect();
         let rows = self.map(assembly.rows.clone(), Some(predicate), projection, &schema);
         (rows, schema)
     }
@@ -195,7 +208,10 @@ impl<'scope> Renderer<'_, 'scope> {
         let (rows, schema) = self.arguments(assembly, argument, aggregate.filter);
         let keys = assembly.node.keys.len();
         // Min and max of one argument share the arrangement, read from either end.
-        let name = format!("{} extremes {argument} {:?}", assembly.node.input, aggregate.filter);
+        let name = format!(
+            "{} extremes {argument} {:?}",
+            assembly.node.input, aggregate.filter
+        );
         let name = super::IndexName {
             plan: name,
             key: assembly.node.keys.clone(),
@@ -210,10 +226,13 @@ impl<'scope> Renderer<'_, 'scope> {
                 nulls_first: false,
             }],
         };
-        let positions = (0..=keys).filter_map(|column| layout.position(column)).collect();
-        let index = self.indexes.entry(name).or_insert_with(|| {
-            arrange(key_by(rows, layout, true, |_| Vec::new()), "Extremes")
-        });
+        let positions = (0..=keys)
+            .filter_map(|column| layout.position(column))
+            .collect();
+        let index = self
+            .indexes
+            .entry(name)
+            .or_insert_with(|| arrange(key_by(rows, layout, true, |_| Vec::new()), "Extremes"));
         let wanted = Wanted {
             from_end: aggregate.function == AggregateFunction::Max,
             distinct: true,
@@ -245,7 +264,12 @@ impl<'scope> Renderer<'_, 'scope> {
         let mut chunks = vec![rows];
         for (position, stream) in assembly.streams.into_iter().enumerate() {
             let contribution = contribute(position + 1);
-            chunks.push(key_by(stream, layout((0..keys).collect()), false, contribution));
+            chunks.push(key_by(
+                stream,
+                layout((0..keys).collect()),
+                false,
+                contribution,
+            ));
         }
         if keys == 0 {
             // The global group exists over no rows: one row that adds to no sum makes it so.
@@ -311,7 +335,11 @@ impl<'scope> Renderer<'_, 'scope> {
         };
         let left = by_key(rows.clone(), columns);
         let right = by_key(other, keys + 1);
-        let fields = schema.fields().iter().cloned().chain([Arc::new(field.clone())]);
+        let fields = schema
+            .fields()
+            .iter()
+            .cloned()
+            .chain([Arc::new(field.clone())]);
         let wider = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let own: Vec<(Side, usize)> = (0..columns).map(|column| (Side::Left, column)).collect();
         let mut with_value = own.clone();

@@ -69,7 +69,9 @@ fn inputs(join: &Join) -> (Input, Input) {
 }
 
 fn without_null_keys(plan: &Arc<Plan>, key: &[usize]) -> Arc<Plan> {
-    let nullable = key.iter().filter(|column| plan.schema.field(**column).is_nullable());
+    let nullable = key
+        .iter()
+        .filter(|column| plan.schema.field(**column).is_nullable());
     let conditions = nullable.map(|column| -> Expression {
         Arc::new(IsNotNullExpr::new(column_of(&plan.schema, *column)))
     });
@@ -114,7 +116,10 @@ impl Input {
     }
 
     fn key_schema(&self) -> SchemaRef {
-        let fields = self.key.iter().map(|column| self.plan.schema.field(*column).clone());
+        let fields = self
+            .key
+            .iter()
+            .map(|column| self.plan.schema.field(*column).clone());
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 }
@@ -203,9 +208,12 @@ impl<'scope> Renderer<'_, 'scope> {
         let rows = join(left_index, right_index, Arc::clone(&schema), output);
         match residual {
             None => rows,
-            Some(residual) => {
-                self.map(rows, Some(Arc::clone(residual)), all_columns(&schema), &schema)
-            }
+            Some(residual) => self.map(
+                rows,
+                Some(Arc::clone(residual)),
+                all_columns(&schema),
+                &schema,
+            ),
         }
     }
 
@@ -222,7 +230,12 @@ impl<'scope> Renderer<'_, 'scope> {
         }
         let keys = self.distinct_keys(right);
         let schema = Arc::clone(&left.plan.schema);
-        let present = join(self.index(left, false), keys, schema, left.output(Side::Left));
+        let present = join(
+            self.index(left, false),
+            keys,
+            schema,
+            left.output(Side::Left),
+        );
         match partner {
             Partner::Present => present,
             Partner::Absent => self.render(&left.plan).concat(negate(present)),
@@ -324,14 +337,19 @@ enum Partner {
 fn mirror(node: &Join) -> Join {
     let left_columns = node.left.schema.fields().len();
     let right_columns = node.right.schema.fields().len();
-    let residual = node.residual.as_ref().map(|residual| {
-        swap_columns(residual, left_columns, right_columns)
-    });
+    let residual = node
+        .residual
+        .as_ref()
+        .map(|residual| swap_columns(residual, left_columns, right_columns));
     Join {
         kind: JoinKind::LeftAnti,
         left: Arc::clone(&node.right),
         right: Arc::clone(&node.left),
-        on: node.on.iter().map(|(left, right)| (*right, *left)).collect(),
+        on: node
+            .on
+            .iter()
+            .map(|(left, right)| (*right, *left))
+            .collect(),
         null_equals_null: node.null_equals_null,
         residual,
     }

@@ -281,7 +281,9 @@ pub fn build_index<'scope>(
 pub fn index_layout(name: &IndexName, columns: usize) -> Layout {
     let values = match name.keys_only {
         true => Vec::new(),
-        false => (0..columns).filter(|column| !name.key.contains(column)).collect(),
+        false => (0..columns)
+            .filter(|column| !name.key.contains(column))
+            .collect(),
     };
     Layout {
         key: name.key.clone(),

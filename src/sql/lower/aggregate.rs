@@ -7,15 +7,17 @@ use datafusion::logical_expr::expr::AggregateFunction as LogicalCall;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr};
 
 use super::super::error::SqlError;
-use super::super::plan::{
-    Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan,
-};
+use super::super::plan::{Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan};
 use super::{arrow_schema, map, physical, physical_all, plan_of, refuse_unordered, refused};
 use arrow::datatypes::{Field, Schema};
 
 /// Lowers an aggregation: keys, arguments and filters become columns of a map below.
 pub fn lower(node: &LogicalAggregate) -> Result<Arc<Plan>, SqlError> {
-    if node.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
+    if node
+        .group_expr
+        .iter()
+        .any(|key| matches!(key, Expr::GroupingSet(_)))
+    {
         return Err(refused("GROUPING SETS, ROLLUP and CUBE")
             .with_hint("write one GROUP BY per level and join them with UNION ALL"));
     }
@@ -63,7 +65,10 @@ impl Columns {
     /// The position of an expression's value. Grouping columns keep positions of their own, so
     /// that two equal ones do not become one.
     fn position(&mut self, expression: Expression) -> usize {
-        let known = self.projection.iter().position(|other| other.as_ref() == expression.as_ref());
+        let known = self
+            .projection
+            .iter()
+            .position(|other| other.as_ref() == expression.as_ref());
         known.unwrap_or_else(|| {
             self.projection.push(expression);
             self.projection.len() - 1

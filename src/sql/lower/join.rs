@@ -44,7 +44,9 @@ pub fn lower(node: &LogicalJoin) -> Result<Arc<Plan>, SqlError> {
             let order: Vec<_> = right.iter().chain(left).cloned().collect();
             let rows = swapped.both_sides(JoinKind::Left, Arc::new(Schema::new(order)));
             let positions = (right_columns..right_columns + left_columns).chain(0..right_columns);
-            let columns = positions.map(|position| column(&rows.schema, position)).collect();
+            let columns = positions
+                .map(|position| column(&rows.schema, position))
+                .collect();
             Ok(map(rows, None, columns, schema))
         }
         JoinType::LeftSemi => Ok(keyed.left_side(JoinKind::LeftSemi)),
@@ -117,17 +119,33 @@ impl Keyed {
     fn both_sides(&self, kind: JoinKind, schema: SchemaRef) -> Arc<Plan> {
         let left: Vec<Field> = match kind {
             JoinKind::Full => nullable(&self.left.schema).collect(),
-            _ => self.left.schema.fields().iter().map(|f| f.as_ref().clone()).collect(),
+            _ => self
+                .left
+                .schema
+                .fields()
+                .iter()
+                .map(|f| f.as_ref().clone())
+                .collect(),
         };
         let right: Vec<Field> = match kind {
-            JoinKind::Inner => self.right.schema.fields().iter().map(|f| f.as_ref().clone()).collect(),
+            JoinKind::Inner => self
+                .right
+                .schema
+                .fields()
+                .iter()
+                .map(|f| f.as_ref().clone())
+                .collect(),
             _ => nullable(&self.right.schema).collect(),
         };
         let offset = left.len();
-        let both = Arc::new(Schema::new(left.into_iter().chain(right).collect::<Vec<_>>()));
+        let both = Arc::new(Schema::new(
+            left.into_iter().chain(right).collect::<Vec<_>>(),
+        ));
         let rows = plan_of(self.node(kind), both);
         let positions = (0..self.left_columns).chain(offset..offset + self.right_columns);
-        let columns = positions.map(|position| column(&rows.schema, position)).collect();
+        let columns = positions
+            .map(|position| column(&rows.schema, position))
+            .collect();
         map(rows, None, columns, schema)
     }
 
@@ -155,7 +173,11 @@ impl Keyed {
         Ok(Keyed {
             left: self.right,
             right: self.left,
-            on: self.on.iter().map(|(left, right)| (*right, *left)).collect(),
+            on: self
+                .on
+                .iter()
+                .map(|(left, right)| (*right, *left))
+                .collect(),
             residual: residual.transpose()?,
             null_equals_null: self.null_equals_null,
             left_columns: self.right_columns,
@@ -190,12 +212,14 @@ impl Keyed {
                 .with_hint("use NOT EXISTS (SELECT …), which does not stumble over NULLs"));
         }
         let unmatched = plan_of(self.node(JoinKind::LeftAnti), Arc::clone(&self.left.schema));
-        let is_null: Expression =
-            Arc::new(IsNullExpr::new(column(&self.right.schema, right_key)));
+        let is_null: Expression = Arc::new(IsNullExpr::new(column(&self.right.schema, right_key)));
         let null_keys = filter(Arc::clone(&self.right), is_null);
         let unless_null = none_if_any(unmatched, null_keys);
         let key = || column(&self.left.schema, left_key);
-        let with_key = filter(Arc::clone(&unless_null), Arc::new(IsNotNullExpr::new(key())));
+        let with_key = filter(
+            Arc::clone(&unless_null),
+            Arc::new(IsNotNullExpr::new(key())),
+        );
         let without_key = filter(unless_null, Arc::new(IsNullExpr::new(key())));
         let without_key = none_if_any(without_key, Arc::clone(&self.right));
         let node = Node::Union {

@@ -79,7 +79,9 @@ pub fn lower(plan: &LogicalPlan) -> Result<Arc<Plan>, SqlError> {
 
 /// The refusal of a construct.
 pub(super) fn refused(construct: &str) -> SqlError {
-    SqlError::unsupported(format!("{construct} cannot be maintained in a live view yet"))
+    SqlError::unsupported(format!(
+        "{construct} cannot be maintained in a live view yet"
+    ))
 }
 
 fn describe(plan: &LogicalPlan) -> &'static str {
@@ -98,9 +100,10 @@ pub(super) fn plan_of(node: Node, schema: SchemaRef) -> Arc<Plan> {
 
 pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
     // Field metadata means nothing to us and would keep equal plans from being recognised.
-    let fields = schema.fields().iter().map(|field| {
-        Field::new(field.name(), field.data_type().clone(), field.is_nullable())
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -120,7 +123,9 @@ pub(super) fn physical_all<'a>(
     schema: &DFSchema,
 ) -> Result<Vec<Expression>, SqlError> {
     let expressions = expressions.into_iter();
-    expressions.map(|expression| physical(expression, schema)).collect()
+    expressions
+        .map(|expression| physical(expression, schema))
+        .collect()
 }
 
 /// The column an expression is, if it is nothing more.
@@ -200,10 +205,17 @@ pub(super) fn with_columns(
     expressions: Vec<Expression>,
 ) -> Result<(Arc<Plan>, Vec<usize>), SqlError> {
     let mut projection = identity(&input.schema);
-    let mut fields: Vec<Field> = input.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = input
+        .schema
+        .fields()
+        .iter()
+        .map(|f| f.as_ref().clone())
+        .collect();
     let mut positions = Vec::new();
     for expression in expressions {
-        let known = projection.iter().position(|other| other.as_ref() == expression.as_ref());
+        let known = projection
+            .iter()
+            .position(|other| other.as_ref() == expression.as_ref());
         let position = match known {
             Some(position) => position,
             None => {
@@ -258,9 +270,16 @@ fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
     let Some(projection) = &node.projection else {
         return Ok(input);
     };
-    let columns = projection.iter().map(|position| column(&input.schema, *position));
+    let columns = projection
+        .iter()
+        .map(|position| column(&input.schema, *position));
     let columns = columns.collect();
-    Ok(map(input, None, columns, arrow_schema(&node.projected_schema)))
+    Ok(map(
+        input,
+        None,
+        columns,
+        arrow_schema(&node.projected_schema),
+    ))
 }
 
 fn values(node: &Values) -> Result<Arc<Plan>, SqlError> {
@@ -271,7 +290,9 @@ fn values(node: &Values) -> Result<Arc<Plan>, SqlError> {
     for row in &node.values {
         let mut values = Vec::new();
         for (expression, field) in row.iter().zip(schema.fields()) {
-            let value = physical(expression, &empty)?.evaluate(&one_row)?.into_array(1)?;
+            let value = physical(expression, &empty)?
+                .evaluate(&one_row)?
+                .into_array(1)?;
             let value = arrow::compute::cast(&value, field.data_type());
             let value = value.map_err(datafusion::error::DataFusionError::from)?;
             values.push(ScalarValue::try_from_array(&value, 0)?);

@@ -27,8 +27,12 @@ pub fn lower(node: &Window) -> Result<Arc<Plan>, SqlError> {
         let (keyed, partition) = with_columns(input, partition)?;
         let (keyed, order) = sort_keys(keyed, &call.params.order_by, node.input.schema())?;
         let position_field = Field::new("position", DataType::UInt64, false);
-        let mut fields: Vec<Field> =
-            keyed.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields: Vec<Field> = keyed
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
         fields.push(position_field.clone());
         let position = fields.len() - 1;
         let top = Node::TopK(TopK {
@@ -61,8 +65,11 @@ fn row_number(expression: &Expr) -> Result<&WindowFunction, SqlError> {
             WindowFunctionDefinition::WindowUDF(function) if function.name() == "row_number" => {
                 Ok(call)
             }
-            other => Err(refused(&format!("the window function {}()", other.name()))
-                .with_hint("ROW_NUMBER() is maintained; others can be computed by a query over a view")),
+            other => Err(
+                refused(&format!("the window function {}()", other.name())).with_hint(
+                    "ROW_NUMBER() is maintained; others can be computed by a query over a view",
+                ),
+            ),
         },
         other => Err(refused(&format!("the window function {other}"))),
     }
@@ -91,7 +98,11 @@ fn upper_bound(condition: &Expression) -> Option<(usize, u64)> {
             (column, comparison.left(), comparison.op().swap()?)
         }
     };
-    let value = literal.downcast_ref::<Literal>()?.value().cast_to(&DataType::Int64).ok()?;
+    let value = literal
+        .downcast_ref::<Literal>()?
+        .value()
+        .cast_to(&DataType::Int64)
+        .ok()?;
     let ScalarValue::Int64(Some(value)) = value else {
         return None;
     };

@@ -1,0 +1,239 @@
+//! The engine through its sessions: statements, own writes, restart, life cycle of views.
+
+use arrow::util::pretty::pretty_format_batches;
+use futures::TryStreamExt;
+use mainstem::engine::{Engine, EngineError, EngineOptions, Outcome, Session};
+
+pub fn open(directory: &std::path::Path, workers: usize) -> Engine {
+    let options = EngineOptions {
+        data_dir: directory.to_path_buf(),
+        workers,
+    };
+    Engine::open(options).expect("the engine opens")
+}
+
+pub async fn run(session: &mut Session, sql: &str) -> Result<String, EngineError> {
+    let mut text = String::new();
+    for statement in session.parse(sql)? {
+        match session.execute(&statement, &[]).await? {
+            Outcome::Done(tag) => text = tag,
+            Outcome::CopyIn(_) => text = "COPY".to_owned(),
+            Outcome::Rows(rows) => {
+                let rows: Vec<_> = rows.try_collect().await?;
+                text = pretty_format_batches(&rows).expect("printable").to_string();
+            }
+        }
+    }
+    Ok(text)
+}
+
+async fn rows(session: &mut Session, sql: &str) -> String {
+    let table = run(session, sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let lines = table.lines().skip(3).filter(|line| line.starts_with('|'));
+    let cells = lines.map(|line| {
+        let cells = line.trim_matches('|').split('|').map(str::trim);
+        cells.collect::<Vec<_>>().join(",")
+    });
+    cells.collect::<Vec<_>>().join(" ")
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime")
+}
+
+#[test]
+fn a_session_reads_its_own_writes() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE sales (id BIGINT PRIMARY KEY, shop TEXT, amount BIGINT)").await.expect("created");
+        run(&mut session, "CREATE MATERIALIZED VIEW by_shop AS SELECT shop, count(*) AS n, sum(amount) AS total FROM sales GROUP BY shop").await.expect("created");
+        for id in 0..20 {
+            run(&mut session, &format!("INSERT INTO sales VALUES ({id}, 'north', 5)")).await.expect("inserted");
+            let expected = format!("north,{},{}", id + 1, 5 * (id + 1));
+            assert_eq!(rows(&mut session, "SELECT * FROM by_shop").await, expected);
+        }
+        assert_eq!(run(&mut session, "UPDATE sales SET shop = 'south', amount = amount * 2 WHERE id < 5").await.expect("updated"), "UPDATE 5");
+        assert_eq!(rows(&mut session, "SELECT * FROM by_shop ORDER BY shop").await, "north,15,75 south,5,50");
+        assert_eq!(run(&mut session, "DELETE FROM sales WHERE shop = 'north'").await.expect("deleted"), "DELETE 15");
+        assert_eq!(rows(&mut session, "SELECT * FROM by_shop").await, "south,5,50");
+        assert_eq!(rows(&mut session, "SELECT total FROM by_shop WHERE shop = 'south'").await, "50");
+        assert_eq!(rows(&mut session, "SELECT s.id, v.total FROM sales s JOIN by_shop v USING (shop) WHERE s.id = 3").await, "3,50");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn everything_is_there_after_a_restart() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let query = "SELECT * FROM top ORDER BY shop";
+        let before = {
+            let engine = open(directory.path(), 1);
+            let mut session = engine.session();
+            run(&mut session, "CREATE TABLE sales (shop TEXT, amount BIGINT); INSERT INTO sales VALUES ('a', 1), ('b', 2), ('a', 3), ('a', 3)").await.expect("written");
+            run(&mut session, "CREATE MATERIALIZED VIEW totals AS SELECT shop, sum(amount) AS total FROM sales GROUP BY shop").await.expect("created");
+            run(&mut session, "CREATE MATERIALIZED VIEW top AS SELECT shop, total FROM totals WHERE total > 1").await.expect("created");
+            run(&mut session, "CREATE VIEW names AS SELECT shop FROM top").await.expect("created");
+            run(&mut session, "DELETE FROM sales WHERE amount = 3 AND shop = 'a'; INSERT INTO sales VALUES ('c', 9)").await.expect("written");
+            let answer = rows(&mut session, query).await;
+            engine.shutdown();
+            answer
+        };
+        assert_eq!(before, "b,2 c,9");
+        for workers in [2, 1] {
+            let engine = open(directory.path(), workers);
+            assert_eq!(engine.recovered().broken_views, Vec::new());
+            let mut session = engine.session();
+            assert_eq!(rows(&mut session, query).await, before);
+            assert_eq!(rows(&mut session, "SELECT * FROM names ORDER BY 1").await, "b c");
+            engine.shutdown();
+        }
+    });
+}
+
+#[test]
+fn views_come_and_go_while_rows_arrive() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (k BIGINT, v BIGINT); CREATE TABLE u (k BIGINT, w TEXT)").await.expect("created");
+        for round in 0..6 {
+            run(&mut session, &format!("INSERT INTO t VALUES ({}, {round}); INSERT INTO u VALUES ({}, 'w{round}')", round % 3, round % 2)).await.expect("inserted");
+            run(&mut session, "CREATE OR REPLACE MATERIALIZED VIEW joined AS SELECT t.k, t.v, u.w FROM t JOIN u ON t.k = u.k").await.expect("created");
+            run(&mut session, &format!("CREATE MATERIALIZED VIEW other{round} AS SELECT t.k, count(u.w) AS n FROM t LEFT JOIN u ON t.k = u.k GROUP BY t.k")).await.expect("created");
+            let live = rows(&mut session, "SELECT * FROM joined ORDER BY k, v, w").await;
+            let batch = rows(&mut session, "SELECT t.k, t.v, u.w FROM t JOIN u ON t.k = u.k ORDER BY t.k, v, w").await;
+            assert_eq!(live, batch);
+            if round >= 2 {
+                run(&mut session, &format!("DROP MATERIALIZED VIEW other{}", round - 2)).await.expect("dropped");
+            }
+            let live = rows(&mut session, &format!("SELECT * FROM other{round} ORDER BY k")).await;
+            let batch = rows(&mut session, "SELECT t.k, count(u.w) FROM t LEFT JOIN u ON t.k = u.k GROUP BY t.k ORDER BY t.k").await;
+            assert_eq!(live, batch);
+        }
+        let refused = run(&mut session, "DROP TABLE t").await.expect_err("it is read");
+        assert_eq!(refused.sqlstate(), "2BP01");
+        run(&mut session, "DROP TABLE t CASCADE").await.expect("dropped");
+        assert_eq!(engine.views(), Vec::<String>::new());
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_view_that_is_replaced_is_never_missing() {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open(directory.path(), 2);
+    runtime.block_on(async {
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (k BIGINT, v BIGINT)",
+            "INSERT INTO t VALUES (1, 10), (2, 20)",
+            "CREATE MATERIALIZED VIEW live AS SELECT count(*) AS n FROM t",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let mut reader = engine.session();
+        let reading = tokio::spawn(async move {
+            for _ in 0..100 {
+                assert_eq!(rows(&mut reader, "SELECT n FROM live").await, "2");
+            }
+        });
+        while !reading.is_finished() {
+            let sql = "CREATE OR REPLACE MATERIALIZED VIEW live AS SELECT count(*) AS n FROM t";
+            run(&mut session, sql).await.expect("replaced");
+        }
+        reading.await.expect("no read failed");
+    });
+    engine.shutdown();
+}
+
+#[test]
+fn a_row_that_fails_is_an_error_of_that_row() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        run(
+            &mut session,
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT)",
+        )
+        .await
+        .expect("created");
+        run(
+            &mut session,
+            "CREATE MATERIALIZED VIEW ratio AS SELECT id, a / b AS r FROM t",
+        )
+        .await
+        .expect("created");
+        run(
+            &mut session,
+            "CREATE MATERIALIZED VIEW plain AS SELECT count(*) AS n FROM t",
+        )
+        .await
+        .expect("created");
+        run(
+            &mut session,
+            "INSERT INTO t VALUES (1, 6, 3), (2, 1, 0), (3, 8, 2)",
+        )
+        .await
+        .expect("inserted");
+        let error = run(&mut session, "SELECT * FROM ratio")
+            .await
+            .expect_err("division by zero");
+        assert!(error.to_string().contains("id: 2"), "{error}");
+        assert_eq!(rows(&mut session, "SELECT n FROM plain").await, "3");
+        run(&mut session, "DELETE FROM t WHERE id = 2")
+            .await
+            .expect("deleted");
+        assert_eq!(
+            rows(&mut session, "SELECT * FROM ratio ORDER BY id").await,
+            "1,2 3,4"
+        );
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn what_cannot_be_maintained_is_refused_with_a_reason() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (a BIGINT, b DOUBLE, at TIMESTAMPTZ)").await.expect("created");
+        for (query, reason) in [
+            ("SELECT random() AS r, a FROM t", "random()"),
+            ("SELECT a FROM t WHERE at > now() - INTERVAL '1 day'", "now()"),
+            ("SELECT a, rank() OVER (ORDER BY b) AS r FROM t", "rank()"),
+            ("SELECT stddev(b) AS s FROM t", "stddev"),
+            ("SELECT a, sum(b) AS s FROM t GROUP BY ROLLUP (a)", "ROLLUP"),
+            ("SELECT (SELECT a FROM t) AS x", "several rows"),
+            ("SELECT a, a FROM t", "same name"),
+            ("SELECT nothing FROM t", "nothing"),
+            ("SELECT a FROM missing", "missing"),
+            ("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i FROM n", "Recursive"),
+        ] {
+            let sql = format!("CREATE MATERIALIZED VIEW v AS {query}");
+            let error = run(&mut session, &sql).await.expect_err(query);
+            assert!(error.to_string().contains(reason), "{query}: {error}");
+        }
+        for (sql, reason) in [
+            ("COPY t TO '/tmp/x'", "file"),
+            ("SELECT * FROM '/etc/passwd'", "passwd"),
+            ("CREATE EXTERNAL TABLE x (a INT) STORED AS PARQUET LOCATION '/etc/passwd'", "EXTERNAL"),
+            ("SELEC 1", "SELEC"),
+        ] {
+            let error = run(&mut session, sql).await.expect_err(sql);
+            assert!(error.to_string().contains(reason), "{sql}: {error}");
+        }
+        engine.shutdown();
+    });
+}
