@@ -5,7 +5,8 @@
 -- over all rows is the sum over all lines.
 -- Returns: `orders`, `items`, `units`, `gross_minor`, the dates and the channels speak of sales
 --   alone; `returned_minor` is what went back (positive), `net_minor` is gross less returned.
--- Cancelled and test orders don't count. `items` are product lines, `units` their quantity.
+-- Cancelled and test orders don't count, nor do orders of adjustments alone (write-offs).
+--   `items` are product lines, `units` their quantity.
 -- favourite_channel: the one with most orders; of equal ones that used last, then by name. Guests
 --   have none.
 -- average_order_minor: gross per order, rounded half up to a minor unit.
@@ -15,17 +16,21 @@ WITH bought AS (
         source,
         customer_id,
         currency,
-        count(DISTINCT order_id) FILTER (WHERE NOT is_return) AS orders,
+        count(DISTINCT order_id) FILTER (WHERE NOT is_return AND line_type <> 'adjustment')
+            AS orders,
         count(*) FILTER (WHERE NOT is_return AND line_type = 'product') AS items,
         sum(quantity) FILTER (WHERE NOT is_return AND line_type = 'product') AS units,
         sum(quantity) FILTER (WHERE is_return AND line_type = 'product') AS units_back,
         sum(amount_minor) FILTER (WHERE NOT is_return) AS gross_minor,
         sum(amount_minor) FILTER (WHERE is_return) AS back_minor,
         sum(amount_minor) AS net_minor,
-        min(sold_at) FILTER (WHERE NOT is_return) AS first_order_at,
-        max(sold_at) FILTER (WHERE NOT is_return) AS last_order_at,
+        min(sold_at) FILTER (WHERE NOT is_return AND line_type <> 'adjustment')
+            AS first_order_at,
+        max(sold_at) FILTER (WHERE NOT is_return AND line_type <> 'adjustment')
+            AS last_order_at,
         count(DISTINCT product_id) FILTER (WHERE NOT is_return) AS distinct_products,
-        count(DISTINCT channel) FILTER (WHERE NOT is_return) AS channels
+        count(DISTINCT channel) FILTER (WHERE NOT is_return AND line_type <> 'adjustment')
+            AS channels
     FROM sale_lines
     GROUP BY source, customer_id, currency
 ),
@@ -38,7 +43,7 @@ channel_use AS (
         count(DISTINCT order_id) AS orders,
         max(sold_at) AS last_order_at
     FROM sale_lines
-    WHERE NOT is_return AND customer_id IS NOT NULL
+    WHERE NOT is_return AND line_type <> 'adjustment' AND customer_id IS NOT NULL
     GROUP BY source, customer_id, currency, channel
 ),
 favourite AS (

@@ -12,7 +12,7 @@ SELECT
     channel,
     currency,
     CAST(sold_at AS DATE) AS day,
-    count(DISTINCT order_id) FILTER (WHERE NOT is_return) AS orders,
+    count(*) FILTER (WHERE NOT is_return) AS lines_sold,
     coalesce(sum(quantity) FILTER (WHERE NOT is_return), 0) AS units_sold,
     coalesce(-sum(quantity) FILTER (WHERE is_return), 0) AS units_returned,
     coalesce(sum(amount_minor) FILTER (WHERE NOT is_return), 0) AS gross_minor,
