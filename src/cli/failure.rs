@@ -34,6 +34,22 @@ impl Failure {
         self
     }
 
+    /// `failure`, if there is one yet, followed by `other`.
+    pub fn joined(failure: Option<Failure>, other: Failure) -> Failure {
+        match failure {
+            Some(failure) => failure.and(other),
+            None => other,
+        }
+    }
+
+    /// What happened first, without what to do about it.
+    pub fn first_line(&self) -> String {
+        self.messages
+            .first()
+            .map(|message| message.what.clone())
+            .unwrap_or_default()
+    }
+
     /// Says on which input it happened, in front of each message.
     pub fn at(mut self, place: impl fmt::Display) -> Failure {
         for message in &mut self.messages {

@@ -33,6 +33,16 @@ pub fn print(answers: &[Answer], format: Format) -> Result<(), Failure> {
         .iter()
         .try_for_each(|answer| write_answer(&mut out, answer, format))
         .and_then(|()| out.flush());
+    finish(written)
+}
+
+/// Prints text as it is.
+pub fn print_text(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn finish(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         // The reader, such as `head`, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

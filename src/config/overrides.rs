@@ -105,7 +105,7 @@ fn of_variable(name: String, environment: &Environment) -> Option<Raw> {
 }
 
 fn apply_variables(source: &mut RawSource, environment: &Environment) {
-    for key in SOURCE_KEYS.iter().filter(|key| key.path != "name") {
+    for key in settable_keys() {
         if let Some(raw) = of_variable(source_variable(&source.name, key), environment) {
             set(source, key, raw);
         }
@@ -126,7 +126,7 @@ fn apply_source_flag(text: &str, settings: &mut RawSettings) -> Result<(), Probl
         ));
     };
     let Some(key) = source_key(word) else {
-        let names = SOURCE_KEYS.iter().map(|key| key.path);
+        let names = settable_keys().map(|key| key.path);
         let hint = match closest(word, names.clone()) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("a source has {}", names.collect::<Vec<_>>().join(", ")),
@@ -143,9 +143,12 @@ fn apply_source_flag(text: &str, settings: &mut RawSettings) -> Result<(), Probl
 }
 
 fn source_key(word: &str) -> Option<&'static Key> {
-    SOURCE_KEYS
-        .iter()
-        .find(|key| key.path == word && key.path != "name")
+    settable_keys().find(|key| key.path == word)
+}
+
+/// A source's name is how it is addressed, so it can't be set like other keys.
+fn settable_keys() -> impl Iterator<Item = &'static Key> + Clone {
+    SOURCE_KEYS.iter().filter(|key| key.path != "name")
 }
 
 fn source_called<'s>(

@@ -66,14 +66,20 @@ impl fmt::Display for ConfigError {
 
 /// The candidate that `word` was most likely meant to be, if any is close.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Below this similarity a suggestion confuses more than it helps.
-    const SIMILAR: f64 = 0.8;
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .filter(|(similarity, candidate)| is_close(word, candidate, *similarity))
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate)
+}
+
+/// Similarity judges long words well (`retention`, `retain`); in short ones a single slip
+/// (`cvs`, `csv`) weighs too much for it, so slips are counted too.
+fn is_close(word: &str, candidate: &str, similarity: f64) -> bool {
+    const SIMILAR: f64 = 0.85;
+    let slips_allowed = (word.chars().count() / 3).max(1);
+    similarity >= SIMILAR || strsim::osa_distance(word, candidate) <= slips_allowed
 }
 
 #[cfg(test)]
@@ -83,6 +89,8 @@ mod tests {
     #[test]
     fn a_typing_error_finds_the_word_and_nonsense_finds_none() {
         assert_eq!(closest("wrokers", ["workers", "queries"]), Some("workers"));
+        assert_eq!(closest("cvs", ["ndjson", "csv"]), Some("csv"));
+        assert_eq!(closest("retention", ["dir", "retain"]), Some("retain"));
         assert_eq!(closest("zebra", ["workers", "queries"]), None);
     }
 }
