@@ -2,7 +2,7 @@
 //! its data directory in this process. Both give the same answers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -64,19 +64,28 @@ pub enum Client {
     Local(Local),
 }
 
-/// An engine opened by this process for one command.
+/// A conversation with an engine in this process.
 pub struct Local {
-    engine: Engine,
     session: Session,
+    /// The engine, where it was opened for this conversation.
+    opened: Option<Engine>,
 }
 
 impl Client {
     /// Opens the data directory if one is named, else connects to the running engine.
     pub async fn connect(target: &Target, settings: &Settings) -> Result<Client, Failure> {
         match &target.data_dir {
-            Some(data_dir) => Ok(Client::Local(Local::open(data_dir.clone(), settings)?)),
+            Some(data_dir) => Ok(Client::Local(Local::open(data_dir, settings)?)),
             None => Ok(Client::Remote(Remote::connect(address(settings)?).await?)),
         }
+    }
+
+    /// A conversation with an engine that someone else opened and stops.
+    pub fn of_engine(engine: &Engine) -> Client {
+        Client::Local(Local {
+            session: engine.session(),
+            opened: None,
+        })
     }
 
     /// Runs SQL text of any number of statements and returns their answers.
@@ -87,10 +96,14 @@ impl Client {
         }
     }
 
-    /// Ends the conversation; an engine in this process is stopped.
+    /// Ends the conversation; an engine opened for it is stopped.
     pub fn close(self) {
-        if let Client::Local(local) = self {
-            local.engine.shutdown();
+        if let Client::Local(Local {
+            opened: Some(engine),
+            ..
+        }) = self
+        {
+            engine.shutdown();
         }
     }
 }
@@ -104,21 +117,28 @@ fn address(settings: &Settings) -> Result<SocketAddr, Failure> {
     })
 }
 
+/// Opens the data directory of a stopped engine.
+pub fn open_stopped(data_dir: &Path, settings: &Settings) -> Result<Engine, Failure> {
+    // Opening would create it, and an empty answer from a mistyped path is the worst answer.
+    if !data_dir.is_dir() {
+        return Err(Failure::new(
+            format!("there is no data directory {}", data_dir.display()),
+            "name the directory that an engine has written, see data_dir in its settings",
+        ));
+    }
+    Ok(Engine::open(EngineOptions {
+        data_dir: data_dir.to_path_buf(),
+        workers: settings.workers,
+    })?)
+}
+
 impl Local {
-    fn open(data_dir: PathBuf, settings: &Settings) -> Result<Local, Failure> {
-        // Opening would create it, and an empty answer from a mistyped path is the worst answer.
-        if !data_dir.is_dir() {
-            return Err(Failure::new(
-                format!("there is no data directory {}", data_dir.display()),
-                "name the directory that an engine has written, see data_dir in its settings",
-            ));
-        }
-        let engine = Engine::open(EngineOptions {
-            data_dir,
-            workers: settings.workers,
-        })?;
-        let session = engine.session();
-        Ok(Local { engine, session })
+    fn open(data_dir: &Path, settings: &Settings) -> Result<Local, Failure> {
+        let engine = open_stopped(data_dir, settings)?;
+        Ok(Local {
+            session: engine.session(),
+            opened: Some(engine),
+        })
     }
 
     async fn run(&mut self, sql: &str) -> Result<Vec<Answer>, Failure> {

@@ -191,7 +191,11 @@ mod tests {
         });
         assert_eq!(taken.into_inner().expect("not poisoned"), 4);
         assert_eq!(
-            (summaries[0].rows, summaries[0].rejected, &summaries[0].failure),
+            (
+                summaries[0].rows,
+                summaries[0].rejected,
+                &summaries[0].failure
+            ),
             (5, 1, &None)
         );
         assert_eq!(summaries[1].rows, 4);

@@ -4,13 +4,25 @@
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
 mod client;
+mod demo_directory;
+mod explain;
 mod failure;
+mod feeds;
+mod ingest;
 mod logging;
 mod output;
 mod progress;
 mod remote;
+mod run;
+mod scratch;
+mod services;
+mod shipped;
+mod snapshots;
 mod sql;
 mod stop;
+mod summary;
+mod tables;
+mod views;
 
 use std::process::ExitCode;
 

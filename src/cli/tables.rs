@@ -48,7 +48,11 @@ fn find<'t>(tables: &'t [TableDefinition], name: &str) -> Result<&'t TableDefini
 }
 
 fn overview(tables: &[TableDefinition]) -> String {
-    let width = tables.iter().map(|table| table.name.len()).max().unwrap_or(0);
+    let width = tables
+        .iter()
+        .map(|table| table.name.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for table in tables {
         // Writing to a String can't fail.
@@ -64,7 +68,10 @@ fn description(table: &TableDefinition) -> String {
     let mut text = format!("{}: {}\n", table.name, table.description);
     for (label, columns) in [
         ("Primary key", &table.primary_key),
-        ("The newest version is that with the greatest", &table.version),
+        (
+            "The newest version is that with the greatest",
+            &table.version,
+        ),
         ("Events are the same with the same", &table.event_identity),
     ] {
         if !columns.is_empty() {
@@ -127,9 +134,18 @@ mod tests {
     #[test]
     fn a_description_has_key_types_and_meanings() {
         let text = description(&table());
-        assert!(text.starts_with("prices: one price\nPrimary key: product\n"), "{text}");
-        assert!(text.contains("  product  Int64 NOT NULL  the product\n"), "{text}");
-        assert!(text.contains("  amount   Int64           the amount\n"), "{text}");
+        assert!(
+            text.starts_with("prices: one price\nPrimary key: product\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  product  Int64 NOT NULL  the product\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  amount   Int64           the amount\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -143,14 +143,22 @@ mod tests {
             ("z/my-view.sql", ""),
         ]);
         let message = read(directory.path()).expect_err("wrong files").to_string();
-        assert!(message.contains("x/orders.sql defines this view too"), "{message}");
+        assert!(
+            message.contains("x/orders.sql defines this view too"),
+            "{message}"
+        );
         assert!(message.contains("`Big` is no name"), "{message}");
         assert!(message.contains("`my-view` is no name"), "{message}");
     }
 
     #[test]
     fn a_missing_directory_is_an_error() {
-        let message = read(Path::new("no/such/directory")).expect_err("missing").to_string();
-        assert!(message.contains("no/such/directory can't be read"), "{message}");
+        let message = read(Path::new("no/such/directory"))
+            .expect_err("missing")
+            .to_string();
+        assert!(
+            message.contains("no/such/directory can't be read"),
+            "{message}"
+        );
     }
 }

@@ -76,20 +76,34 @@ const DEFAULT_FILE: &str = "mainstem.toml";
 /// The file is the one of the flag or of `MAINSTEM_CONFIG`, which must exist, else
 /// `mainstem.toml` of the working directory, if there is one.
 pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Settings, ConfigError> {
-    let mut problems = Vec::new();
     let file = config_file(overrides, environment);
-    let (mut raw, base) = match &file {
-        Some(file) => {
-            let text = read_file(file)?;
-            let base = file.parent().unwrap_or(Path::new("")).to_path_buf();
-            let raw = file::read(&file.display().to_string(), &text, &mut problems);
-            (raw, base)
-        }
-        None => Default::default(),
-    };
+    load_file(file.as_deref(), overrides, environment)
+}
+
+/// Makes the settings from flags, environment and defaults alone.
+pub fn load_without_file(
+    overrides: &Overrides,
+    environment: &Environment,
+) -> Result<Settings, ConfigError> {
+    load_file(None, overrides, environment)
+}
+
+fn load_file(
+    file: Option<&Path>,
+    overrides: &Overrides,
+    environment: &Environment,
+) -> Result<Settings, ConfigError> {
+    let mut problems = Vec::new();
+    let mut base = Path::new("");
+    let mut raw = raw::RawSettings::default();
+    if let Some(file) = file {
+        let text = read_file(file)?;
+        base = file.parent().unwrap_or(base);
+        raw = file::read(&file.display().to_string(), &text, &mut problems);
+    }
     overrides::apply(overrides, environment, &mut raw, &mut problems);
     let mut resolver = resolve::Resolver {
-        base: &base,
+        base,
         environment,
         problems: &mut problems,
     };

@@ -77,7 +77,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// Similarity judges long words well (`retention`, `retain`); in short ones a single slip
 /// (`cvs`, `csv`) weighs too much for it, so slips are counted too.
 fn is_close(word: &str, candidate: &str, similarity: f64) -> bool {
-    const SIMILAR: f64 = 0.85;
+    const SIMILAR: f64 = 0.8;
     let slips_allowed = (word.chars().count() / 3).max(1);
     similarity >= SIMILAR || strsim::osa_distance(word, candidate) <= slips_allowed
 }
