@@ -15,13 +15,18 @@ pub struct DemoDirectory {
 }
 
 impl DemoDirectory {
+    /// The directory at this path, whether it exists or not.
+    pub fn at(root: &Path) -> DemoDirectory {
+        DemoDirectory {
+            root: root.to_path_buf(),
+        }
+    }
+
     /// Makes the directory, emptying what an earlier demo left there.
     ///
     /// Refuses a directory that exists, is not empty and was not made by a demo.
     pub fn prepare(root: &Path) -> Result<DemoDirectory, Failure> {
-        let directory = DemoDirectory {
-            root: root.to_path_buf(),
-        };
+        let directory = DemoDirectory::at(root);
         let is_ours = root.join(MARKER).is_file();
         if !is_ours && !is_empty_or_missing(root) {
             return Err(Failure::new(

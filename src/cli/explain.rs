@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::client::Client;
 use super::failure::Failure;
-use super::output::{self, Format};
-use super::runtime;
-use super::scratch::Scratch;
+use super::output::print_text;
+use super::plans::Plans;
+use super::shipped;
 use super::views::{self, ViewFile};
 use crate::config::{self, Environment, Overrides, closest};
 
@@ -19,7 +18,7 @@ Examples:
   mainstem explain customer_360                     a view of the dataflows directory
   mainstem explain dataflows/customer_360.sql       any file with CREATE MATERIALIZED VIEW
 
-No engine needs to run. In a running one, `EXPLAIN` in front of the statement gives the same.")]
+No engine needs to run. In a running one, `EXPLAIN customer_360` gives the same.")]
 pub struct Explain {
     /// A view of the dataflows directory, or the path of a .sql file
     #[arg(value_name = "NAME_OR_FILE")]
@@ -39,23 +38,18 @@ impl Explain {
         let settings = config::load(&overrides, &Environment::of_process())?;
         let files = match &settings.dataflows {
             Some(directory) => views::read(directory)?,
-            None => super::shipped::views(),
+            None => shipped::views(),
         };
         let wanted = find(&self.view, &files)?;
         let others: Vec<ViewFile> = files
             .into_iter()
             .filter(|view| view.name != wanted.name)
             .collect();
-        let scratch = Scratch::open()?;
-        // Whether the other files are right is not asked here; a view that needs one that is not
+        let mut plans = Plans::of_model();
+        // Whether the other files are right is not asked here; a view that reads one that is not
         // will say so itself.
-        scratch.create(&others);
-        let mut client = Client::of_engine(&scratch.engine);
-        let explain = format!("EXPLAIN {}", wanted.sql);
-        let answers = runtime()?
-            .block_on(client.run(&explain))
-            .map_err(|failure| failure.at(&wanted.place))?;
-        output::print(&answers, Format::Table)
+        plans.add_all(&others);
+        print_text(&format!("{}\n", plans.plan(&wanted)?.plan))
     }
 }
 

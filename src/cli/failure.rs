@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
+use crate::sql::SqlError;
 
 /// Why a command ends with exit code 1.
 #[derive(Debug)]
@@ -90,6 +91,12 @@ impl From<Vec<Problem>> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         error.problems.into()
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Failure::new(error.message, error.hint.unwrap_or_default())
     }
 }
 
