@@ -17,6 +17,7 @@ mod remote;
 mod run;
 mod services;
 mod shipped;
+mod snapshot;
 mod snapshots;
 mod sql;
 mod stop;
@@ -50,7 +51,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Sql(sql::Sql),
+    Explain(explain::Explain),
+    Snapshot(snapshot::Snapshot),
+    Tables(tables::Tables),
 }
 
 /// Parses the command line, runs the command and says how it ended.
@@ -60,7 +65,7 @@ pub fn main() -> ExitCode {
     if let Some(complaint) = logging::start(&cli.logging, directives.as_deref()) {
         tracing::warn!("{complaint}");
     }
-    match cli.command.run() {
+    match cli.command.run(cli.logging.quiet > 0) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             progress::screen().suspend(|| eprintln!("{failure}"));
@@ -70,9 +75,13 @@ pub fn main() -> ExitCode {
 }
 
 impl Command {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self, is_quiet: bool) -> Result<(), Failure> {
         match self {
+            Command::Run(command) => command.run(is_quiet),
             Command::Sql(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Snapshot(command) => command.run(),
+            Command::Tables(command) => command.run(),
         }
     }
 }

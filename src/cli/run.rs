@@ -8,10 +8,11 @@ use clap::Args;
 use super::failure::Failure;
 use super::ingest::{self, Feed};
 use super::progress::screen;
+use super::snapshots::{self, Snapshots};
 use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::{self, ViewFile};
-use super::{feeds, runtime, services, snapshots};
+use super::{feeds, runtime, services};
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::engine::{Engine, EngineOptions};
 
@@ -77,8 +78,9 @@ impl Running {
         let engine = open(&settings, views)?;
         {
             let _context = runtime.enter();
-            services::start(listeners, &engine, &settings, &stop)?;
-            snapshots::schedule(&engine, &settings.snapshot, &stop);
+            let snapshots = Snapshots::new(&engine, &settings.snapshot);
+            snapshots.schedule(&stop);
+            services::start(listeners, &engine, &settings, snapshots, &stop)?;
         }
         Ok(Running {
             settings,
@@ -129,7 +131,7 @@ impl Running {
         // An engine that failed has nothing to serve.
         if once || is_broken {
             if result.is_ok() && self.settings.snapshot.is_configured {
-                result = snapshots::take_all(&self.engine, &self.settings.snapshot).map(drop);
+                result = snapshots::take(&self.engine, &[], &self.settings.snapshot).map(drop);
             }
         } else {
             if let Some(address) = self.settings.serve.pgwire {

@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::failure::Failure;
-use crate::config::ServeSettings;
+use super::snapshots::Snapshots;
+use super::stop::Stop;
+use crate::config::{ServeSettings, Settings};
+use crate::engine::Engine;
 
 /// How long clients may finish what they are at when the engine ends.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -47,11 +50,26 @@ async fn bind_one(address: Option<SocketAddr>, flag: &str) -> Result<Option<TcpL
         )),
     }
 }
+
+/// Begins to serve; needs a tokio runtime. Ends when a stop is requested.
 pub fn start(
-    _l: Listeners,
-    _e: &crate::engine::Engine,
-    _s: &crate::config::Settings,
-    _stop: &super::stop::Stop,
+    listeners: Listeners,
+    _engine: &Engine,
+    _settings: &Settings,
+    snapshots: Snapshots,
+    stop: &Stop,
 ) -> Result<(), Failure> {
+    if let Some(listener) = listeners.http {
+        let router = snapshots.router();
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(async move { stop.requested().await })
+                .await;
+            if let Err(error) = served {
+                tracing::error!("HTTP is not served any more: {error}");
+            }
+        });
+    }
     Ok(())
 }
