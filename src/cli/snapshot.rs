@@ -34,6 +34,7 @@ so its settings need serve.http; it writes below its own snapshot.dir. Read the 
   SELECT * FROM 'mainstem-snapshots/customer_360/latest/*.parquet'    (DuckDB)")]
 pub struct Snapshot {
     /// The views to write; all if none is named
+    #[arg(value_name = "VIEW")]
     pub views: Vec<String>,
     /// The settings file [default: mainstem.toml, if there is one]
     #[arg(short, long, value_name = "FILE")]

@@ -22,7 +22,7 @@ Examples:
   mainstem sql < questions.sql
 
 Without SQL text it is read from standard input; on a terminal, statement by statement, each
-ended by a semicolon. All statements of one text see tables and views at one moment each.")]
+ended by a semicolon. Every statement sees all tables and views at one moment.")]
 pub struct Sql {
     /// One or more statements, separated by semicolons
     pub sql: Option<String>,
