@@ -1,1 +1,125 @@
-//! (being written)
+//! The command line: one file a command.
+//!
+//! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
+//! is wrong. Answers go to standard output; log, progress and errors to standard error.
+
+mod client;
+mod demo_directory;
+mod explain;
+mod failure;
+mod feeds;
+mod ingest;
+mod logging;
+mod output;
+mod plans;
+mod progress;
+mod remote;
+mod run;
+mod services;
+mod shipped;
+mod snapshot;
+mod snapshots;
+mod sql;
+mod stop;
+mod summary;
+mod tables;
+mod views;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Mainstem keeps SQL views over commerce events always up to date.
+#[derive(Debug, Parser)]
+#[command(name = "mainstem", version, max_term_width = 100)]
+#[command(after_long_help = "\
+First steps:
+  mainstem demo                      a year of a shop's events, views and answers; no setup
+  mainstem run -c mainstem.toml      your own files
+  mainstem sql \"SELECT …\"            ask the running engine (or psql -h 127.0.0.1 -p 7432)
+
+Exit codes: 0 all is well; 1 a problem was found or something failed; 2 wrong usage.
+Settings: docs/configuration.md. Commands: docs/cli.md.")]
+pub struct Cli {
+    #[command(flatten)]
+    logging: logging::LoggingArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Sql(sql::Sql),
+    Explain(explain::Explain),
+    Snapshot(snapshot::Snapshot),
+    Tables(tables::Tables),
+}
+
+/// Parses the command line, runs the command and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let directives = std::env::var("MAINSTEM_LOG").ok();
+    if let Some(complaint) = logging::start(&cli.logging, directives.as_deref()) {
+        tracing::warn!("{complaint}");
+    }
+    match cli.command.run(cli.logging.quiet > 0) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            progress::screen().suspend(|| eprintln!("{failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    fn run(self, is_quiet: bool) -> Result<(), Failure> {
+        match self {
+            Command::Run(command) => command.run(is_quiet),
+            Command::Sql(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Snapshot(command) => command.run(),
+            Command::Tables(command) => command.run(),
+        }
+    }
+}
+
+/// The runtime that serving and clients run on; the engine has threads of its own.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // Serving waits more than it computes.
+    const THREADS: usize = 2;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("mainstem-io")
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                format!("no threads can be started: {error}"),
+                "check the limit on processes and threads (ulimit -u)",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_by_example() {
+        let mut cli = Cli::command();
+        for command in cli.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:\n  mainstem "), "{help}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Reads sources into the engine: a thread for each, since reading and parsing block.
+
+use std::thread;
+
+use super::failure::Failure;
+use super::progress::Progress;
+use super::stop::Stop;
+use super::summary::SourceSummary;
+use crate::engine::{Engine, EngineError};
+use crate::model::Submission;
+
+/// The table that rows which did not map are put into.
+const REJECTED_EVENTS: &str = "rejected_events";
+
+/// What is read: a source that hands out one submission after the other.
+pub trait Feed: Send {
+    /// The source's name.
+    fn name(&self) -> &str;
+    /// How many rows there are in all, if that is known.
+    fn total_rows(&self) -> Option<u64>;
+    /// The next changes; `None` at the end.
+    fn next(&mut self) -> Result<Option<Submission>, Failure>;
+}
+
+/// Reads all feeds to their ends, or until a stop is requested; a feed that fails ends alone.
+///
+/// Returns one summary for each feed, in their order, after everything read is durable and
+/// visible in all views. Fails if the engine does.
+pub fn ingest(
+    engine: &Engine,
+    feeds: Vec<Box<dyn Feed>>,
+    stop: &Stop,
+    is_quiet: bool,
+) -> Result<Vec<SourceSummary>, Failure> {
+    let summaries = read_all(feeds, stop, is_quiet, &|submission| {
+        engine.enqueue(submission)
+    });
+    engine.flush()?;
+    Ok(summaries)
+}
+
+/// Takes a submission; waits while there is no room.
+type Sink<'s> = dyn Fn(Submission) -> Result<(), EngineError> + Sync + 's;
+
+fn read_all(
+    feeds: Vec<Box<dyn Feed>>,
+    stop: &Stop,
+    is_quiet: bool,
+    sink: &Sink<'_>,
+) -> Vec<SourceSummary> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = feeds
+            .into_iter()
+            .map(|feed| {
+                let name = feed.name().to_owned();
+                let thread = scope.spawn(move || read_one(feed, stop, is_quiet, sink));
+                (name, thread)
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|(name, thread)| {
+                thread.join().unwrap_or_else(|_| SourceSummary {
+                    name,
+                    failure: Some("its thread broke down; the log above tells where".into()),
+                    ..SourceSummary::default()
+                })
+            })
+            .collect()
+    })
+}
+
+fn read_one(
+    mut feed: Box<dyn Feed>,
+    stop: &Stop,
+    is_quiet: bool,
+    sink: &Sink<'_>,
+) -> SourceSummary {
+    let mut summary = SourceSummary {
+        name: feed.name().to_owned(),
+        ..SourceSummary::default()
+    };
+    let mut progress = Progress::start(feed.name(), feed.total_rows(), is_quiet);
+    while !stop.is_requested() {
+        let submission = match feed.next() {
+            Ok(Some(submission)) => submission,
+            Ok(None) => break,
+            Err(failure) => {
+                tracing::error!(source = summary.name, "{failure}");
+                summary.failure = Some(failure.first_line());
+                break;
+            }
+        };
+        let (rows, rejected) = count(&submission);
+        if let Err(error) = sink(submission) {
+            summary.failure = Some(error.to_string());
+            break;
+        }
+        summary.rows += rows;
+        summary.rejected += rejected;
+        summary.transactions += 1;
+        progress.add(rows + rejected);
+    }
+    progress.finish();
+    summary
+}
+
+/// The rows for the model's tables and the rejected ones.
+fn count(submission: &Submission) -> (u64, u64) {
+    let mut rows = 0;
+    let mut rejected = 0;
+    for change in &submission.changes {
+        let count = change.rows.num_rows() as u64;
+        match &*change.table {
+            REJECTED_EVENTS => rejected += count,
+            _ => rows += count,
+        }
+    }
+    (rows, rejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use arrow::array::Int64Array;
+    use arrow::record_batch::RecordBatch;
+
+    use super::*;
+    use crate::model::{Change, ChangeKind};
+
+    /// A feed of given row counts by table, which fails at its end if `fails`.
+    struct Rows {
+        name: &'static str,
+        counts: Vec<(&'static str, i64)>,
+        fails: bool,
+    }
+
+    impl Feed for Rows {
+        fn name(&self) -> &str {
+            self.name
+        }
+
+        fn total_rows(&self) -> Option<u64> {
+            None
+        }
+
+        fn next(&mut self) -> Result<Option<Submission>, Failure> {
+            match self.counts.pop() {
+                Some((table, count)) => Ok(Some(submission(table, count))),
+                None if self.fails => Err(Failure::new("half a file", "write the other half")),
+                None => Ok(None),
+            }
+        }
+    }
+
+    fn submission(table: &str, count: i64) -> Submission {
+        let numbers = Arc::new(Int64Array::from_iter_values(0..count));
+        let rows = RecordBatch::try_from_iter([("n", numbers as _)]).expect("one column");
+        Submission {
+            changes: vec![Change {
+                table: table.into(),
+                kind: ChangeKind::Upsert,
+                rows,
+            }],
+            ..Submission::default()
+        }
+    }
+
+    fn feeds() -> Vec<Box<dyn Feed>> {
+        vec![
+            Box::new(Rows {
+                name: "a",
+                counts: vec![("orders", 3), (REJECTED_EVENTS, 1), ("orders", 2)],
+                fails: false,
+            }),
+            Box::new(Rows {
+                name: "b",
+                counts: vec![("orders", 4)],
+                fails: true,
+            }),
+        ]
+    }
+
+    #[test]
+    fn rows_are_counted_and_a_failing_feed_ends_alone() {
+        let taken = Mutex::new(0);
+        let summaries = read_all(feeds(), &Stop::new(), true, &|_| {
+            *taken.lock().expect("not poisoned") += 1;
+            Ok(())
+        });
+        assert_eq!(taken.into_inner().expect("not poisoned"), 4);
+        assert_eq!(
+            (
+                summaries[0].rows,
+                summaries[0].rejected,
+                &summaries[0].failure
+            ),
+            (5, 1, &None)
+        );
+        assert_eq!(summaries[1].rows, 4);
+        assert_eq!(summaries[1].failure.as_deref(), Some("half a file"));
+    }
+
+    #[test]
+    fn nothing_is_read_after_a_stop() {
+        let stop = Stop::new();
+        stop.request();
+        let summaries = read_all(feeds(), &stop, true, &|_| Ok(()));
+        assert!(summaries.iter().all(|summary| summary.transactions == 0));
+    }
+
+    #[test]
+    fn an_engine_that_refuses_ends_the_feeds() {
+        let summaries = read_all(feeds(), &Stop::new(), true, &|_| {
+            Err(EngineError::Other("log is full".into()))
+        });
+        assert_eq!(summaries[0].failure.as_deref(), Some("log is full"));
+        assert_eq!(summaries[0].rows, 0);
+    }
+}

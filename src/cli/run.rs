@@ -1,0 +1,211 @@
+//! `mainstem run`: the engine with its sources, views, snapshots and services.
+
+use std::io;
+use std::time::Instant;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::ingest::{self, Feed};
+use super::progress::screen;
+use super::snapshots::{self, Snapshots};
+use super::stop::Stop;
+use super::summary::{SourceSummary, Summary, peak_memory_bytes};
+use super::views::{self, ViewFile};
+use super::{feeds, runtime, services};
+use crate::config::{self, Environment, Overrides, Settings};
+use crate::engine::{Engine, EngineOptions};
+
+/// Runs the engine: reads the sources, keeps the views up to date, serves them
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  mainstem run                        the settings of ./mainstem.toml, or the defaults
+  mainstem run -c shop.toml --once    reads all sources to their ends, writes snapshots, ends
+  mainstem run --workers 2 --source orders.kind=csv --source orders.path='in/*.csv' \\
+               --source orders.mapping=orders.sql
+
+Ctrl-C ends cleanly: what was read is durable, and the next start goes on where this one stopped.
+A second Ctrl-C ends at once; nothing that was acknowledged is lost. A source that fails does not
+stop the others; the exit code is then 1.")]
+pub struct Run {
+    /// Ends when all sources are at their end, instead of going on serving
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn run(self, is_quiet: bool) -> Result<(), Failure> {
+        let settings = config::load(&self.overrides, &Environment::of_process())?;
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let views = match &settings.dataflows {
+            Some(directory) => views::read(directory)?,
+            None => Vec::new(),
+        };
+        let running = Running::start(settings, &views)?;
+        let feeds = feeds::of_settings(&running.settings, &running.engine)?;
+        let input = running.ingest(feeds, is_quiet);
+        running.finish(input, self.once)
+    }
+}
+
+/// An engine with its services, from start to clean end.
+pub struct Running {
+    /// What it runs with.
+    pub settings: Settings,
+    /// The engine.
+    pub engine: Engine,
+    runtime: tokio::runtime::Runtime,
+    stop: Stop,
+}
+
+impl Running {
+    /// Opens the engine, makes its views those of the files, and begins to serve.
+    pub fn start(settings: Settings, views: &[ViewFile]) -> Result<Running, Failure> {
+        let runtime = runtime()?;
+        let stop = Stop::new();
+        {
+            let _context = runtime.enter();
+            stop.listen().map_err(no_signals)?;
+        }
+        // Addresses that are taken are found before the log is replayed, which may take long.
+        let listeners = runtime.block_on(services::bind(&settings.serve))?;
+        let engine = open(&settings, views)?;
+        {
+            let _context = runtime.enter();
+            let snapshots = Snapshots::new(&engine, &settings.snapshot);
+            snapshots.schedule(&stop);
+            services::start(listeners, &engine, &settings, snapshots, &stop)?;
+        }
+        Ok(Running {
+            settings,
+            engine,
+            runtime,
+            stop,
+        })
+    }
+
+    /// Reads feeds to their ends and tells what was read.
+    pub fn ingest(
+        &self,
+        feeds: Vec<Box<dyn Feed>>,
+        is_quiet: bool,
+    ) -> Result<Vec<SourceSummary>, Failure> {
+        if feeds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let started = Instant::now();
+        let sources = ingest::ingest(&self.engine, feeds, &self.stop, is_quiet)?;
+        let summary = Summary {
+            sources,
+            elapsed: started.elapsed(),
+            peak_memory_bytes: peak_memory_bytes(),
+        };
+        if !is_quiet {
+            screen().suspend(|| eprintln!("{summary}"));
+        }
+        Ok(summary.sources)
+    }
+
+    /// Runs a future to its end, on the threads of the services.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Waits for the end (unless `once`), stops everything, and says how the input ended.
+    pub fn finish(
+        self,
+        input: Result<Vec<SourceSummary>, Failure>,
+        once: bool,
+    ) -> Result<(), Failure> {
+        let is_broken = input.is_err();
+        let mut result = input.and_then(|sources| match failure_of(&sources) {
+            None => Ok(()),
+            Some(failure) => Err(failure),
+        });
+        // An engine that failed has nothing to serve.
+        if once || is_broken {
+            if result.is_ok() && self.settings.snapshot.is_configured {
+                result = snapshots::take(&self.engine, &[], &self.settings.snapshot).map(drop);
+            }
+        } else {
+            if let Some(address) = self.settings.serve.pgwire {
+                tracing::info!("serving Postgres clients at {address}; Ctrl-C ends");
+            }
+            self.runtime.block_on(self.stop.requested());
+        }
+        self.stop.request();
+        self.engine.shutdown();
+        // Clients that still wait for something don't hold up the end.
+        self.runtime.shutdown_timeout(services::GRACE);
+        result
+    }
+}
+
+fn open(settings: &Settings, views: &[ViewFile]) -> Result<Engine, Failure> {
+    let started = Instant::now();
+    let engine = Engine::open(EngineOptions {
+        data_dir: settings.data_dir.clone(),
+        workers: settings.workers,
+    })?;
+    engine.ensure_tables(&crate::model::standard_tables())?;
+    let files: Vec<(String, String)> = views
+        .iter()
+        .map(|view| (view.name.clone(), view.sql.clone()))
+        .collect();
+    if let Err(error) = engine.sync_views(&files) {
+        engine.shutdown();
+        return Err(error.into());
+    }
+    tracing::info!(
+        "{} is open with {} views after {:.1} s",
+        settings.data_dir.display(),
+        engine.views().len(),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(engine)
+}
+
+fn failure_of(sources: &[SourceSummary]) -> Option<Failure> {
+    sources.iter().fold(None, |failure, source| {
+        let Some(reason) = &source.failure else {
+            return failure;
+        };
+        let other = Failure::new(
+            format!("the source {} ended early: {reason}", source.name),
+            "what was read before is durable; the next run goes on from there",
+        );
+        Some(Failure::joined(failure, other))
+    })
+}
+
+fn no_signals(error: io::Error) -> Failure {
+    Failure::new(
+        format!("signals can't be listened to: {error}"),
+        "check what limits this process runs under",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failing_source_is_in_the_failure() {
+        let source = |name: &str, failure: Option<&str>| SourceSummary {
+            name: name.into(),
+            failure: failure.map(String::from),
+            ..SourceSummary::default()
+        };
+        assert!(failure_of(&[source("a", None)]).is_none());
+        let failure = failure_of(&[source("a", Some("x")), source("b", Some("y"))]);
+        let message = failure.expect("two failures").to_string();
+        assert!(message.contains("source a ended early: x"), "{message}");
+        assert!(message.contains("source b ended early: y"), "{message}");
+    }
+}

@@ -1,0 +1,75 @@
+//! What listens for clients while the engine runs.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::failure::Failure;
+use super::snapshots::Snapshots;
+use super::stop::Stop;
+use crate::config::{ServeSettings, Settings};
+use crate::engine::Engine;
+
+/// How long clients may finish what they are at when the engine ends.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// The sockets of the services that are switched on.
+pub struct Listeners {
+    /// For Postgres clients.
+    pub pgwire: Option<TcpListener>,
+    /// For HTTP.
+    pub http: Option<TcpListener>,
+}
+
+/// Takes the addresses.
+pub async fn bind(settings: &ServeSettings) -> Result<Listeners, Failure> {
+    Ok(Listeners {
+        pgwire: bind_one(settings.pgwire, "--serve-pgwire").await?,
+        http: bind_one(settings.http, "--serve-http").await?,
+    })
+}
+
+async fn bind_one(address: Option<SocketAddr>, flag: &str) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "{address} can be reached from other machines, and there is no authentication yet"
+        );
+    }
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => Err(Failure::new(
+            format!("the address {address} can't be taken: {error}"),
+            format!(
+                "if another engine runs, stop it; or choose another address with {flag}, or \
+                 {flag} off"
+            ),
+        )),
+    }
+}
+
+/// Begins to serve; needs a tokio runtime. Ends when a stop is requested.
+pub fn start(
+    listeners: Listeners,
+    _engine: &Engine,
+    _settings: &Settings,
+    snapshots: Snapshots,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    if let Some(listener) = listeners.http {
+        let router = snapshots.router();
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(async move { stop.requested().await })
+                .await;
+            if let Err(error) = served {
+                tracing::error!("HTTP is not served any more: {error}");
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+pub fn views() -> Vec<super::views::ViewFile> {
+    vec![]
+}

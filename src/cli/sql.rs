@@ -1,0 +1,114 @@
+//! `mainstem sql`: asks SQL of the running engine or of a stopped engine's directory.
+
+use std::io::{self, IsTerminal, Read, Write};
+
+use clap::Args;
+
+use super::client::{Client, Target};
+use super::failure::Failure;
+use super::output::{self, Format};
+use super::runtime;
+
+/// Longer SQL text than this is no question but a mistake, such as a binary file piped in.
+const LONGEST_SQL_BYTES: u64 = 64 << 20;
+
+/// Asks SQL of the running engine, or of a stopped engine's data directory
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  mainstem sql \"SELECT channel, count(*) FROM orders GROUP BY channel\"
+  mainstem sql --format csv \"SELECT * FROM customer_360\" > customers.csv
+  mainstem sql --data-dir mainstem-data \"SHOW TABLES\"     (no engine is running)
+  mainstem sql < questions.sql
+
+Without SQL text it is read from standard input; on a terminal, statement by statement, each
+ended by a semicolon. Every statement sees all tables and views at one moment.")]
+pub struct Sql {
+    /// One or more statements, separated by semicolons
+    pub sql: Option<String>,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+impl Sql {
+    /// Runs the command.
+    pub fn run(self) -> Result<(), Failure> {
+        let settings = self.target.settings()?;
+        runtime()?.block_on(async {
+            let mut client = Client::connect(&self.target, &settings).await?;
+            let result = match &self.sql {
+                Some(sql) => answer(&mut client, sql, self.format).await,
+                None if io::stdin().is_terminal() => converse(&mut client, self.format).await,
+                None => answer(&mut client, &read_input()?, self.format).await,
+            };
+            client.close();
+            result
+        })
+    }
+}
+
+async fn answer(client: &mut Client, sql: &str, format: Format) -> Result<(), Failure> {
+    output::print(&client.run(sql).await?, format)
+}
+
+fn read_input() -> Result<String, Failure> {
+    let mut sql = String::new();
+    let read = io::stdin()
+        .take(LONGEST_SQL_BYTES + 1)
+        .read_to_string(&mut sql);
+    match read {
+        Ok(_) if sql.len() as u64 > LONGEST_SQL_BYTES => Err(Failure::new(
+            format!("the SQL text is longer than {LONGEST_SQL_BYTES} bytes"),
+            "send it in parts; load data with COPY or a source",
+        )),
+        Ok(_) => Ok(sql),
+        Err(error) => Err(Failure::new(
+            format!("the SQL text can't be read: {error}"),
+            "pipe UTF-8 text in, or give the SQL as an argument",
+        )),
+    }
+}
+
+/// Reads statements from the terminal until the end of input; errors don't end the conversation.
+async fn converse(client: &mut Client, format: Format) -> Result<(), Failure> {
+    eprintln!("End statements with a semicolon; Ctrl-D ends the conversation.");
+    let mut statement = String::new();
+    loop {
+        prompt(statement.is_empty());
+        let mut line = String::new();
+        match io::stdin().read_line(&mut line) {
+            Ok(0) => return Ok(()),
+            Ok(_) => statement.push_str(&line),
+            Err(error) => {
+                return Err(Failure::new(
+                    format!("the terminal can't be read: {error}"),
+                    "",
+                ));
+            }
+        }
+        if statement.trim_end().ends_with(';') {
+            if let Err(failure) = answer(client, &statement, format).await {
+                eprintln!("{failure}");
+            }
+            statement.clear();
+        } else if statement.trim().is_empty() {
+            statement.clear();
+        }
+    }
+}
+
+fn prompt(is_first_line: bool) {
+    eprint!(
+        "{}",
+        if is_first_line {
+            "mainstem> "
+        } else {
+            "     ...> "
+        }
+    );
+    // A prompt that can't be drawn is no reason to stop.
+    let _ = io::stderr().flush();
+}

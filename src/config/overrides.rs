@@ -1,0 +1,211 @@
+//! Settings given on the command line and in `MAINSTEM_*` variables.
+
+use std::path::PathBuf;
+
+use super::Environment;
+use super::keys::{KEYS, Key, SOURCE_KEYS, source_variable};
+use super::problem::{Problem, closest};
+use super::raw::{Origin, Raw, RawSettings, RawSource};
+
+/// The flags that settings can be given by; each is also a `MAINSTEM_*` variable and a key of the
+/// file, where the flag goes before the variable and the variable before the file.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Settings (also MAINSTEM_* variables and keys of mainstem.toml)")]
+pub struct Overrides {
+    /// The settings file [default: mainstem.toml, if there is one] [variable: MAINSTEM_CONFIG]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the log is kept [default: mainstem-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The directory of live views, one CREATE MATERIALIZED VIEW a file [default: dataflows, if
+    /// there is one]
+    #[arg(long, value_name = "DIR")]
+    pub dataflows: Option<String>,
+    /// The directory of named queries [default: queries, if there is one]
+    #[arg(long, value_name = "DIR")]
+    pub queries: Option<String>,
+    /// Threads that keep the views up to date [default: one for each core]
+    #[arg(long, value_name = "COUNT")]
+    pub workers: Option<String>,
+    /// Where Postgres clients connect, or `off` [default: 127.0.0.1:7432]
+    #[arg(long, value_name = "ADDRESS")]
+    pub serve_pgwire: Option<String>,
+    /// Where HTTP is served, or `off` [default: off]
+    #[arg(long, value_name = "ADDRESS")]
+    pub serve_http: Option<String>,
+    /// Where snapshots are written [default: mainstem-snapshots]
+    #[arg(long, value_name = "DIR")]
+    pub snapshot_dir: Option<String>,
+    /// How often snapshots are written, such as "15 minutes", or `off` [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub snapshot_every: Option<String>,
+    /// How many snapshots of each view are kept [default: 10]
+    #[arg(long, value_name = "COUNT")]
+    pub snapshot_retain: Option<String>,
+    /// A key of a source, such as `orders.path=in/*.csv`; adds the source if the file has none of
+    /// that name (may be repeated)
+    #[arg(long, value_name = "NAME.KEY=VALUE")]
+    pub source: Vec<String>,
+}
+
+impl Overrides {
+    fn value(&self, path: &str) -> Option<&String> {
+        let value = match path {
+            "data_dir" => &self.data_dir,
+            "dataflows" => &self.dataflows,
+            "queries" => &self.queries,
+            "workers" => &self.workers,
+            "serve.pgwire" => &self.serve_pgwire,
+            "serve.http" => &self.serve_http,
+            "snapshot.dir" => &self.snapshot_dir,
+            "snapshot.every" => &self.snapshot_every,
+            "snapshot.retain" => &self.snapshot_retain,
+            _ => &None,
+        };
+        value.as_ref()
+    }
+}
+
+/// Lays the environment and then the command line over the settings of the file.
+pub fn apply(
+    overrides: &Overrides,
+    environment: &Environment,
+    settings: &mut RawSettings,
+    problems: &mut Vec<Problem>,
+) {
+    for key in KEYS {
+        if let Some(raw) = of_variable(key.variable(), environment) {
+            settings.values.insert(key.path, raw);
+        }
+        if let Some(text) = overrides.value(key.path) {
+            let raw = Raw {
+                text: text.clone(),
+                origin: Origin::Flag(format!("--{}", key.flag())),
+            };
+            settings.values.insert(key.path, raw);
+        }
+    }
+    for source in &mut settings.sources {
+        apply_variables(source, environment);
+    }
+    for text in &overrides.source {
+        if let Err(problem) = apply_source_flag(text, settings) {
+            problems.push(problem);
+        }
+    }
+}
+
+fn of_variable(name: String, environment: &Environment) -> Option<Raw> {
+    let text = environment.get(&name)?.to_owned();
+    Some(Raw {
+        text,
+        origin: Origin::Variable(name),
+    })
+}
+
+fn apply_variables(source: &mut RawSource, environment: &Environment) {
+    for key in settable_keys() {
+        if let Some(raw) = of_variable(source_variable(&source.name, key), environment) {
+            set(source, key, raw);
+        }
+    }
+}
+
+fn apply_source_flag(text: &str, settings: &mut RawSettings) -> Result<(), Problem> {
+    let origin = Origin::Flag(format!("--source {text}"));
+    let parts = text
+        .split_once('=')
+        .and_then(|(target, value)| Some((target.rsplit_once('.')?, value)));
+    let Some(((name, word), value)) = parts else {
+        return Err(Problem::new(
+            origin.to_string(),
+            "this is not NAME.KEY=VALUE",
+            "write the source's name, a dot, the key, = and the value, as in \
+             --source orders.path=in/orders.csv",
+        ));
+    };
+    let Some(key) = source_key(word) else {
+        let names = settable_keys().map(|key| key.path);
+        let hint = match closest(word, names.clone()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("a source has {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        let what = format!("a source has no key `{word}`");
+        return Err(Problem::new(origin.to_string(), what, hint));
+    };
+    let raw = Raw {
+        text: value.to_owned(),
+        origin,
+    };
+    set(source_called(name, &raw.origin, settings), key, raw);
+    Ok(())
+}
+
+fn source_key(word: &str) -> Option<&'static Key> {
+    settable_keys().find(|key| key.path == word)
+}
+
+/// A source's name is how it is addressed, so it can't be set like other keys.
+fn settable_keys() -> impl Iterator<Item = &'static Key> + Clone {
+    SOURCE_KEYS.iter().filter(|key| key.path != "name")
+}
+
+fn source_called<'s>(
+    name: &str,
+    origin: &Origin,
+    settings: &'s mut RawSettings,
+) -> &'s mut RawSource {
+    let index = match settings.sources.iter().position(|s| s.name == name) {
+        Some(index) => index,
+        None => {
+            let mut source = RawSource {
+                name: name.to_owned(),
+                origin: Some(origin.clone()),
+                ..RawSource::default()
+            };
+            let raw = Raw {
+                text: name.to_owned(),
+                origin: origin.clone(),
+            };
+            source.values.insert("name", raw);
+            settings.sources.push(source);
+            settings.sources.len() - 1
+        }
+    };
+    &mut settings.sources[index]
+}
+
+/// A text for the mapping replaces a whole `[source.mapping]` table, not one entry of it.
+fn set(source: &mut RawSource, key: &Key, raw: Raw) {
+    if key.path == "mapping" {
+        source.mapping.clear();
+    }
+    source.values.insert(key.path, raw);
+}
+
+/// Variables that look like settings and are none; most often they are misspelt.
+pub fn unknown_variables(environment: &Environment) -> Vec<String> {
+    // Read elsewhere: by the command line itself and by the tests.
+    const OTHERS: [&str; 4] = [
+        "MAINSTEM_CONFIG",
+        "MAINSTEM_LOG",
+        "MAINSTEM_LOG_FORMAT",
+        "MAINSTEM_SHARED_DATA",
+    ];
+    let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    environment
+        .with_prefix("MAINSTEM_")
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with("MAINSTEM_SOURCE_"))
+        .filter(|name| !OTHERS.contains(name) && !known.iter().any(|known| known == name))
+        .map(
+            |name| match closest(name, known.iter().map(String::as_str)) {
+                Some(meant) => {
+                    format!("{name} is no setting and is ignored; did you mean {meant}?")
+                }
+                None => format!("{name} is no setting and is ignored"),
+            },
+        )
+        .collect()
+}
