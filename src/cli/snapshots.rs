@@ -42,16 +42,11 @@ pub fn take(
         true => views,
         false => names.to_vec(),
     };
-    let (timestamp_ms, contents) = engine.read_all(&names)?;
+    let moment = engine.read()?;
     let mut taken = Vec::new();
-    for (view, schema, batches) in contents {
-        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        let directory = write(settings, &view, timestamp_ms, schema, batches)?;
-        taken.push(Taken {
-            view,
-            directory,
-            rows,
-        });
+    for view in names {
+        let contents = moment.contents(&view)?;
+        taken.push(write(settings, view, moment.timestamp_ms(), contents)?);
     }
     Ok(taken)
 }
@@ -156,11 +151,10 @@ pub enum Response {
 
 fn write(
     settings: &SnapshotSettings,
-    view: &str,
+    view: String,
     timestamp_ms: u64,
-    schema: arrow::datatypes::SchemaRef,
-    batches: Vec<arrow::record_batch::RecordBatch>,
-) -> Result<PathBuf, Failure> {
-    let _ = (settings, view, timestamp_ms, schema, batches);
+    contents: crate::engine::Contents,
+) -> Result<Taken, Failure> {
+    let _ = (settings, view, timestamp_ms, contents);
     Err(Failure::new("snapshots are not wired", ""))
 }
