@@ -203,6 +203,38 @@ fn a_row_that_fails_is_an_error_of_that_row() {
 }
 
 #[test]
+fn views_share_only_what_is_equal() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT, c TEXT)").await.expect("created");
+        run(&mut session, "INSERT INTO t VALUES (1, 12, 3, '1'), (2, 20, 5, 'x')").await.expect("inserted");
+        let queries = [
+            "SELECT l.id, r.x FROM t l JOIN (SELECT id, a / 2 * b AS x FROM t) r ON l.id = r.id",
+            "SELECT l.id, r.x FROM t l JOIN (SELECT id, a / (2 * b) AS x FROM t) r ON l.id = r.id",
+            "SELECT l.id, r.x FROM t l JOIN (SELECT id, a - (b - 1) AS x FROM t) r ON l.id = r.id",
+            "SELECT l.id, r.x FROM t l JOIN (SELECT id, a - b - 1 AS x FROM t) r ON l.id = r.id",
+            "SELECT l.id, r.c FROM t l JOIN (SELECT id, c FROM t WHERE c = 'b') r ON l.id = r.id",
+            "SELECT l.id, r.x FROM t l JOIN (SELECT id, '1' AS x FROM t) r ON l.id = r.id",
+            "SELECT l.id, r.x FROM t l JOIN (SELECT id, 1 AS x FROM t) r ON l.id = r.id",
+        ];
+        for (number, query) in queries.iter().enumerate() {
+            let sql = format!("CREATE MATERIALIZED VIEW v{number} AS {query}");
+            run(&mut session, &sql).await.expect("created");
+        }
+        for (number, query) in queries.iter().enumerate() {
+            let live = rows(&mut session, &format!("SELECT * FROM v{number} ORDER BY 1")).await;
+            assert_eq!(live, rows(&mut session, &format!("{query} ORDER BY 1")).await, "{query}");
+        }
+        run(&mut session, "CREATE MATERIALIZED VIEW failing AS SELECT l.id, r.x FROM t l JOIN (SELECT id, 10 / b AS x FROM t) r ON l.id = r.id").await.expect("created");
+        run(&mut session, "INSERT INTO t VALUES (3, 1, 0, 'zero')").await.expect("inserted");
+        run(&mut session, "SELECT * FROM failing").await.expect_err("a row divides by zero");
+        engine.shutdown();
+    });
+}
+
+#[test]
 fn what_cannot_be_maintained_is_refused_with_a_reason() {
     runtime().block_on(async {
         let directory = tempfile::tempdir().expect("a directory");

@@ -212,10 +212,11 @@ mod tests {
 
     #[test]
     fn an_engine_that_refuses_ends_the_feeds() {
-        let summaries = read_all(feeds(), &Stop::new(), true, &|_| {
-            Err(EngineError::ShutDown)
-        });
-        assert_eq!(summaries[0].failure, Some(EngineError::ShutDown.to_string()));
+        let summaries = read_all(feeds(), &Stop::new(), true, &|_| Err(EngineError::ShutDown));
+        assert_eq!(
+            summaries[0].failure,
+            Some(EngineError::ShutDown.to_string())
+        );
         assert_eq!(summaries[0].rows, 0);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! [`lower`](super::lower) makes it from DataFusion's optimised logical plan; `dataflow` renders
 //! it to operators. It holds no execution logic and no optimiser logic: every node has exactly one
-//! rendering. Column references in expressions are positions in the node's input.
+//! rendering. Column references in expressions are positions in the node's input. Plans that are
+//! equal give equal rows, which is what sharing rests on; their text is for people and leaves out
+//! what equality needs (types of constants, parentheses).
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use datafusion::scalar::ScalarValue;
 pub type Expression = Arc<dyn PhysicalExpr>;
 
 /// A relational operator with the schema of its rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// What is computed.
     pub node: Node,
@@ -24,7 +26,7 @@ pub struct Plan {
 }
 
 /// The relational operators. Collections are bags: a row has a multiplicity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Node {
     /// All columns of a base table.
     Table { name: Arc<str> },
@@ -52,7 +54,7 @@ pub enum Node {
 }
 
 /// An equi-join on columns, with an optional further condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Join {
     pub kind: JoinKind,
     pub left: Arc<Plan>,
@@ -81,7 +83,7 @@ pub enum JoinKind {
 }
 
 /// Grouped aggregation; the output columns are the keys followed by the aggregates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AggregateNode {
     pub input: Arc<Plan>,
     /// Positions of the grouping columns; NULLs form one group. Empty: one global group that
@@ -117,7 +119,7 @@ pub enum AggregateFunction {
 
 /// The rows of each partition at positions `offset..offset + limit` in the given order. Ties are
 /// broken by the whole row, so that the choice is the same on every run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopK {
     pub input: Arc<Plan>,
     /// Positions of the partitioning columns; empty: one partition.

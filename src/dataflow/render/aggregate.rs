@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::physical_expr::expressions::IsNotNullExpr;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, IsNotNullExpr};
 use datafusion::scalar::ScalarValue;
 use timely::dataflow::operators::Concatenate;
 
@@ -14,8 +15,10 @@ use super::super::operator::accumulate;
 use super::super::operator::join::{Side, join};
 use super::super::operator::select::{Wanted, select};
 use super::super::sums::{CountSource, Finish, Sums, Term, TermKind, word_kind};
-use super::{Renderer, all_columns, column_of};
-use crate::sql::plan::{Aggregate, AggregateFunction, AggregateNode, Expression, SortKey};
+use super::{IndexName, Renderer, all_columns, column_of};
+use crate::sql::plan::{
+    Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan, SortKey,
+};
 
 /// The stream of the rows themselves among those that meet.
 const ROWS: usize = 0;
@@ -155,47 +158,16 @@ impl<'scope> Renderer<'_, 'scope> {
         if let Some((_, stream)) = known {
             return *stream;
         }
-        let (rows, schema) = self.arguments(assembly, argument, filter);
-        let rows = self.distinct(rows, &schema);
+        let input = arguments(assembly.node, argument, filter);
+        let plan = Plan {
+            schema: Arc::clone(&input.schema),
+            node: Node::Distinct { input },
+        };
+        let rows = self.render(&Arc::new(plan));
         assembly.streams.push(rows);
         let stream = assembly.streams.len();
         assembly.distinct.push(((argument, filter), stream));
         stream
-    }
-
-    /// The keys and one argument of the rows that take part, without NULL arguments.
-    fn arguments(
-        &mut self,
-        assembly: &Assembly<'_, 'scope>,
-        argument: usize,
-        filter: Option<usize>,
-    ) -> (Changes<'scope>, SchemaRef) {
-        let input = &assembly.input_schema;
-        let columns: Vec<usize> = assembly
-            .node
-            .keys
-            .iter()
-            .copied()
-            .chain([argument])
-            .collect();
-        let fields = columns.iter().map(|column| input.field(*column).clone());
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let not_null: Expression = Arc::new(IsNotNullExpr::new(column_of(input, argument)));
-        let predicate: Expression = match filter {
-            None => not_null,
-            Some(filter) => {
-                use datafusion::logical_expr::Operator;
-                use datafusion::physical_expr::expressions::BinaryExpr;
-                let filter = column_of(input, filter);
-                Arc::new(BinaryExpr::new(not_null, Operator::And, filter))
-            }
-        };
-        let projection = columns
-            .iter()
-            .map(|column| column_of(input, *column))
-            .collect();
-        let rows = self.map(assembly.rows.clone(), Some(predicate), projection, &schema);
-        (rows, schema)
     }
 
     /// The least or greatest argument of each group: key columns, argument.
@@ -205,16 +177,14 @@ impl<'scope> Renderer<'_, 'scope> {
         aggregate: &Aggregate,
     ) -> Changes<'scope> {
         let argument = aggregate.argument.unwrap_or_default();
-        let (rows, schema) = self.arguments(assembly, argument, aggregate.filter);
+        let plan = arguments(assembly.node, argument, aggregate.filter);
+        let rows = self.render(&plan);
+        let schema = Arc::clone(&plan.schema);
         let keys = assembly.node.keys.len();
         // Min and max of one argument share the arrangement, read from either end.
-        let name = format!(
-            "{} extremes {argument} {:?}",
-            assembly.node.input, aggregate.filter
-        );
-        let name = super::IndexName {
-            plan: name,
-            key: assembly.node.keys.clone(),
+        let name = IndexName {
+            plan,
+            key: (0..keys).collect(),
             keys_only: false,
         };
         let layout = Layout {
@@ -230,7 +200,7 @@ impl<'scope> Renderer<'_, 'scope> {
             .filter_map(|column| layout.position(column))
             .collect();
         let index = self
-            .indexes
+            .extremes
             .entry(name)
             .or_insert_with(|| arrange(key_by(rows, layout, true, |_| Vec::new()), "Extremes"));
         let wanted = Wanted {
@@ -410,4 +380,29 @@ impl<'scope> Assembly<'_, 'scope> {
         });
         Arc::new(Schema::new(keys.chain(results).collect::<Vec<_>>()))
     }
+}
+
+/// The keys and one argument of the rows that take part, without NULL arguments.
+fn arguments(node: &AggregateNode, argument: usize, filter: Option<usize>) -> Arc<Plan> {
+    let input = &node.input.schema;
+    let columns: Vec<usize> = node.keys.iter().copied().chain([argument]).collect();
+    let fields = columns.iter().map(|column| input.field(*column).clone());
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let not_null: Expression = Arc::new(IsNotNullExpr::new(column_of(input, argument)));
+    let predicate: Expression = match filter {
+        None => not_null,
+        Some(filter) => {
+            let filter = column_of(input, filter);
+            Arc::new(BinaryExpr::new(not_null, Operator::And, filter))
+        }
+    };
+    let projection = columns.iter().map(|column| column_of(input, *column));
+    Arc::new(Plan {
+        node: Node::Map {
+            input: Arc::clone(&node.input),
+            predicate: Some(predicate),
+            projection: projection.collect(),
+        },
+        schema,
+    })
 }

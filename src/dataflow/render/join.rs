@@ -96,7 +96,7 @@ fn without_null_keys(plan: &Arc<Plan>, key: &[usize]) -> Arc<Plan> {
 impl Input {
     fn index(&self, keys_only: bool) -> (IndexName, Arc<Plan>) {
         let name = IndexName {
-            plan: self.plan.to_string(),
+            plan: Arc::clone(&self.plan),
             key: self.key.clone(),
             keys_only,
         };

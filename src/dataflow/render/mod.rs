@@ -32,8 +32,8 @@ pub type TableInput = InputHandle<u64, NoopBuilder<Updates>>;
 /// An arrangement of a sub-plan that several views may share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IndexName {
-    /// The text of the sub-plan, which identifies it.
-    pub plan: String,
+    /// The sub-plan that gives the rows.
+    pub plan: Arc<Plan>,
     /// The key columns.
     pub key: Vec<usize>,
     /// Whether it holds the keys alone.
@@ -52,8 +52,10 @@ pub struct Renderer<'r, 'scope> {
     /// The rows of other views and of their errors.
     pub views: HashMap<Arc<str>, (Changes<'scope>, Changes<'scope>)>,
     tables: HashMap<Arc<str>, Changes<'scope>>,
-    rendered: HashMap<String, Changes<'scope>>,
+    rendered: HashMap<Arc<Plan>, Changes<'scope>>,
     indexes: HashMap<IndexName, Index<'scope>>,
+    /// Arrangements for minima and maxima, ordered by the argument.
+    extremes: HashMap<IndexName, Index<'scope>>,
     errors: Vec<Changes<'scope>>,
 }
 
@@ -75,6 +77,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             tables: HashMap::new(),
             rendered: HashMap::new(),
             indexes: HashMap::new(),
+            extremes: HashMap::new(),
             errors,
         }
     }
@@ -87,8 +90,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
 
     /// The rows of a plan.
     pub fn render(&mut self, plan: &Arc<Plan>) -> Changes<'scope> {
-        let name = plan.to_string();
-        if let Some(rows) = self.rendered.get(&name) {
+        if let Some(rows) = self.rendered.get(plan) {
             return rows.clone();
         }
         let rows = match &plan.node {
@@ -121,7 +123,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             }
             Node::TopK(top) => self.top(top, &plan.schema),
         };
-        self.rendered.insert(name, rows.clone());
+        self.rendered.insert(Arc::clone(plan), rows.clone());
         rows
     }
 
@@ -228,7 +230,7 @@ pub fn column_of(schema: &SchemaRef, column: usize) -> Expression {
 }
 
 /// The arrangements of a plan that other views may share: sides of joins that depend on one table
-/// or view row by row.
+/// or view row by row and never fail.
 pub fn shareable_indexes(plan: &Plan) -> Vec<(IndexName, Arc<Plan>)> {
     let mut found = Vec::new();
     collect_indexes(plan, &mut found);
@@ -262,7 +264,12 @@ fn collect_indexes(plan: &Plan, found: &mut Vec<(IndexName, Arc<Plan>)>) {
 fn is_stateless(plan: &Plan) -> bool {
     match &plan.node {
         Node::Table { .. } | Node::View { .. } => true,
-        Node::Map { input, .. } => is_stateless(input),
+        // The errors of a shared arrangement would have no view to go to.
+        Node::Map {
+            input,
+            predicate,
+            projection,
+        } => is_stateless(input) && !predicate.iter().chain(projection).any(can_fail),
         _ => false,
     }
 }
