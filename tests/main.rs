@@ -1,4 +1,6 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
 mod engine;
+mod house;
 mod oracle;
+mod plans;

@@ -26,37 +26,42 @@ pub struct Harness {
     runtime: tokio::runtime::Runtime,
 }
 
+/// The catalog of `r` and `s`.
+pub fn catalog() -> Catalog {
+    let tables = schemas().into_iter().map(|(name, schema)| {
+        let columns = schema.fields().iter().map(|field| ColumnDefinition {
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+            nullable: field.is_nullable(),
+            description: String::new(),
+        });
+        let definition = TableDefinition {
+            name: name.to_owned(),
+            description: String::new(),
+            columns: columns.collect(),
+            primary_key: Vec::new(),
+            version: Vec::new(),
+            event_identity: Vec::new(),
+        };
+        (name.to_owned(), Arc::new(definition))
+    });
+    Catalog {
+        tables: tables.collect(),
+        ..Catalog::default()
+    }
+}
+
 impl Harness {
     pub fn start(workers: usize) -> Harness {
         let (sender, completed) = channel();
         let workers = Workers::start(workers, move |timestamp| {
             let _ = sender.send(timestamp);
         });
-        let tables = schemas().into_iter().map(|(name, schema)| {
-            let columns = schema.fields().iter().map(|field| ColumnDefinition {
-                name: field.name().clone(),
-                data_type: field.data_type().clone(),
-                nullable: field.is_nullable(),
-                description: String::new(),
-            });
-            let definition = TableDefinition {
-                name: name.to_owned(),
-                description: String::new(),
-                columns: columns.collect(),
-                primary_key: Vec::new(),
-                version: Vec::new(),
-                event_identity: Vec::new(),
-            };
-            (name.to_owned(), Arc::new(definition))
-        });
         Harness {
             workers: workers.expect("workers start"),
             completed,
             timestamp: 0,
-            catalog: Catalog {
-                tables: tables.collect(),
-                ..Catalog::default()
-            },
+            catalog: catalog(),
             planner: Planner::new(),
             view: None,
             sql: String::new(),

@@ -6,12 +6,13 @@ mod harness;
 mod history;
 
 use harness::Harness;
+pub use harness::catalog;
 use history::History;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 /// Views that each exercise one construct; the random grammar combines them.
-const CONSTRUCTS: &[&str] = &[
+pub const CONSTRUCTS: &[&str] = &[
     "SELECT * FROM r",
     "SELECT a + 1 AS x, upper(t) AS y FROM r WHERE b > 2 OR t IS NULL",
     "SELECT a, count(*) AS n, count(b) AS nb, sum(b) AS sb, sum(d) AS sd, avg(b) AS ab, avg(d) AS ad FROM r GROUP BY a",
