@@ -1,1 +1,31 @@
-//! (being written)
+//! The dataflow: keeps views up to date, on timely workers and differential's notion of change.
+//!
+//! Collections are Arrow batches with a time and a count per row ([`updates`]); arrangements are
+//! sorted Arrow chunks ([`chunk`]) that differential maintains ([`maintenance`]); a plan is
+//! [`render`]ed to [`operator`]s; [`worker`]s run the result and [`output`] hands it to readers.
+//! Nothing outside this module sees a type of timely or differential.
+
+mod arrange;
+mod chunk;
+mod column;
+mod command;
+mod cursor;
+mod float_sum;
+mod form;
+mod lane;
+mod maintenance;
+mod operator;
+mod output;
+mod read;
+mod render;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod updates;
+mod worker;
+mod workers;
+
+pub use command::{Command, TableChange, Tables, ViewTask};
+pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
+pub use read::Scan;
+pub use workers::{WorkerError, Workers};

@@ -1,12 +1,16 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+pub mod catalog;
+mod error;
+mod explain;
+mod guard;
+mod lower;
 pub mod plan;
+pub mod planner;
+pub mod query;
+pub mod statement;
 
-/// A parsed statement (to be replaced by the sql module's own).
-#[derive(Clone, Debug)]
-pub struct Statement;
-
-/// A refusal of a statement.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SqlError(pub String);
+pub use catalog::{Catalog, ViewDefinition};
+pub use error::SqlError;
+pub use planner::Planner;
+pub use statement::{Copy, CopyFormat, DropKind, Show, Statement, parse};

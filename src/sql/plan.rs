@@ -150,3 +150,25 @@ impl fmt::Display for AggregateFunction {
         })
     }
 }
+
+impl Plan {
+    /// The plans this one reads.
+    pub fn inputs(&self) -> Vec<&Arc<Plan>> {
+        match &self.node {
+            Node::Table { .. } | Node::View { .. } | Node::Constant { .. } => Vec::new(),
+            Node::Map { input, .. } | Node::Distinct { input } => vec![input],
+            Node::Union { inputs } => inputs.iter().collect(),
+            Node::Join(join) => vec![&join.left, &join.right],
+            Node::Aggregate(aggregate) => vec![&aggregate.input],
+            Node::TopK(top) => vec![&top.input],
+        }
+    }
+}
+
+/// A batch of one row without columns, to evaluate constants on.
+pub fn one_row() -> arrow::record_batch::RecordBatch {
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
+    let schema = Arc::new(arrow::datatypes::Schema::empty());
+    arrow::record_batch::RecordBatch::try_new_with_options(schema, Vec::new(), &options)
+        .expect("a batch without columns fits a schema without columns")
+}

@@ -1,0 +1,212 @@
+//! Arrangements: collections indexed by key, kept by differential's spine over our chunks.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray};
+use arrow::row::{RowConverter, SortField};
+use differential_dataflow::operators::arrange::arrangement::arrange_core;
+use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
+use differential_dataflow::trace::chunk::{ChunkBatch, ChunkBatcher, ChunkSpine};
+use timely::container::{ContainerBuilder, NoopBuilder, PushInto};
+use timely::dataflow::Stream;
+use timely::dataflow::channels::Message;
+use timely::dataflow::channels::pact::{DistributorPact, Pipeline};
+use timely::dataflow::channels::pushers::exchange::Distributor;
+use timely::dataflow::operators::Operator;
+use timely::progress::Stamp;
+
+use super::chunk::{Chunk, SumLane};
+use super::column::Column;
+use super::form::{Unsorted, form};
+use super::lane::Lane;
+use super::updates::Updates;
+use crate::sql::plan::SortKey;
+
+/// A shared handle to an arrangement's history.
+pub type Trace = TraceAgent<ChunkSpine<Chunk>>;
+/// One batch of an arrangement.
+pub type Batch = Rc<ChunkBatch<Chunk>>;
+/// A stream of collection changes.
+pub type Changes<'scope> = Stream<'scope, u64, Updates>;
+/// An arrangement inside a dataflow.
+pub type Index<'scope> = Arranged<'scope, Trace>;
+
+/// What an arrangement is made of, in terms of its collection's columns.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// Columns that make the key.
+    pub key: Vec<usize>,
+    /// Further columns, behind the key in each row.
+    pub values: Vec<usize>,
+    /// If not empty: rows of a group are sorted in this order rather than by hash, and a
+    /// memory-comparable sort key stands between key and values.
+    pub order: Vec<SortKey>,
+}
+
+impl Layout {
+    /// Position in the arrangement of a column of the collection.
+    pub fn position(&self, column: usize) -> Option<usize> {
+        let sort_key = usize::from(!self.order.is_empty());
+        let in_key = self.key.iter().position(|key| *key == column);
+        in_key.or_else(|| {
+            let in_values = self.values.iter().position(|value| *value == column);
+            in_values.map(|position| self.key.len() + sort_key + position)
+        })
+    }
+}
+
+/// Turns updates into sorted chunks by key, each batch consolidated before it is exchanged.
+///
+/// `sums` computes what each row adds to the sums that the arrangement keeps; `counts` whether
+/// rows add to the count, too.
+pub fn key_by<'scope>(
+    stream: Changes<'scope>,
+    layout: Layout,
+    counted: bool,
+    mut sums: impl FnMut(&Updates) -> Vec<SumLane> + 'static,
+) -> Stream<'scope, u64, Chunk> {
+    stream.unary::<NoopBuilder<Chunk>, _, _, _>(Pipeline, "KeyBy", move |_, _| {
+        move |input, output| {
+            input.for_each(|capability, updates| {
+                let sums = sums(updates);
+                if let Some(mut chunk) = form(unsorted(updates, &layout, counted, sums)) {
+                    output
+                        .session_with_builder(&capability)
+                        .give_container(&mut chunk);
+                }
+            });
+        }
+    })
+}
+
+fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane>) -> Unsorted {
+    let column = |position: &usize| Column::new(Arc::clone(updates.rows.column(*position)));
+    let mut columns: Vec<Column> = layout.key.iter().map(column).collect();
+    let mut orders = None;
+    if !layout.order.is_empty() {
+        let sort_key = sort_keys(updates, &layout.order);
+        orders = Some(prefixes(&sort_key));
+        columns.push(Column::new(Arc::new(sort_key)));
+    }
+    columns.extend(layout.values.iter().map(column));
+    Unsorted {
+        columns,
+        key_columns: layout.key.len(),
+        orders,
+        times: updates.times.clone(),
+        counts: if counted {
+            updates.counts.clone()
+        } else {
+            Lane::Constant(0, updates.len())
+        },
+        sums,
+    }
+}
+
+/// Bytes that compare as SQL orders the rows.
+fn sort_keys(updates: &Updates, order: &[SortKey]) -> BinaryArray {
+    let fields = order.iter().map(|key| {
+        let options = arrow::compute::SortOptions {
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        };
+        let data_type = updates.rows.column(key.column).data_type().clone();
+        SortField::new_with_options(data_type, options)
+    });
+    let columns: Vec<_> = order
+        .iter()
+        .map(|key| Arc::clone(updates.rows.column(key.column)))
+        .collect();
+    RowConverter::new(fields.collect())
+        .and_then(|converter| converter.convert_columns(&columns))
+        .and_then(|rows| rows.try_into_binary())
+        .expect("columns that cannot be ordered are refused when a view is planned")
+}
+
+/// The first eight bytes of each value as a number that compares the same way.
+fn prefixes(keys: &BinaryArray) -> Lane<u64> {
+    let prefix = |row: usize| {
+        let bytes = keys.value(row);
+        let mut word = [0u8; 8];
+        let length = bytes.len().min(8);
+        word[..length].copy_from_slice(&bytes[..length]);
+        u64::from_be_bytes(word)
+    };
+    Lane::Values((0..keys.len()).map(prefix).collect::<Vec<_>>().into())
+}
+
+/// Indexes chunks: exchanges them by ranges of the hash and maintains their history.
+pub fn arrange<'scope>(stream: Stream<'scope, u64, Chunk>, name: &str) -> Index<'scope> {
+    arrange_core::<_, _, ChunkBatcher<Chunker, Chunk>, ChunkSpine<Chunk>>(
+        stream,
+        DistributorPact(|workers| HashRanges { workers }),
+        name,
+        ChunkBatcher::<Chunker, Chunk>::new,
+    )
+}
+
+/// Sends each worker the rows in its range of hashes: of a sorted chunk, one slice each.
+struct HashRanges {
+    workers: usize,
+}
+
+impl Distributor<Chunk> for HashRanges {
+    fn partition<T: Clone, P: timely::communication::Push<Message<T, Chunk>>>(
+        &mut self,
+        chunk: &mut Chunk,
+        stamp: &Stamp<T>,
+        pushers: &mut [P],
+    ) {
+        let hashes = &chunk.body().hashes;
+        let mut start = 0;
+        for (worker, pusher) in pushers.iter_mut().enumerate() {
+            let limit = ((worker as u128 + 1) << 64) / self.workers as u128;
+            let end = hashes.partition_point(|hash| u128::from(*hash) < limit);
+            if end > start {
+                let mut slice = chunk.slice(start, end - start);
+                Message::push_at(&mut slice, stamp.clone(), pusher);
+            }
+            start = end;
+        }
+    }
+
+    fn flush<T: Clone, P: timely::communication::Push<Message<T, Chunk>>>(
+        &mut self,
+        _stamp: &Stamp<T>,
+        _pushers: &mut [P],
+    ) {
+    }
+}
+
+/// Cuts formed chunks to size.
+#[derive(Default)]
+struct Chunker {
+    ready: VecDeque<Chunk>,
+    given: Option<Chunk>,
+}
+
+impl PushInto<&mut Chunk> for Chunker {
+    fn push_into(&mut self, chunk: &mut Chunk) {
+        let chunk = std::mem::take(chunk);
+        let rows = chunk.rows();
+        for start in (0..rows).step_by(Chunk::TARGET_ROWS) {
+            let length = Chunk::TARGET_ROWS.min(rows - start);
+            self.ready.push_back(chunk.slice(start, length));
+        }
+    }
+}
+
+impl ContainerBuilder for Chunker {
+    type Container = Chunk;
+
+    fn extract(&mut self) -> Option<&mut Chunk> {
+        self.given = self.ready.pop_front();
+        self.given.as_mut()
+    }
+
+    fn finish(&mut self) -> Option<&mut Chunk> {
+        self.extract()
+    }
+}

@@ -1,0 +1,342 @@
+//! A column inside the dataflow: an Arrow array with direct access to its words.
+//!
+//! Everything in an arrangement is compared and hashed by bits, never by SQL order: any fixed
+//! total order does for finding equal rows. Where SQL's order matters (min, max, top-k) the rows
+//! carry a memory-comparable sort key instead. Equality of bits is equality in DataFusion's sense
+//! for grouping and joining (floats by total order, so NaN equals itself and -0.0 differs from
+//! 0.0).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayData, ArrayRef, BinaryArray, BooleanArray, make_array, new_empty_array,
+};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::{concat, interleave};
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::lane::{Pick, gather_values};
+
+/// Stands for NULL in a hash.
+const NULL_WORD: u64 = 0x9ae1_6a3b_2f90_404f;
+
+/// An Arrow array with its words at hand.
+#[derive(Clone, Debug)]
+pub struct Column {
+    array: ArrayRef,
+    nulls: Option<NullBuffer>,
+    words: Words,
+}
+
+#[derive(Clone, Debug)]
+enum Words {
+    One(ScalarBuffer<u8>),
+    Four(ScalarBuffer<u32>),
+    Eight(ScalarBuffer<u64>),
+    Sixteen(ScalarBuffer<i128>),
+    Bytes(OffsetBuffer<i32>, Buffer),
+    /// Any other type, as memory-comparable rows.
+    Encoded(BinaryArray),
+}
+
+impl Column {
+    /// Wraps an array of any type.
+    pub fn new(array: ArrayRef) -> Column {
+        let words = Words::of(&array);
+        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        Column {
+            array,
+            nulls,
+            words,
+        }
+    }
+
+    /// The Arrow array.
+    pub fn array(&self) -> &ArrayRef {
+        &self.array
+    }
+
+    /// The rows `offset..offset + length`, without copying.
+    pub fn slice(&self, offset: usize, length: usize) -> Column {
+        let nulls = self
+            .nulls
+            .as_ref()
+            .map(|nulls| nulls.slice(offset, length))
+            .filter(|nulls| nulls.null_count() > 0);
+        Column {
+            array: self.array.slice(offset, length),
+            nulls,
+            words: self.words.slice(offset, length),
+        }
+    }
+
+    #[inline]
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// Compares two rows by bits, NULL first.
+    #[inline]
+    pub fn compare(&self, row: usize, other: &Column, other_row: usize) -> Ordering {
+        if self.nulls.is_some() || other.nulls.is_some() {
+            match (self.is_null(row), other.is_null(other_row)) {
+                (false, false) => {}
+                (left, right) => return right.cmp(&left),
+            }
+        }
+        match (&self.words, &other.words) {
+            (Words::Eight(left), Words::Eight(right)) => left[row].cmp(&right[other_row]),
+            (Words::Four(left), Words::Four(right)) => left[row].cmp(&right[other_row]),
+            (Words::Sixteen(left), Words::Sixteen(right)) => left[row].cmp(&right[other_row]),
+            (Words::One(left), Words::One(right)) => left[row].cmp(&right[other_row]),
+            (Words::Bytes(..), Words::Bytes(..)) => {
+                self.words.bytes(row).cmp(other.words.bytes(other_row))
+            }
+            (Words::Encoded(left), Words::Encoded(right)) => {
+                left.value(row).cmp(right.value(other_row))
+            }
+            _ => unreachable!("columns of one collection have one type"),
+        }
+    }
+
+    /// Mixes the column into one hash per row.
+    pub fn hash_into(&self, hashes: &mut [u64]) {
+        match &self.nulls {
+            None => self
+                .words
+                .hash_with(hashes, |hash, word| mix(hash, word), |_| false),
+            Some(nulls) => self
+                .words
+                .hash_with(hashes, |hash, word| mix(hash, word), |row| nulls.is_null(row)),
+        }
+    }
+
+    /// The value of a fixed-width row as a number with the same bits, 0 for NULL; `None` if the
+    /// type is not of fixed width.
+    pub fn word(&self, row: usize) -> Option<i128> {
+        if self.is_null(row) {
+            return Some(0);
+        }
+        match &self.words {
+            Words::One(words) => Some(i128::from(words[row])),
+            Words::Four(words) => Some(i128::from(words[row])),
+            Words::Eight(words) => Some(i128::from(words[row])),
+            Words::Sixteen(words) => Some(words[row]),
+            Words::Bytes(..) | Words::Encoded(_) => None,
+        }
+    }
+
+    /// The bytes of a string or binary row; empty for other types.
+    pub fn bytes(&self, row: usize) -> &[u8] {
+        match &self.words {
+            Words::Bytes(..) => self.words.bytes(row),
+            _ => &[],
+        }
+    }
+
+    /// The picked rows of several columns of one type.
+    pub fn gather(sources: &[&Column], picks: &[Pick]) -> Column {
+        let data_type = sources[0].array.data_type();
+        let buffer = match &sources[0].words {
+            Words::Four(_) => gather_words(sources, picks, Words::four),
+            Words::Eight(_) => gather_words(sources, picks, Words::eight),
+            Words::Sixteen(_) => gather_words(sources, picks, Words::sixteen),
+            _ => return Column::new(gather_array(sources, picks)),
+        };
+        let nulls = gather_nulls(sources, picks);
+        Column::new(fixed_width_array(data_type, picks.len(), buffer, nulls))
+    }
+
+    /// The columns one after the other.
+    pub fn concat(sources: &[&Column]) -> Column {
+        let arrays: Vec<&dyn Array> = sources.iter().map(|column| column.array.as_ref()).collect();
+        Column::new(concat(&arrays).expect("columns of one collection have one type"))
+    }
+}
+
+/// Hashes whole rows of the columns; the routing of rows to workers and the order of chunks rest
+/// on it. With one NULL-free column of 8 bytes it is a bijection. Never change it: bump a version
+/// instead wherever it should ever be stored.
+pub fn hash_rows(columns: &[Column], rows: usize) -> Vec<u64> {
+    let mut hashes = vec![0x51ed_270b_7a2f_u64; rows];
+    for column in columns {
+        column.hash_into(&mut hashes);
+    }
+    for hash in &mut hashes {
+        let mut word = *hash;
+        word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        *hash = word ^ (word >> 33);
+    }
+    hashes
+}
+
+#[inline]
+fn mix(hash: u64, word: u64) -> u64 {
+    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ (product >> 32)
+}
+
+impl Words {
+    fn of(array: &ArrayRef) -> Words {
+        let data_type = array.data_type();
+        if let DataType::Boolean = data_type {
+            let values = array.as_any().downcast_ref::<BooleanArray>();
+            let values = values.expect("a Boolean array has Boolean type").values();
+            return Words::One(values.iter().map(u8::from).collect());
+        }
+        let data = array.to_data();
+        let (offset, length) = (data.offset(), data.len());
+        match data_type {
+            DataType::Utf8 | DataType::Binary => {
+                let buffers = data.buffers();
+                let offsets = ScalarBuffer::new(buffers[0].clone(), offset, length + 1);
+                // An empty array may come without offsets.
+                if array.is_empty() {
+                    return Words::Bytes(OffsetBuffer::new_empty(), buffers[1].clone());
+                }
+                Words::Bytes(OffsetBuffer::new(offsets), buffers[1].clone())
+            }
+            other => match other.primitive_width() {
+                Some(1) => Words::One(ScalarBuffer::new(data.buffers()[0].clone(), offset, length)),
+                Some(4) => {
+                    Words::Four(ScalarBuffer::new(data.buffers()[0].clone(), offset, length))
+                }
+                Some(8) => {
+                    Words::Eight(ScalarBuffer::new(data.buffers()[0].clone(), offset, length))
+                }
+                Some(16) if matches!(other, DataType::Decimal128(..)) => {
+                    Words::Sixteen(ScalarBuffer::new(data.buffers()[0].clone(), offset, length))
+                }
+                _ => Words::Encoded(encode(array)),
+            },
+        }
+    }
+
+    fn slice(&self, offset: usize, length: usize) -> Words {
+        match self {
+            Words::One(words) => Words::One(words.slice(offset, length)),
+            Words::Four(words) => Words::Four(words.slice(offset, length)),
+            Words::Eight(words) => Words::Eight(words.slice(offset, length)),
+            Words::Sixteen(words) => Words::Sixteen(words.slice(offset, length)),
+            Words::Bytes(offsets, values) => {
+                Words::Bytes(offsets.slice(offset, length), values.clone())
+            }
+            Words::Encoded(rows) => Words::Encoded(rows.slice(offset, length)),
+        }
+    }
+
+    #[inline]
+    fn bytes(&self, row: usize) -> &[u8] {
+        match self {
+            Words::Bytes(offsets, values) => {
+                &values[offsets[row] as usize..offsets[row + 1] as usize]
+            }
+            _ => unreachable!("only called on byte columns"),
+        }
+    }
+
+    fn four(&self) -> &[u32] {
+        match self {
+            Words::Four(words) => words,
+            _ => unreachable!("columns of one collection have one type"),
+        }
+    }
+
+    fn eight(&self) -> &[u64] {
+        match self {
+            Words::Eight(words) => words,
+            _ => unreachable!("columns of one collection have one type"),
+        }
+    }
+
+    fn sixteen(&self) -> &[i128] {
+        match self {
+            Words::Sixteen(words) => words,
+            _ => unreachable!("columns of one collection have one type"),
+        }
+    }
+
+    fn hash_with(
+        &self,
+        hashes: &mut [u64],
+        mix: impl Fn(u64, u64) -> u64,
+        is_null: impl Fn(usize) -> bool,
+    ) {
+        let mut each = |word: &dyn Fn(usize) -> u64| {
+            for (row, hash) in hashes.iter_mut().enumerate() {
+                *hash = mix(*hash, if is_null(row) { NULL_WORD } else { word(row) });
+            }
+        };
+        match self {
+            Words::Eight(words) => {
+                for (row, (hash, word)) in hashes.iter_mut().zip(words.iter()).enumerate() {
+                    *hash = mix(*hash, if is_null(row) { NULL_WORD } else { *word });
+                }
+            }
+            Words::Four(words) => each(&|row| u64::from(words[row])),
+            Words::One(words) => each(&|row| u64::from(words[row])),
+            Words::Sixteen(words) => {
+                each(&|row| self::mix(words[row] as u64, (words[row] >> 64) as u64))
+            }
+            Words::Bytes(..) => each(&|row| xxh3_64(self.bytes(row))),
+            Words::Encoded(rows) => each(&|row| xxh3_64(rows.value(row))),
+        }
+    }
+}
+
+fn encode(array: &ArrayRef) -> BinaryArray {
+    let converter = RowConverter::new(vec![SortField::new(array.data_type().clone())]);
+    converter
+        .and_then(|converter| converter.convert_columns(&[Arc::clone(array)]))
+        .and_then(|rows| rows.try_into_binary())
+        .expect("types that cannot be encoded as rows are refused when a view is planned")
+}
+
+fn gather_words<'a, T: Copy + arrow::datatypes::ArrowNativeType>(
+    sources: &[&'a Column],
+    picks: &[Pick],
+    words: impl Fn(&'a Words) -> &'a [T],
+) -> Buffer {
+    let sources: Vec<&[T]> = sources.iter().map(|column| words(&column.words)).collect();
+    Buffer::from_vec(gather_values(&sources, picks))
+}
+
+fn gather_nulls(sources: &[&Column], picks: &[Pick]) -> Option<NullBuffer> {
+    if sources.iter().all(|column| column.nulls.is_none()) {
+        return None;
+    }
+    Some(NullBuffer::from_iter(picks.iter().map(|pick| {
+        !sources[pick.source as usize].is_null(pick.row as usize)
+    })))
+}
+
+fn gather_array(sources: &[&Column], picks: &[Pick]) -> ArrayRef {
+    if picks.is_empty() {
+        return new_empty_array(sources[0].array.data_type());
+    }
+    let arrays: Vec<&dyn Array> = sources.iter().map(|column| column.array.as_ref()).collect();
+    let indices: Vec<(usize, usize)> = picks
+        .iter()
+        .map(|pick| (pick.source as usize, pick.row as usize))
+        .collect();
+    interleave(&arrays, &indices).expect("picks are in range and columns have one type")
+}
+
+/// An array of a fixed-width type from its words.
+pub fn fixed_width_array(
+    data_type: &DataType,
+    length: usize,
+    words: Buffer,
+    nulls: Option<NullBuffer>,
+) -> ArrayRef {
+    let data = ArrayData::builder(data_type.clone())
+        .len(length)
+        .add_buffer(words)
+        .nulls(nulls)
+        .build();
+    make_array(data.expect("the buffer has one word of the type's width per row"))
+}

@@ -1,0 +1,78 @@
+//! What workers are told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+
+use super::lane::Lane;
+use super::updates::Updates;
+use crate::sql::plan::Plan;
+
+/// The rows that tables hold at some timestamp.
+pub type Tables = HashMap<Arc<str>, Vec<RecordBatch>>;
+
+/// Rows that come and go in one base table within one transaction.
+#[derive(Clone, Debug)]
+pub struct TableChange {
+    /// The table.
+    pub table: Arc<str>,
+    /// The rows, with all columns of the table.
+    pub rows: RecordBatch,
+    /// For each row how many copies are added, negative if removed; `None`: one each.
+    pub counts: Option<Arc<[i64]>>,
+}
+
+impl TableChange {
+    /// The part of the rows that one of several workers takes in.
+    pub(super) fn share(&self, worker: usize, workers: usize, timestamp_ms: u64) -> Updates {
+        let rows = self.rows.num_rows();
+        let start = rows * worker / workers;
+        let length = rows * (worker + 1) / workers - start;
+        let counts = match &self.counts {
+            None => Lane::Constant(1, length),
+            Some(counts) => counts[start..start + length].to_vec().into(),
+        };
+        Updates {
+            rows: self.rows.slice(start, length),
+            times: Lane::Constant(timestamp_ms, length),
+            counts,
+        }
+    }
+}
+
+/// A view to be computed.
+#[derive(Clone, Debug)]
+pub struct ViewTask {
+    /// Identifies the view among all that ever ran; a view that is replaced gets a new number.
+    pub number: u64,
+    /// The view's name, for display.
+    pub name: Arc<str>,
+    /// What it computes.
+    pub plan: Arc<Plan>,
+    /// Columns known to be unique; rows can be looked up by them. Empty: none are.
+    pub key: Vec<usize>,
+    /// The views it reads, by the names in the plan, with their numbers.
+    pub reads: Vec<(Arc<str>, u64)>,
+}
+
+/// What workers are told to do. Each command but [`Command::Stop`] has a timestamp of its own,
+/// greater than those before.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Computes a view, from the rows that its tables have at the timestamp.
+    Create {
+        view: Arc<ViewTask>,
+        timestamp_ms: u64,
+        tables: Arc<Tables>,
+    },
+    /// Stops computing a view that no other view reads.
+    Drop { view: u64, timestamp_ms: u64 },
+    /// Takes a transaction in.
+    Commit {
+        timestamp_ms: u64,
+        changes: Arc<Vec<TableChange>>,
+    },
+    /// Ends the worker.
+    Stop,
+}

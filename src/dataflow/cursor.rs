@@ -1,0 +1,184 @@
+//! Reading sorted batches by hash.
+
+use super::chunk::{Body, Chunk};
+use super::lane::Pick;
+use super::maintenance::gallop;
+
+/// A forward position in the chunks of one batch.
+///
+/// Positions are given to callers as [`Pick`]s whose source is the chunk's position among all
+/// chunks being read, of which this batch's begin at `offset`.
+#[derive(Clone)]
+pub struct Cursor<'a> {
+    chunks: &'a [Chunk],
+    offset: u32,
+    chunk: usize,
+    row: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor at the first row; `offset` is the position of the batch's first chunk among the
+    /// chunks that are read together.
+    pub fn new(chunks: &'a [Chunk], offset: u32) -> Cursor<'a> {
+        Cursor {
+            chunks,
+            offset,
+            chunk: 0,
+            row: 0,
+        }
+    }
+
+    /// A cursor at a place that [`place`](Self::place) gave.
+    pub fn at(chunks: &'a [Chunk], offset: u32, (chunk, row): (usize, usize)) -> Cursor<'a> {
+        Cursor {
+            chunks,
+            offset,
+            chunk,
+            row,
+        }
+    }
+
+    /// Where the cursor stands: chunk and row.
+    pub fn place(&self) -> (usize, usize) {
+        (self.chunk, self.row)
+    }
+
+    /// The hash of the last row of the current chunk and of the first row of the next one.
+    pub fn chunk_bounds(&self) -> Option<(u64, Option<u64>)> {
+        let hashes = &self.body()?.hashes;
+        let next = self.chunks.get(self.chunk + 1);
+        let next = next.and_then(|chunk| chunk.body().hashes.first().copied());
+        Some((hashes.last().copied()?, next))
+    }
+
+    /// Moves on to the next chunk.
+    pub fn step_chunk(&mut self) {
+        self.chunk += 1;
+        self.row = 0;
+    }
+
+    /// The chunk at the position; `None` at the end.
+    #[inline]
+    pub fn body(&self) -> Option<&'a Body> {
+        self.chunks.get(self.chunk).map(Chunk::body)
+    }
+
+    /// The hash at the position; `None` at the end.
+    #[inline]
+    pub fn hash(&self) -> Option<u64> {
+        self.body().map(|body| body.hashes[self.row])
+    }
+
+    /// The row at the position; only meaningful before the end.
+    #[inline]
+    pub fn pick(&self) -> Pick {
+        Pick {
+            source: self.offset + self.chunk as u32,
+            row: self.row as u32,
+        }
+    }
+
+    /// Moves on by one row.
+    #[inline]
+    pub fn step(&mut self) {
+        let Some(body) = self.body() else { return };
+        self.row += 1;
+        if self.row == body.len() {
+            self.chunk += 1;
+            self.row = 0;
+        }
+    }
+
+    /// Moves back by one row; `false` at the first row.
+    #[inline]
+    pub fn step_back(&mut self) -> bool {
+        if self.row > 0 {
+            self.row -= 1;
+            return true;
+        }
+        if self.chunk == 0 {
+            return false;
+        }
+        self.chunk -= 1;
+        self.row = self.chunks[self.chunk].rows() - 1;
+        true
+    }
+
+    /// Moves to the first row at or behind the position whose hash is at least `hash`.
+    pub fn seek(&mut self, hash: u64) {
+        let last_is_below = |chunk: &Chunk| {
+            let hashes = &chunk.body().hashes;
+            hashes[hashes.len() - 1] < hash
+        };
+        let rest = &self.chunks[self.chunk.min(self.chunks.len())..];
+        match rest.first() {
+            None => return,
+            Some(chunk) if last_is_below(chunk) => {
+                self.chunk += 1 + rest[1..].partition_point(last_is_below);
+                self.row = 0;
+                if self.chunk == self.chunks.len() {
+                    return;
+                }
+            }
+            Some(_) => {}
+        }
+        let hashes = &self.chunks[self.chunk].body().hashes[self.row..];
+        self.row += interpolate(hashes, hash);
+    }
+}
+
+/// How many of the ascending `hashes`, of which the last is at least `hash`, are below it. Hashes
+/// are uniform, so a first guess by proportion is close.
+fn interpolate(hashes: &[u64], hash: u64) -> usize {
+    let (first, last) = (hashes[0], hashes[hashes.len() - 1]);
+    if first >= hash {
+        return 0;
+    }
+    let span = (hashes.len() - 1) as f64;
+    let guess = ((hash - first) as f64 * (span / (last - first) as f64)) as usize;
+    let guess = guess.min(hashes.len() - 1);
+    if hashes[guess] < hash {
+        return guess + gallop(&hashes[guess..], hash);
+    }
+    let mut step = 4;
+    let mut high = guess;
+    while high >= step && hashes[high - step] >= hash {
+        high -= step;
+        step *= 2;
+    }
+    let low = high.saturating_sub(step);
+    low + hashes[low..high].partition_point(|other| *other < hash)
+}
+
+/// The chunks of several batches side by side, with a cursor for each batch.
+pub struct Reader<'a> {
+    /// All chunks, in the order that [`Pick::source`] counts.
+    pub bodies: Vec<&'a Body>,
+    /// One cursor for each batch.
+    pub cursors: Vec<Cursor<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the given batches, each a list of chunks.
+    pub fn new(batches: impl IntoIterator<Item = &'a [Chunk]>) -> Reader<'a> {
+        let mut bodies = Vec::new();
+        let mut cursors = Vec::new();
+        for chunks in batches {
+            cursors.push(Cursor::new(chunks, bodies.len() as u32));
+            bodies.extend(chunks.iter().map(Chunk::body));
+        }
+        Reader { bodies, cursors }
+    }
+
+    /// The chunk of a pick.
+    #[inline]
+    pub fn body(&self, pick: Pick) -> &'a Body {
+        self.bodies[pick.source as usize]
+    }
+}
+
+/// The least hash any of the cursors stands at.
+#[inline]
+pub fn least_hash(cursors: &[Cursor]) -> Option<u64> {
+    cursors.iter().filter_map(Cursor::hash).min()
+}

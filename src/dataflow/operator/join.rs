@@ -1,0 +1,204 @@
+//! Inner equi-join of two arrangements: new batches of each side meet all earlier rows of the
+//! other, at a cost of the matches.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
+use differential_dataflow::operators::join::{Fresh, JoinTactic, join_with_tactic};
+
+use super::super::arrange::{Batch, Changes, Index};
+use super::super::chunk::columns;
+use super::super::column::Column;
+use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::lane::Pick;
+use super::super::updates::{Updates, batch};
+
+/// Pairs given on at once: bounds memory whatever the number of matches.
+const PAIRS_AT_ONCE: usize = 16384;
+
+/// A side of a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Left,
+    Right,
+}
+
+/// Emits the pairs of rows with equal keys: for each output column, a column of one of the
+/// arrangements by position.
+pub fn join<'scope>(
+    left: Index<'scope>,
+    right: Index<'scope>,
+    schema: SchemaRef,
+    output: Vec<(Side, usize)>,
+) -> Changes<'scope> {
+    let shape = Arc::new(Shape { schema, output });
+    join_with_tactic(left, right, "Join", Pairing { shape })
+}
+
+struct Shape {
+    schema: SchemaRef,
+    output: Vec<(Side, usize)>,
+}
+
+struct Pairing {
+    shape: Arc<Shape>,
+}
+
+impl JoinTactic<u64, Batch, Batch, Updates> for Pairing {
+    fn prep(
+        &mut self,
+        left: Vec<Batch>,
+        right: Vec<Batch>,
+        _fresh: Fresh,
+        _meet: u64,
+    ) -> Box<dyn Iterator<Item = Updates>> {
+        let shape = Arc::clone(&self.shape);
+        // Where to go on: a hash, and how many of its pairs have been given out.
+        let mut resume = Some((0u64, 0usize));
+        Box::new(std::iter::from_fn(move || {
+            let mut pairs = Pairs::default();
+            resume = pairs.collect(&left, &right, resume?);
+            if pairs.times.is_empty() && resume.is_none() {
+                return None;
+            }
+            Some(pairs.gather(&left, &right, &shape))
+        }))
+    }
+}
+
+#[derive(Default)]
+struct Pairs {
+    left: Vec<Pick>,
+    right: Vec<Pick>,
+    times: Vec<u64>,
+    counts: Vec<i64>,
+}
+
+fn reader(batches: &[Batch]) -> Reader<'_> {
+    Reader::new(batches.iter().map(|batch| &batch.chunks[..]))
+}
+
+impl Pairs {
+    /// Collects a bounded number of pairs and returns where to go on, if there may be more.
+    fn collect(
+        &mut self,
+        left: &[Batch],
+        right: &[Batch],
+        (start, mut skip): (u64, usize),
+    ) -> Option<(u64, usize)> {
+        let (mut left, mut right) = (reader(left), reader(right));
+        let mut left_cursors = std::mem::take(&mut left.cursors);
+        let mut right_cursors = std::mem::take(&mut right.cursors);
+        seek_all(&mut left_cursors, start);
+        seek_all(&mut right_cursors, start);
+        let (mut left_rows, mut right_rows) = (Vec::new(), Vec::new());
+        loop {
+            let left_hash = least_hash(&left_cursors)?;
+            let right_hash = least_hash(&right_cursors)?;
+            if left_hash < right_hash {
+                seek_all(&mut left_cursors, right_hash);
+                continue;
+            }
+            if right_hash < left_hash {
+                seek_all(&mut right_cursors, left_hash);
+                continue;
+            }
+            if self.times.len() >= PAIRS_AT_ONCE {
+                return Some((left_hash, 0));
+            }
+            drain_hash(&mut left_cursors, left_hash, &mut left_rows);
+            drain_hash(&mut right_cursors, left_hash, &mut right_rows);
+            let given = self.pair_up(&left, &right, &left_rows, &right_rows, skip);
+            if given < left_rows.len() * right_rows.len() {
+                return Some((left_hash, given));
+            }
+            skip = 0;
+        }
+    }
+
+    /// Pairs the rows of one hash from the `skip`-th combination on, until there are enough;
+    /// returns the number of combinations that have been looked at in all.
+    fn pair_up(
+        &mut self,
+        left: &Reader,
+        right: &Reader,
+        left_rows: &[Pick],
+        right_rows: &[Pick],
+        skip: usize,
+    ) -> usize {
+        let is_one_key = |reader: &Reader, rows: &[Pick]| {
+            rows.iter().all(|pick| has_same_key(reader, *pick, reader, rows[0]))
+        };
+        let is_simple = is_one_key(left, left_rows) && is_one_key(right, right_rows);
+        if is_simple && !has_same_key(left, left_rows[0], right, right_rows[0]) {
+            return left_rows.len() * right_rows.len();
+        }
+        let total = left_rows.len() * right_rows.len();
+        for combination in skip..total {
+            if self.times.len() >= PAIRS_AT_ONCE {
+                return combination;
+            }
+            let left_pick = left_rows[combination / right_rows.len()];
+            let right_pick = right_rows[combination % right_rows.len()];
+            if !is_simple && !has_same_key(left, left_pick, right, right_pick) {
+                continue;
+            }
+            let (left_body, left_row) = (left.body(left_pick), left_pick.row as usize);
+            let (right_body, right_row) = (right.body(right_pick), right_pick.row as usize);
+            self.left.push(left_pick);
+            self.right.push(right_pick);
+            let time = left_body.times.get(left_row);
+            self.times.push(time.max(right_body.times.get(right_row)));
+            let count = left_body.counts.get(left_row);
+            self.counts.push(count * right_body.counts.get(right_row));
+        }
+        total
+    }
+
+    fn gather(self, left: &[Batch], right: &[Batch], shape: &Shape) -> Updates {
+        let (left, right) = (reader(left), reader(right));
+        let arrays: Vec<ArrayRef> = shape
+            .output
+            .iter()
+            .map(|(side, position)| {
+                let (reader, picks) = match side {
+                    Side::Left => (&left, &self.left),
+                    Side::Right => (&right, &self.right),
+                };
+                let sources = columns(&reader.bodies, *position);
+                Arc::clone(Column::gather(&sources, picks).array())
+            })
+            .collect();
+        Updates {
+            rows: batch(Arc::clone(&shape.schema), arrays, self.times.len()),
+            times: self.times.into(),
+            counts: self.counts.into(),
+        }
+    }
+}
+
+fn seek_all(cursors: &mut [Cursor], hash: u64) {
+    for cursor in cursors {
+        cursor.seek(hash);
+    }
+}
+
+fn drain_hash(cursors: &mut [Cursor], hash: u64, rows: &mut Vec<Pick>) {
+    rows.clear();
+    for cursor in cursors {
+        while cursor.hash() == Some(hash) {
+            rows.push(cursor.pick());
+            cursor.step();
+        }
+    }
+}
+
+fn has_same_key(left: &Reader, left_pick: Pick, right: &Reader, right_pick: Pick) -> bool {
+    left.body(left_pick).same_key(
+        left_pick.row as usize,
+        right.body(right_pick),
+        right_pick.row as usize,
+    )
+}
+

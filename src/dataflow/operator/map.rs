@@ -1,0 +1,162 @@
+//! Filter and projection, vectorised; a row that makes an expression fail becomes an error row.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::prep_null_mask_filter;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use timely::container::NoopBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::super::arrange::Changes;
+use super::super::lane::Lane;
+use super::super::updates::{Updates, batch};
+use crate::sql::plan::Expression;
+
+/// Keeps rows, then computes columns.
+#[derive(Clone)]
+pub struct Map {
+    /// Rows for which it is not true are left out.
+    pub predicate: Option<Expression>,
+    /// One expression per output column.
+    pub projection: Vec<Expression>,
+    /// The output columns.
+    pub schema: SchemaRef,
+}
+
+/// The columns of a collection of errors: one text per failed row.
+pub fn error_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("error", DataType::Utf8, false)]))
+}
+
+/// Applies a map; the second stream carries the rows that failed, as error texts.
+pub fn map<'scope>(stream: Changes<'scope>, map: Map) -> (Changes<'scope>, Changes<'scope>) {
+    let mut builder = OperatorBuilder::new("Map".to_owned(), stream.scope());
+    let mut input = builder.new_input(stream, Pipeline);
+    let (results, results_stream) = builder.new_output::<Updates>();
+    let (errors, errors_stream) = builder.new_output::<Updates>();
+    let mut results = OutputBuilder::<_, NoopBuilder<Updates>>::from(results);
+    let mut errors = OutputBuilder::<_, NoopBuilder<Updates>>::from(errors);
+    builder.build(move |_| {
+        move |_frontiers| {
+            let mut results = results.activate();
+            let mut errors = errors.activate();
+            input.for_each(|capability, updates| {
+                let updates = std::mem::take(updates);
+                let mut failed = Vec::new();
+                for mut mapped in map.apply(&updates, &mut failed) {
+                    if mapped.len() > 0 {
+                        results
+                            .session_with_builder(&capability)
+                            .give_container(&mut mapped);
+                    }
+                }
+                for mut failure in failed {
+                    errors
+                        .session_with_builder(&capability)
+                        .give_container(&mut failure);
+                }
+            });
+        }
+    });
+    (results_stream, errors_stream)
+}
+
+impl Map {
+    /// Maps a batch. A batch that fails is halved until the failing rows stand alone.
+    pub fn apply(&self, updates: &Updates, failed: &mut Vec<Updates>) -> Vec<Updates> {
+        match self.try_apply(updates) {
+            Ok(mapped) => vec![mapped],
+            Err(error) if updates.len() == 1 => {
+                failed.push(error_row(updates, &error));
+                Vec::new()
+            }
+            Err(_) => {
+                let half = updates.len() / 2;
+                let mut mapped = self.apply(&updates.slice(0, half), failed);
+                let rest = updates.slice(half, updates.len() - half);
+                mapped.extend(self.apply(&rest, failed));
+                mapped
+            }
+        }
+    }
+
+    fn try_apply(&self, updates: &Updates) -> Result<Updates, DataFusionError> {
+        let kept = match &self.predicate {
+            None => updates.clone(),
+            Some(predicate) => {
+                let mask = predicate
+                    .evaluate(&updates.rows)?
+                    .into_array(updates.len())?;
+                let mask = mask.as_boolean();
+                match mask.null_count() {
+                    0 => updates.filter(mask)?,
+                    _ => updates.filter(&prep_null_mask_filter(mask))?,
+                }
+            }
+        };
+        if kept.len() == 0 {
+            return Ok(Updates::default());
+        }
+        let columns: Result<Vec<ArrayRef>, DataFusionError> = self
+            .projection
+            .iter()
+            .map(|expression| expression.evaluate(&kept.rows)?.into_array(kept.len()))
+            .collect();
+        Ok(Updates {
+            rows: batch(Arc::clone(&self.schema), columns?, kept.len()),
+            times: kept.times,
+            counts: kept.counts,
+        })
+    }
+}
+
+fn error_row(updates: &Updates, error: &DataFusionError) -> Updates {
+    let message = match error {
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let text = format!("{message}; in row {}", describe_row(updates));
+    Updates {
+        rows: batch(
+            error_schema(),
+            vec![Arc::new(StringArray::from(vec![text]))],
+            1,
+        ),
+        times: Lane::Constant(updates.times.get(0), 1),
+        counts: Lane::Constant(updates.counts.get(0), 1),
+    }
+}
+
+/// The row's columns for a reader, cut to a bearable length.
+fn describe_row(updates: &Updates) -> String {
+    const LONGEST: usize = 400;
+    let options = arrow::util::display::FormatOptions::default().with_null("NULL");
+    let mut text = String::from("(");
+    for (field, column) in updates
+        .rows
+        .schema()
+        .fields()
+        .iter()
+        .zip(updates.rows.columns())
+    {
+        let value = arrow::util::display::ArrayFormatter::try_new(column, &options)
+            .map(|formatter| formatter.value(0).to_string())
+            .unwrap_or_else(|error| format!("<{error}>"));
+        if text.len() > 1 {
+            text.push_str(", ");
+        }
+        text.push_str(&format!("{}: {value}", field.name()));
+        if text.len() > LONGEST {
+            let end = text.floor_char_boundary(LONGEST);
+            text.truncate(end);
+            text.push('…');
+            break;
+        }
+    }
+    text.push(')');
+    text
+}

@@ -1,0 +1,35 @@
+//! Top-k per partition.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::super::arrange::{Changes, Layout, arrange, key_by};
+use super::super::operator::select::{Wanted, select};
+use super::Renderer;
+use crate::sql::plan::TopK;
+
+impl<'scope> Renderer<'_, 'scope> {
+    pub(super) fn top(&mut self, top: &TopK, schema: &SchemaRef) -> Changes<'scope> {
+        let rows = self.render(&top.input);
+        let columns = top.input.schema.fields().len();
+        let layout = Layout {
+            key: top.partition.clone(),
+            values: (0..columns)
+                .filter(|column| !top.partition.contains(column))
+                .collect(),
+            order: top.order.clone(),
+        };
+        let positions = (0..columns).filter_map(|column| layout.position(column));
+        let positions = positions.collect();
+        let wanted = Wanted {
+            from_end: false,
+            distinct: false,
+            offset: top.offset,
+            limit: top.limit,
+            with_position: top.emit_position,
+        };
+        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "TopK");
+        select(index, "TopK", Arc::clone(schema), positions, wanted)
+    }
+}

@@ -1,0 +1,428 @@
+//! The worker loop: one timely worker that runs the dataflows of all views.
+//!
+//! All workers get the same commands in the same order and so build the same dataflows. Each takes
+//! its share of every transaction's rows. Up to [`IN_FLIGHT`] transactions are worked on at a time,
+//! which spares rounds of coordination while a backlog is being worked off.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use arrow::datatypes::SchemaRef;
+use differential_dataflow::operators::arrange::ShutdownButton;
+use differential_dataflow::trace::{Span, TraceReader};
+use timely::dataflow::operators::core::Inspect;
+use timely::dataflow::operators::{CapabilitySet, Probe};
+use timely::dataflow::{ProbeHandle, Scope};
+use timely::progress::Antichain;
+use timely::worker::Worker;
+
+use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
+use super::chunk::Chunk;
+use super::command::{Command, TableChange, Tables, ViewTask};
+use super::operator::flatten;
+use super::operator::map::error_schema;
+use super::output::{OutputShape, Progress, Share};
+use super::render::{self, IndexName, Renderer, TableInput};
+use crate::sql::plan::Plan;
+
+/// Transactions that are worked on at a time.
+const IN_FLIGHT: usize = 4;
+
+/// Stops the import of an arrangement, so that the importing dataflow can end.
+type Stop = ShutdownButton<CapabilitySet<u64>>;
+
+/// A dataflow's entries and its progress.
+struct Flow {
+    inputs: HashMap<Arc<str>, TableInput>,
+    stops: Vec<Stop>,
+    probe: ProbeHandle<u64>,
+}
+
+struct RunningView {
+    flow: Flow,
+    shape: Arc<OutputShape>,
+    rows: Output,
+    errors: Output,
+    indexes: Vec<IndexName>,
+    is_published: bool,
+}
+
+struct SharedIndex {
+    flow: Flow,
+    trace: Trace,
+    users: usize,
+}
+
+/// A published arrangement.
+struct Output {
+    trace: Trace,
+    has_changed: Rc<Cell<bool>>,
+    /// Batches that have been given out, to be given out again without copying.
+    given: Vec<(Batch, Arc<Vec<Chunk>>)>,
+}
+
+/// One worker with everything it runs.
+pub struct Running<'w> {
+    worker: &'w mut Worker,
+    progress: Arc<Progress>,
+    views: BTreeMap<u64, RunningView>,
+    indexes: HashMap<IndexName, SharedIndex>,
+    in_flight: VecDeque<u64>,
+}
+
+impl<'w> Running<'w> {
+    /// A worker that runs nothing yet.
+    pub fn new(worker: &'w mut Worker, progress: Arc<Progress>) -> Self {
+        Running {
+            worker,
+            progress,
+            views: BTreeMap::new(),
+            indexes: HashMap::new(),
+            in_flight: VecDeque::new(),
+        }
+    }
+
+    /// Works until told to stop, or until there is nobody left to tell.
+    pub fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            while self.in_flight.len() < IN_FLIGHT {
+                match commands.try_recv() {
+                    Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.end(),
+                    Ok(command) => self.obey(command),
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            if self.complete() {
+                // Room for further commands.
+                continue;
+            }
+            // Works if there is anything to do, else sleeps until another worker's message or a
+            // command comes.
+            self.worker.step_or_park(None);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Create {
+                view,
+                timestamp_ms,
+                tables,
+            } => {
+                self.create(&view, timestamp_ms, &tables);
+                self.advance(timestamp_ms);
+            }
+            Command::Drop { view, timestamp_ms } => {
+                self.remove(view);
+                self.advance(timestamp_ms);
+            }
+            Command::Commit {
+                timestamp_ms,
+                changes,
+            } => {
+                self.commit(timestamp_ms, &changes);
+                self.advance(timestamp_ms);
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn flows(&mut self) -> impl Iterator<Item = &mut Flow> {
+        let views = self.views.values_mut().map(|view| &mut view.flow);
+        views.chain(self.indexes.values_mut().map(|index| &mut index.flow))
+    }
+
+    fn commit(&mut self, timestamp_ms: u64, changes: &[TableChange]) {
+        let (worker, workers) = (self.worker.index(), self.worker.peers());
+        for change in changes {
+            let updates = change.share(worker, workers, timestamp_ms);
+            for flow in self.flows() {
+                if let Some(input) = flow.inputs.get_mut(&change.table) {
+                    input.advance_to(timestamp_ms);
+                    input.send_batch(&mut updates.clone());
+                }
+            }
+        }
+    }
+
+    /// Declares the input of a timestamp complete.
+    fn advance(&mut self, timestamp_ms: u64) {
+        for flow in self.flows() {
+            for input in flow.inputs.values_mut() {
+                input.advance_to(timestamp_ms + 1);
+            }
+        }
+        self.in_flight.push_back(timestamp_ms);
+    }
+
+    /// Takes note of the timestamps that all dataflows have completed, and publishes; whether there
+    /// were any.
+    fn complete(&mut self) -> bool {
+        let mut completed = None;
+        while let Some(timestamp_ms) = self.in_flight.front().copied() {
+            if self.flows().any(|flow| flow.probe.less_equal(&timestamp_ms)) {
+                break;
+            }
+            completed = self.in_flight.pop_front();
+        }
+        let Some(completed_ms) = completed else {
+            return false;
+        };
+        let mut changed = Vec::new();
+        for (number, view) in &mut self.views {
+            let has_changed = view.rows.has_changed.take() | view.errors.has_changed.take();
+            if has_changed || !view.is_published {
+                view.is_published = true;
+                let share = Share {
+                    rows: view.rows.publish(),
+                    errors: view.errors.publish(),
+                };
+                changed.push((*number, Arc::clone(&view.shape), share));
+            }
+        }
+        self.progress
+            .publish(self.worker.index(), completed_ms, changed);
+        self.compact(completed_ms);
+        true
+    }
+
+    /// Lets the history before what readers may still ask for be forgotten.
+    fn compact(&mut self, completed_ms: u64) {
+        let since = Antichain::from_elem(self.progress.completed());
+        let upper = Antichain::from_elem(completed_ms + 1);
+        let views = self.views.values_mut();
+        let outputs = views.flat_map(|view| [&mut view.rows.trace, &mut view.errors.trace]);
+        let indexes = self.indexes.values_mut().map(|index| &mut index.trace);
+        for trace in outputs.chain(indexes) {
+            trace.set_logical_compaction(since.borrow());
+            trace.set_physical_compaction(upper.borrow());
+        }
+    }
+
+    fn create(&mut self, view: &ViewTask, timestamp_ms: u64, tables: &Tables) {
+        let mut indexes = Vec::new();
+        for (name, plan) in render::shareable_indexes(&view.plan) {
+            self.use_index(&name, &plan, view, timestamp_ms, tables);
+            indexes.push(name);
+        }
+        let shape = Arc::new(OutputShape::new(Arc::clone(&view.plan.schema), &view.key));
+        let (mut flow, rows, errors) = self.build_view(view, &indexes);
+        self.fill(&mut flow, timestamp_ms, tables);
+        let running = RunningView {
+            flow,
+            shape,
+            rows,
+            errors,
+            indexes,
+            is_published: false,
+        };
+        self.views.insert(view.number, running);
+    }
+
+    /// Builds the dataflow of a view.
+    fn build_view(&mut self, view: &ViewTask, names: &[IndexName]) -> (Flow, Output, Output) {
+        let worker = self.worker.index();
+        let (views, indexes) = (&mut self.views, &mut self.indexes);
+        self.worker.dataflow_named(&view.name, |scope| {
+            let mut stops = Vec::new();
+            let mut shared: HashMap<IndexName, Index> = HashMap::new();
+            for name in names {
+                if let Some(index) = indexes.get_mut(name) {
+                    let (imported, stop) = index.trace.import_core(scope.clone(), "SharedIndex");
+                    shared.insert(name.clone(), imported);
+                    stops.push(stop);
+                }
+            }
+            let read = import_views(views, view, scope.clone(), &mut stops);
+            let mut renderer = Renderer::new(scope.clone(), worker, &shared, read);
+            let rows = renderer.render(&view.plan);
+            let errors = renderer.errors();
+            let layout = OutputShape::layout(&view.plan.schema, &view.key);
+            let mut probe = ProbeHandle::new();
+            let rows = Output::new(rows, layout, &mut probe);
+            let errors = Output::new(errors, error_layout(), &mut probe);
+            let flow = Flow {
+                inputs: std::mem::take(&mut renderer.inputs),
+                stops,
+                probe,
+            };
+            (flow, rows, errors)
+        })
+    }
+
+    /// Takes part in a shared index, building it if it is the first to.
+    fn use_index(
+        &mut self,
+        name: &IndexName,
+        plan: &Arc<Plan>,
+        view: &ViewTask,
+        timestamp_ms: u64,
+        tables: &Tables,
+    ) {
+        if let Some(index) = self.indexes.get_mut(name) {
+            index.users += 1;
+            return;
+        }
+        let worker = self.worker.index();
+        let views = &mut self.views;
+        let (mut flow, trace) = self.worker.dataflow_named("Index", |scope| {
+            let mut stops = Vec::new();
+            let read = import_views(views, view, scope.clone(), &mut stops);
+            let shared = HashMap::new();
+            let mut renderer = Renderer::new(scope.clone(), worker, &shared, read);
+            let rows = renderer.render(plan);
+            let columns = plan.schema.fields().len();
+            let index = render::build_index(rows, name, columns);
+            let mut probe = ProbeHandle::new();
+            index.stream.probe_with(&mut probe);
+            let flow = Flow {
+                inputs: std::mem::take(&mut renderer.inputs),
+                stops,
+                probe,
+            };
+            (flow, index.trace)
+        });
+        self.fill(&mut flow, timestamp_ms, tables);
+        let index = SharedIndex {
+            flow,
+            trace,
+            users: 1,
+        };
+        self.indexes.insert(name.clone(), index);
+    }
+
+    /// Gives a new dataflow what its tables hold.
+    fn fill(&self, flow: &mut Flow, timestamp_ms: u64, tables: &Tables) {
+        let (worker, workers) = (self.worker.index(), self.worker.peers());
+        for (table, input) in &mut flow.inputs {
+            input.advance_to(timestamp_ms);
+            for rows in tables.get(table).into_iter().flatten() {
+                let change = TableChange {
+                    table: Arc::clone(table),
+                    rows: rows.clone(),
+                    counts: None,
+                };
+                input.send_batch(&mut change.share(worker, workers, timestamp_ms));
+            }
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(view) = self.views.remove(&number) else {
+            return;
+        };
+        view.flow.close();
+        for name in view.indexes {
+            let Some(index) = self.indexes.get_mut(&name) else {
+                continue;
+            };
+            index.users -= 1;
+            if index.users == 0
+                && let Some(index) = self.indexes.remove(&name)
+            {
+                index.flow.close();
+            }
+        }
+        self.progress.withdraw(number);
+    }
+
+    /// Closes everything, so that all dataflows run dry.
+    fn end(mut self) {
+        for view in std::mem::take(&mut self.views).into_values() {
+            view.flow.close();
+        }
+        for index in std::mem::take(&mut self.indexes).into_values() {
+            index.flow.close();
+        }
+    }
+}
+
+impl Flow {
+    fn close(mut self) {
+        for stop in &mut self.stops {
+            stop.press();
+        }
+    }
+}
+
+/// The rows and errors of the views that a view reads.
+fn import_views<'scope>(
+    views: &mut BTreeMap<u64, RunningView>,
+    reader: &ViewTask,
+    scope: Scope<'scope, u64>,
+    stops: &mut Vec<Stop>,
+) -> HashMap<Arc<str>, (Changes<'scope>, Changes<'scope>)> {
+    let mut imported = HashMap::new();
+    for (name, number) in &reader.reads {
+        let Some(view) = views.get_mut(number) else {
+            continue;
+        };
+        let shape = &view.shape;
+        let (rows, stop) = view.rows.import(scope.clone(), &shape.schema, &shape.positions);
+        stops.push(stop);
+        let (errors, stop) = view.errors.import(scope.clone(), &error_schema(), &[0]);
+        stops.push(stop);
+        imported.insert(Arc::clone(name), (rows, errors));
+    }
+    imported
+}
+
+fn error_layout() -> Layout {
+    Layout {
+        key: vec![0],
+        ..Layout::default()
+    }
+}
+
+impl Output {
+    fn new(rows: Changes<'_>, layout: Layout, probe: &mut ProbeHandle<u64>) -> Output {
+        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
+        let has_changed = Rc::new(Cell::new(false));
+        let flag = Rc::clone(&has_changed);
+        index
+            .stream
+            .inspect_core(move |event| {
+                if let Ok((_, spans)) = event
+                    && spans.iter().any(Span::has_updates)
+                {
+                    flag.set(true);
+                }
+            })
+            .probe_with(probe);
+        Output {
+            trace: index.trace,
+            has_changed,
+            given: Vec::new(),
+        }
+    }
+
+    /// All batches, each shared with those who got it before.
+    fn publish(&mut self) -> Vec<Arc<Vec<Chunk>>> {
+        let mut given = Vec::new();
+        self.trace.map_spans(|span| {
+            if let Some(batch) = &span.inner {
+                let known = self.given.iter().find(|(other, _)| Rc::ptr_eq(other, batch));
+                let chunks = match known {
+                    Some((_, chunks)) => Arc::clone(chunks),
+                    None => Arc::new(batch.chunks.clone()),
+                };
+                given.push((Rc::clone(batch), chunks));
+            }
+        });
+        self.given = given;
+        self.given.iter().map(|(_, chunks)| Arc::clone(chunks)).collect()
+    }
+
+    fn import<'scope>(
+        &mut self,
+        scope: Scope<'scope, u64>,
+        schema: &SchemaRef,
+        positions: &[usize],
+    ) -> (Changes<'scope>, Stop) {
+        let (index, stop) = self.trace.import_core(scope, "ViewRows");
+        (flatten(index, Arc::clone(schema), positions.to_vec()), stop)
+    }
+}

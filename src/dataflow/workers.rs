@@ -1,0 +1,130 @@
+//! The worker threads and the way to talk to them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+
+use timely::communication::WorkerGuards;
+
+use super::command::Command;
+use super::output::Progress;
+use super::worker::Running;
+
+/// Commands that may wait for a worker: back-pressure for whoever sends them.
+const WAITING_COMMANDS: usize = 16;
+
+/// Failure to run the dataflow.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The threads could not be started.
+    #[error("cannot start {workers} dataflow workers: {reason}")]
+    Start { workers: usize, reason: String },
+    /// A worker has ended by a fault.
+    #[error("a dataflow worker has failed: {0}; restart to go on from the log")]
+    Failed(String),
+}
+
+/// The threads that run all dataflows.
+pub struct Workers {
+    workers: Vec<(SyncSender<Command>, Thread)>,
+    guards: Option<WorkerGuards<()>>,
+    progress: Arc<Progress>,
+}
+
+impl Workers {
+    /// Starts `workers` threads (at least one); `advanced` is told each timestamp (ms) that all of
+    /// them have completed, on their threads, and must return quickly.
+    pub fn start(
+        workers: usize,
+        advanced: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Workers, WorkerError> {
+        let workers = workers.max(1);
+        let progress = Arc::new(Progress::new(workers, Box::new(advanced)));
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| sync_channel(WAITING_COMMANDS)).unzip();
+        let receivers: Vec<Mutex<Option<Receiver<Command>>>> = receivers
+            .into_iter()
+            .map(|receiver| Mutex::new(Some(receiver)))
+            .collect();
+        let (announce, announced) = channel();
+        let config = match workers {
+            1 => timely::Config::thread(),
+            _ => timely::Config::process(workers),
+        };
+        let shared = Arc::clone(&progress);
+        let guards = timely::execute(config, move |worker| {
+            let index = worker.index();
+            let slot = &receivers[index];
+            let receiver = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(receiver) = receiver else { return };
+            // Nobody listens only if starting has failed, and then there is nothing to do.
+            let _ = announce.send((index, std::thread::current()));
+            let running = AssertUnwindSafe(Running::new(worker, Arc::clone(&shared)));
+            let outcome = catch_unwind(|| {
+                let running = running;
+                running.0.run(&receiver);
+            });
+            if let Err(panic) = outcome {
+                shared.fail(panic_text(panic.as_ref()));
+            }
+        });
+        let start_error = |reason: String| WorkerError::Start { workers, reason };
+        let guards = guards.map_err(start_error)?;
+        let mut threads = Vec::new();
+        for _ in 0..workers {
+            let announcement = announced.recv();
+            threads.push(announcement.map_err(|error| start_error(error.to_string()))?);
+        }
+        threads.sort_by_key(|(index, _)| *index);
+        let threads = threads.into_iter().map(|(_, thread)| thread);
+        Ok(Workers {
+            workers: senders.into_iter().zip(threads).collect(),
+            guards: Some(guards),
+            progress,
+        })
+    }
+
+    /// What the workers have completed and published.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Gives all workers a command; waits while they have too many.
+    pub fn send(&self, command: &Command) -> Result<(), WorkerError> {
+        for (sender, thread) in &self.workers {
+            if sender.send(command.clone()).is_err() {
+                let reason = self.progress.failure();
+                return Err(WorkerError::Failed(reason.unwrap_or_default()));
+            }
+            thread.unpark();
+        }
+        Ok(())
+    }
+
+    /// Ends the workers after what they have been given. Idempotent.
+    pub fn stop(&mut self) {
+        let Some(guards) = self.guards.take() else {
+            return;
+        };
+        let has_stopped = self.send(&Command::Stop).is_ok();
+        if has_stopped && self.progress.failure().is_none() {
+            drop(guards);
+        } else {
+            // The threads that wait for the failed one never end; they go with the process.
+            std::mem::forget(guards);
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown fault".to_owned())
+}

@@ -1,0 +1,1 @@
+//! Checks that the shipped views and queries can be planned over the standard tables.

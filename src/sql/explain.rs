@@ -1,0 +1,160 @@
+//! Plans as text: what EXPLAIN prints, what golden tests compare, and what identifies a sub-plan
+//! when arrangements are shared, so equal text must mean an equal plan.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::plan::{
+    Aggregate, AggregateNode, Expression, Join, JoinKind, Node, Plan, SortKey, TopK,
+};
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write_plan(self, 0, f)
+    }
+}
+
+fn write_plan(plan: &Plan, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    if depth > 0 {
+        writeln!(f)?;
+        write!(f, "{:width$}", "", width = 2 * depth)?;
+    }
+    write_node(plan, f)?;
+    for input in plan.inputs() {
+        write_plan(input, depth + 1, f)?;
+    }
+    Ok(())
+}
+
+fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
+    match &plan.node {
+        Node::Table { name } => write!(f, "Table {name}"),
+        Node::View { name } => write!(f, "View {name}"),
+        Node::Constant { rows } => {
+            write!(f, "Constant")?;
+            for row in rows {
+                write!(f, " {row:?}")?;
+            }
+            Ok(())
+        }
+        Node::Map {
+            predicate,
+            projection,
+            ..
+        } => {
+            write!(f, "Map")?;
+            if let Some(predicate) = predicate {
+                write!(f, " where {predicate}")?;
+            }
+            write!(f, " [")?;
+            for (position, expression) in projection.iter().enumerate() {
+                if position > 0 {
+                    write!(f, ", ")?;
+                }
+                write_column(plan, position, expression, f)?;
+            }
+            write!(f, "]")
+        }
+        Node::Union { .. } => write!(f, "Union"),
+        Node::Join(join) => write_join(join, f),
+        Node::Aggregate(node) => write_aggregate(node, f),
+        Node::Distinct { .. } => write!(f, "Distinct"),
+        Node::TopK(top) => write_top(top, f),
+    }
+}
+
+/// An expression; with its name where that is not the column's own.
+fn write_column(
+    plan: &Plan,
+    position: usize,
+    expression: &Expression,
+    f: &mut Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{expression}")?;
+    let name = plan.schema.field(position).name();
+    let text = expression.to_string();
+    let own = text.rsplit_once('@').map_or(text.as_str(), |(name, _)| name);
+    if name != own && *name != text {
+        write!(f, " as {name}")?;
+    }
+    Ok(())
+}
+
+fn write_join(join: &Join, f: &mut Formatter<'_>) -> fmt::Result {
+    let kind = match join.kind {
+        JoinKind::Inner => "inner",
+        JoinKind::Left => "left",
+        JoinKind::Full => "full",
+        JoinKind::LeftSemi => "semi",
+        JoinKind::LeftAnti => "anti",
+    };
+    write!(f, "Join {kind}")?;
+    for (position, (left, right)) in join.on.iter().enumerate() {
+        let word = if position == 0 { "on" } else { "and" };
+        let left = format!("{}@{left}", join.left.schema.field(*left).name());
+        let right = format!("{}@{right}", join.right.schema.field(*right).name());
+        write!(f, " {word} {left} = {right}")?;
+    }
+    if join.null_equals_null {
+        write!(f, " (NULL equals NULL)")?;
+    }
+    if let Some(residual) = &join.residual {
+        write!(f, " where {residual}")?;
+    }
+    Ok(())
+}
+
+fn write_aggregate(node: &AggregateNode, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(f, "Aggregate by [")?;
+    for (position, key) in node.keys.iter().enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        write!(f, "{separator}{}", node.input.schema.field(*key).name())?;
+    }
+    write!(f, "] [")?;
+    for (position, aggregate) in node.aggregates.iter().enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        write!(f, "{separator}")?;
+        write_call(node, aggregate, f)?;
+    }
+    write!(f, "]")
+}
+
+fn write_call(node: &AggregateNode, call: &Aggregate, f: &mut Formatter<'_>) -> fmt::Result {
+    let name = |column: usize| node.input.schema.field(column).name().clone();
+    let distinct = if call.distinct { "distinct " } else { "" };
+    let argument = call.argument.map_or_else(|| "*".to_owned(), name);
+    write!(f, "{}({distinct}{argument}) {}", call.function, call.data_type)?;
+    if let Some(filter) = call.filter {
+        write!(f, " where {}", name(filter))?;
+    }
+    Ok(())
+}
+
+fn write_top(top: &TopK, f: &mut Formatter<'_>) -> fmt::Result {
+    let name = |column: usize| format!("{}@{column}", top.input.schema.field(column).name());
+    write!(f, "TopK by [")?;
+    for (position, column) in top.partition.iter().enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        write!(f, "{separator}{}", name(*column))?;
+    }
+    write!(f, "] order [")?;
+    for (position, key) in top.order.iter().enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        let SortKey {
+            column,
+            descending,
+            nulls_first,
+        } = key;
+        let direction = if *descending { "desc" } else { "asc" };
+        let nulls = if *nulls_first { "nulls first" } else { "nulls last" };
+        write!(f, "{separator}{} {direction} {nulls}", name(*column))?;
+    }
+    write!(f, "] offset {}", top.offset)?;
+    match top.limit {
+        Some(limit) => write!(f, " limit {limit}")?,
+        None => write!(f, " no limit: a change re-reads its whole partition")?,
+    }
+    if top.emit_position {
+        write!(f, " with position")?;
+    }
+    Ok(())
+}

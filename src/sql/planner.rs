@@ -1,0 +1,430 @@
+//! From SQL to DataFusion's logical plan to ours.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{TableReference, plan_err};
+use datafusion::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
+};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
+
+use super::catalog::{Catalog, ViewDefinition};
+use super::error::SqlError;
+use super::lower::{self, output_map};
+use super::plan::{Node, Plan};
+
+/// Nesting of plain views within one another.
+const DEEPEST_VIEWS: usize = 16;
+
+/// Plans queries; holds DataFusion's functions and settings, and is cheap to share.
+#[derive(Clone)]
+pub struct Planner {
+    state: Arc<SessionState>,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The settings that give views and ad hoc queries one dialect.
+pub fn session_config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.time_zone = Some("UTC".to_owned());
+    config
+}
+
+impl Planner {
+    /// A planner with all of DataFusion's functions.
+    pub fn new() -> Planner {
+        let mut config = session_config();
+        // Live views join with the subquery's rows; there is no run-time value to be plugged in.
+        config
+            .options_mut()
+            .optimizer
+            .enable_physical_uncorrelated_scalar_subquery = false;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .build();
+        Planner {
+            state: Arc::new(state),
+        }
+    }
+
+    /// Plans a live view, or says why it cannot be maintained.
+    pub fn plan_view(
+        &self,
+        catalog: &Catalog,
+        name: &str,
+        query: &Query,
+        statement: &str,
+    ) -> Result<ViewDefinition, SqlError> {
+        let sources = LiveSources {
+            planner: self,
+            catalog,
+            depth: 0,
+        };
+        let logical = self.logical_plan(&sources, query)?;
+        refuse_unmaintainable(&logical)?;
+        let optimized = self.state.optimize(&logical)?;
+        let plan = lower::lower(&optimized)?;
+        let schema = view_schema(name, &plan.schema, logical.schema().as_arrow())?;
+        let plan = output_map(plan, Arc::clone(&schema));
+        Ok(ViewDefinition {
+            name: name.to_owned(),
+            statement: statement.to_owned(),
+            key: unique_columns(&plan, catalog),
+            inputs: inputs(&plan),
+            schema,
+            plan,
+        })
+    }
+
+    /// The columns of a query over the catalog.
+    pub fn query_schema(&self, catalog: &Catalog, query: &Query) -> Result<SchemaRef, SqlError> {
+        let sources = LiveSources {
+            planner: self,
+            catalog,
+            depth: 0,
+        };
+        let logical = self.logical_plan(&sources, query)?;
+        Ok(Arc::clone(logical.schema().inner()))
+    }
+
+    /// A query's logical plan over the given sources, not yet optimised.
+    pub fn logical_plan(
+        &self,
+        sources: &dyn Sources,
+        query: &Query,
+    ) -> Result<LogicalPlan, SqlError> {
+        let provider = Provider {
+            state: &self.state,
+            sources,
+        };
+        let options = ParserOptions::new()
+            .with_map_string_types_to_utf8view(false)
+            .with_parse_float_as_decimal(false);
+        let planner = SqlToRel::new_with_options(&provider, options);
+        let statement = Ast::Query(Box::new(query.clone()));
+        Ok(planner.sql_statement_to_plan(statement)?)
+    }
+}
+
+/// Where names of tables lead.
+pub trait Sources {
+    /// The table or view called `name`.
+    fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>>;
+}
+
+/// A base table or live view as seen by the planner.
+#[derive(Debug)]
+pub struct LiveSource {
+    /// The name.
+    pub name: Arc<str>,
+    /// Whether it is a live view.
+    pub is_view: bool,
+    schema: SchemaRef,
+}
+
+impl TableSource for LiveSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// A plain view: stands for its query.
+struct PlainView {
+    plan: LogicalPlan,
+}
+
+impl TableSource for PlainView {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.plan.schema().inner())
+    }
+
+    fn get_logical_plan(&self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.plan))
+    }
+}
+
+/// The catalog's tables and views, for planning only.
+struct LiveSources<'a> {
+    planner: &'a Planner,
+    catalog: &'a Catalog,
+    depth: usize,
+}
+
+impl Sources for LiveSources<'_> {
+    fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>> {
+        let live = |schema, is_view| -> Arc<dyn TableSource> {
+            Arc::new(LiveSource {
+                name: name.into(),
+                is_view,
+                schema,
+            })
+        };
+        if let Some(table) = self.catalog.tables.get(name) {
+            return Ok(live(table.schema(), false));
+        }
+        if let Some(view) = self.catalog.live_views.get(name) {
+            return Ok(live(Arc::clone(&view.schema), true));
+        }
+        let deeper = LiveSources {
+            depth: self.depth + 1,
+            ..*self
+        };
+        plain_view(self.planner, self.catalog, name, self.depth, &deeper)
+    }
+}
+
+/// A plain view planned over `sources`.
+pub fn plain_view(
+    planner: &Planner,
+    catalog: &Catalog,
+    name: &str,
+    depth: usize,
+    sources: &dyn Sources,
+) -> DataFusionResult<Arc<dyn TableSource>> {
+    let Some(text) = catalog.plain_views.get(name) else {
+        return plan_err!("there is no table or view called \"{name}\"");
+    };
+    if depth >= DEEPEST_VIEWS {
+        return plan_err!("views are nested more than {DEEPEST_VIEWS} deep at \"{name}\"");
+    }
+    let query = super::statement::parse_query(text).map_err(external)?;
+    let plan = planner.logical_plan(sources, &query).map_err(external)?;
+    Ok(Arc::new(PlainView { plan }))
+}
+
+fn external(error: SqlError) -> DataFusionError {
+    DataFusionError::Plan(error.message)
+}
+
+struct Provider<'a> {
+    state: &'a SessionState,
+    sources: &'a dyn Sources,
+}
+
+impl ContextProvider for Provider<'_> {
+    fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
+        match name.schema() {
+            None | Some("public" | "mainstem") => self.sources.source(name.table()),
+            Some(schema) => plan_err!("there is no schema called \"{schema}\""),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        None
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+/// Refuses what the optimiser would hide: functions of the clock become constants there, and
+/// subqueries of several rows become joins.
+fn refuse_unmaintainable(plan: &LogicalPlan) -> Result<(), SqlError> {
+    let mut refusal = None;
+    let visited = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                refusal = refusal.take().or_else(|| refusal_of(part));
+                Ok(match refusal {
+                    Some(_) => TreeNodeRecursion::Stop,
+                    None => TreeNodeRecursion::Continue,
+                })
+            })
+        })
+    });
+    match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(visited.map(|_| ())?),
+    }
+}
+
+fn refusal_of(expression: &Expr) -> Option<SqlError> {
+    match expression {
+        Expr::ScalarFunction(call) => {
+            let name = call.func.name();
+            match call.func.signature().volatility {
+                Volatility::Immutable => None,
+                Volatility::Stable if !is_clock(name) => None,
+                Volatility::Stable => Some(
+                    SqlError::unsupported(format!("{name}() cannot be used in a live view yet"))
+                        .with_hint(
+                            "compare with a column, or apply the condition in the query that \
+                             reads the view",
+                        ),
+                ),
+                Volatility::Volatile => Some(
+                    SqlError::unsupported(format!(
+                        "{name}() gives another value at each call, so a view of it cannot be \
+                         kept up to date"
+                    ))
+                    .with_hint("compute the value when the row is written"),
+                ),
+            }
+        }
+        Expr::ScalarSubquery(subquery) if !has_one_row(&subquery.subquery) => Some(
+            SqlError::unsupported("a scalar subquery that may give several rows".to_owned())
+                .with_hint("aggregate it, for instance with max(…), or add LIMIT 1"),
+        ),
+        _ => None,
+    }
+}
+
+fn is_clock(function: &str) -> bool {
+    ["now", "current_date", "current_time", "today", "current_timestamp"].contains(&function)
+}
+
+/// Whether a subquery gives at most one row (per row of the outer query).
+fn has_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(node) => has_one_row(&node.input),
+        LogicalPlan::Filter(node) => has_one_row(&node.input),
+        LogicalPlan::Sort(node) => has_one_row(&node.input),
+        LogicalPlan::SubqueryAlias(node) => has_one_row(&node.input),
+        LogicalPlan::Aggregate(node) => node.group_expr.is_empty(),
+        other => other.max_rows().is_some_and(|rows| rows <= 1),
+    }
+}
+
+/// The columns of a view: the names of the query's output, each of them once.
+fn view_schema(
+    view: &str,
+    lowered: &SchemaRef,
+    named: &Schema,
+) -> Result<SchemaRef, SqlError> {
+    let mut seen = HashSet::new();
+    let mut fields = Vec::new();
+    for (field, named) in lowered.fields().iter().zip(named.fields()) {
+        if !seen.insert(named.name().clone()) {
+            let message = format!("view \"{view}\" has two columns called \"{}\"", named.name());
+            let error = SqlError::new("42701", message);
+            return Err(error.with_hint("give each column a name of its own with AS"));
+        }
+        let data_type = match field.data_type() {
+            DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+            DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+            DataType::Dictionary(_, values) => values.as_ref().clone(),
+            other => other.clone(),
+        };
+        fields.push(Field::new(named.name(), data_type, field.is_nullable()));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The tables and live views that a plan reads.
+fn inputs(plan: &Plan) -> Vec<String> {
+    let mut names = BTreeMap::new();
+    collect_inputs(plan, &mut names);
+    names.into_keys().collect()
+}
+
+fn collect_inputs(plan: &Plan, names: &mut BTreeMap<String, ()>) {
+    if let Node::Table { name } | Node::View { name } = &plan.node {
+        names.insert(name.to_string(), ());
+    }
+    for input in plan.inputs() {
+        collect_inputs(input, names);
+    }
+}
+
+/// Positions of columns whose values are unique among the rows, as far as the plan shows it.
+fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
+    use super::plan::JoinKind;
+    match &plan.node {
+        Node::Table { name } | Node::View { name } => catalog.key(name),
+        Node::Map {
+            input, projection, ..
+        } => {
+            let columns = unique_columns(input, catalog);
+            let mapped = columns.iter().map(|column| {
+                projection
+                    .iter()
+                    .position(|expression| lower::as_column(expression) == Some(*column))
+            });
+            mapped.collect::<Option<Vec<_>>>().unwrap_or_default()
+        }
+        Node::Aggregate(node) => (0..node.keys.len()).collect(),
+        Node::TopK(node) => unique_columns(&node.input, catalog),
+        Node::Join(node) => {
+            let left = unique_columns(&node.left, catalog);
+            let keeps_left = match node.kind {
+                JoinKind::LeftSemi | JoinKind::LeftAnti => true,
+                JoinKind::Inner | JoinKind::Left => {
+                    let right = unique_columns(&node.right, catalog);
+                    let is_joined = |column: &usize| node.on.iter().any(|(_, key)| key == column);
+                    !right.is_empty() && right.iter().all(is_joined)
+                }
+                JoinKind::Full => false,
+            };
+            if keeps_left { left } else { Vec::new() }
+        }
+        Node::Constant { .. } | Node::Union { .. } | Node::Distinct { .. } => Vec::new(),
+    }
+}
+
+/// Whether a query is a plain `SELECT` of rows (rather than, say, an INSERT with RETURNING).
+pub fn is_select(query: &Query) -> bool {
+    matches!(
+        query.body.as_ref(),
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
+    )
+}

@@ -1,0 +1,153 @@
+//! Ad hoc queries, run by DataFusion over the tables and views as they stand at one moment.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use datafusion::common::{ParamValues, plan_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, TableSource};
+use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::Query;
+
+use super::catalog::Catalog;
+use super::error::SqlError;
+use super::planner::{Planner, Sources, plain_view, session_config};
+
+/// Limits of one query.
+#[derive(Clone, Debug)]
+pub struct QueryLimits {
+    /// Memory for sorts, joins and aggregations.
+    pub memory_bytes: usize,
+    /// Threads that a query may use.
+    pub partitions: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits {
+            memory_bytes: 2 << 30,
+            partitions: std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}
+
+/// What queries read: tables and live views at one moment.
+pub trait Relations: Send + Sync {
+    /// The table or live view called `name`; an error if it cannot be read as it stands.
+    fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError>;
+
+    /// The catalog, for plain views.
+    fn catalog(&self) -> &Catalog;
+}
+
+/// Everything a query may read, at one moment.
+pub struct QueryContext {
+    planner: Planner,
+    relations: Arc<dyn Relations>,
+    context: SessionContext,
+}
+
+impl QueryContext {
+    /// A context over the given tables and views.
+    pub fn new(
+        planner: Planner,
+        relations: Arc<dyn Relations>,
+        limits: &QueryLimits,
+    ) -> Result<QueryContext, SqlError> {
+        // Names lead to tables only, and nothing is spilled to files.
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(
+                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            )
+            .build_arc()?;
+        let state = SessionStateBuilder::new()
+            .with_config(session_config().with_target_partitions(limits.partitions))
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        Ok(QueryContext {
+            planner,
+            relations,
+            context: SessionContext::new_with_state(state),
+        })
+    }
+
+    /// Plans a query; parameters are left open.
+    pub fn plan(&self, query: &Query) -> Result<LogicalPlan, SqlError> {
+        let sources = ProviderSources {
+            context: self,
+            depth: 0,
+        };
+        self.planner.logical_plan(&sources, query)
+    }
+
+    /// The types of the parameters $1, $2, … of a plan; text where nothing tells.
+    pub fn parameter_types(plan: &LogicalPlan) -> Result<Vec<DataType>, SqlError> {
+        let found = plan.get_parameter_types()?;
+        let numbered = found.iter().filter_map(|(name, data_type)| {
+            let number: usize = name.trim_start_matches('$').parse().ok()?;
+            Some((number, data_type.clone().unwrap_or(DataType::Utf8)))
+        });
+        let mut types = Vec::new();
+        for (number, data_type) in numbered {
+            if types.len() < number {
+                types.resize(number, DataType::Utf8);
+            }
+            types[number - 1] = data_type;
+        }
+        Ok(types)
+    }
+
+    /// Puts values in place of parameters.
+    pub fn bind(
+        plan: LogicalPlan,
+        parameters: &[ScalarValue],
+    ) -> Result<LogicalPlan, SqlError> {
+        if parameters.is_empty() {
+            return Ok(plan);
+        }
+        let values = ParamValues::from(parameters.to_vec());
+        Ok(plan.with_param_values(values)?)
+    }
+
+    /// Runs a plan.
+    pub async fn execute(
+        &self,
+        plan: LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
+        let frame = DataFrame::new(self.context.state(), plan);
+        Ok(frame.execute_stream().await?)
+    }
+}
+
+struct ProviderSources<'a> {
+    context: &'a QueryContext,
+    depth: usize,
+}
+
+impl Sources for ProviderSources<'_> {
+    fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>> {
+        let context = self.context;
+        let refused = |error| DataFusionError::External(Box::new(error));
+        if let Some(provider) = context.relations.provider(name).map_err(refused)? {
+            return Ok(provider_as_source(provider));
+        }
+        let catalog = context.relations.catalog();
+        if !catalog.plain_views.contains_key(name) {
+            return plan_err!("there is no table or view called \"{name}\"");
+        }
+        let deeper = ProviderSources {
+            context,
+            depth: self.depth + 1,
+        };
+        plain_view(&context.planner, catalog, name, self.depth, &deeper)
+    }
+}
