@@ -49,7 +49,8 @@ pub struct Cut {
     pub reason: String,
 }
 
-/// The state of a log on disk once recovered: everything in `segments` is whole and durable.
+/// The state of a log on disk once recovered: everything in `segments` is whole, and durable once
+/// the last of them and the directory have been synced.
 pub(super) struct Recovered {
     /// By first offset; the last one is to be appended to. Empty for a new log.
     pub segments: Vec<Segment>,
@@ -59,13 +60,13 @@ pub(super) struct Recovered {
     pub cut: Option<Cut>,
 }
 
-/// Finds the log's segments and its end; cuts a torn end durably.
+/// Finds the log's segments and its end; cuts a torn end.
 pub(super) fn recover(
     file_system: &dyn FileSystem,
     directory: &Path,
 ) -> Result<Recovered, LogError> {
     let mut segments = list_segments(file_system, directory)?;
-    let mut cut = remove_torn_segment(file_system, directory, &mut segments)?;
+    let mut cut = remove_torn_segment(file_system, &mut segments)?;
     let Some(last) = segments.last_mut() else {
         return match cut {
             Some(cut) if cut.offset > 0 => Err(LogError::Gap {
@@ -145,7 +146,6 @@ fn list_segments(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<S
 /// been in it: the first is written after the header has been synced.
 fn remove_torn_segment(
     file_system: &dyn FileSystem,
-    directory: &Path,
     segments: &mut Vec<Segment>,
 ) -> Result<Option<Cut>, LogError> {
     let Some(last) = segments.last() else {
@@ -163,9 +163,6 @@ fn remove_torn_segment(
     file_system
         .remove_file(path)
         .map_err(LogError::io("remove", path))?;
-    file_system
-        .sync_directory(directory)
-        .map_err(LogError::io("sync", directory))?;
     let cut = Cut {
         path: path.clone(),
         offset: last.first_offset,

@@ -339,8 +339,9 @@ fn create_segment(
     Ok((segment, file))
 }
 
-/// Opens the last segment of a recovered log. Syncs it and its name: records read back may so far
-/// be in the page cache alone, if a process died but the machine did not.
+/// Opens the last segment of a recovered log. Syncs it and the directory: the cut of a torn end
+/// is not durable yet, and if a process died but the machine did not, records read back and the
+/// segment's name may so far be in the page cache alone.
 fn reopen(
     file_system: &dyn FileSystem,
     directory: &Path,

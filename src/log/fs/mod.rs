@@ -121,34 +121,44 @@ pub fn create_directories(
     file_system: &dyn FileSystem,
     directory: &Path,
 ) -> Result<(), (PathBuf, io::Error)> {
-    let at = |path: &Path| {
-        let path = path.to_path_buf();
-        move |error| (path, error)
-    };
     let mut missing = Vec::new();
     let mut current = directory;
-    while !current.as_os_str().is_empty() && !file_system.exists(current).map_err(at(current))? {
+    while !is_start(current) && !file_system.exists(current).map_err(at(current))? {
         missing.push(current);
-        match current.parent() {
-            Some(parent) => current = parent,
-            None => break,
+        current = parent_directory(current);
+    }
+    // A process that was killed may have created the deepest directory without syncing its name.
+    // One in a parent that may not be read is not of our making.
+    if !is_start(current) {
+        let parent = parent_directory(current);
+        match file_system.sync_directory(parent) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other.map_err(at(parent))?,
         }
     }
     for path in missing.into_iter().rev() {
-        match file_system.create_directory(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(at(path))?,
-        }
+        file_system.create_directory(path).map_err(at(path))?;
         let parent = parent_directory(path);
         file_system.sync_directory(parent).map_err(at(parent))?;
     }
     Ok(())
 }
 
+fn at(path: &Path) -> impl FnOnce(io::Error) -> (PathBuf, io::Error) + use<> {
+    let path = path.to_path_buf();
+    move |error| (path, error)
+}
+
+/// Whether a path is where resolving begins: the root or the current directory.
+fn is_start(path: &Path) -> bool {
+    path == Path::new(".") || path.parent().is_none()
+}
+
 /// The directory that holds `path`'s name: the current one for a bare name.
 fn parent_directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+        Some(_) => Path::new("."),
+        None => path,
     }
 }

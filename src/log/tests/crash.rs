@@ -112,6 +112,27 @@ fn a_power_cut_during_recovery_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn a_kill_followed_by_a_power_cut_loses_nothing_acknowledged() {
+    for first in 0..60 {
+        for second in (0..60).step_by(3) {
+            let disk = MemoryFileSystem::new();
+            let before = cut_power(&disk, first);
+            // The process has died, the machine has not: the next one finds all that was written.
+            let after = cut_power(&disk, second);
+            let both = Outcome {
+                sent: before.sent.max(after.sent),
+                acknowledged: before.acknowledged.max(after.acknowledged),
+                failed: true,
+            };
+            for (seed, kept) in crash_kinds(second) {
+                let label = format!("kill {first}, cut {second}, seed {seed}, {kept} % kept");
+                check_image(&disk.crash(seed, kept), &both, &label);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_failed_sync_or_write_poisons_the_log() {
     let faults = [
         Fault::FailSync { number: 0 },
