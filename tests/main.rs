@@ -1,1 +1,3 @@
+//! The one integration-test binary: linking DataFusion once is enough.
 
+mod oracle;

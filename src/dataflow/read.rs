@@ -14,7 +14,7 @@ use super::column::{Column, hash_rows};
 use super::cursor::{Cursor, Reader, least_hash};
 use super::lane::Pick;
 use super::operator::map::error_schema;
-use super::output::{OutputShape, PublishedView};
+use super::output::PublishedView;
 use super::updates::batch;
 
 /// Rows gathered into one batch.
@@ -32,11 +32,11 @@ impl PublishedView {
         }
     }
 
-    /// About how many rows the view has; exact where nothing has changed since the last merge.
-    pub fn row_estimate(&self) -> usize {
+    /// How many rows the view has as of a timestamp.
+    pub fn row_count(&self, timestamp_ms: u64) -> usize {
         let shares = self.shares.iter().flat_map(|share| &share.rows);
         let chunks = shares.flat_map(|chunks| chunks.iter());
-        let rows: i64 = chunks.map(|chunk| chunk.body().counts.iter().sum::<i64>()).sum();
+        let rows: i64 = chunks.map(|chunk| count_until(chunk.body(), timestamp_ms)).sum();
         usize::try_from(rows).unwrap_or(0)
     }
 
@@ -99,6 +99,15 @@ impl PublishedView {
             Some(rows) => rows,
         }
     }
+}
+
+fn count_until(body: &Body, timestamp_ms: u64) -> i64 {
+    use super::lane::Lane;
+    if let (Lane::Constant(time, _), Lane::Constant(count, rows)) = (&body.times, &body.counts) {
+        return if *time <= timestamp_ms { count * *rows as i64 } else { 0 };
+    }
+    let rows = (0..body.len()).filter(|row| body.times.get(*row) <= timestamp_ms);
+    rows.map(|row| body.counts.get(row)).sum()
 }
 
 fn has_key(body: &Body, row: usize, key: &[Column]) -> bool {
@@ -251,12 +260,4 @@ fn gather(
         Arc::clone(Column::gather(&sources, picks).array())
     });
     batch(Arc::clone(schema), arrays.collect(), picks.len())
-}
-
-impl OutputShape {
-    /// The types of the key columns, in the order that [`PublishedView::lookup`] takes them.
-    pub fn key_types(&self) -> Vec<arrow::datatypes::DataType> {
-        let types = self.key.iter().map(|column| self.schema.field(*column).data_type());
-        types.cloned().collect()
-    }
 }

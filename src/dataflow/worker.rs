@@ -95,9 +95,13 @@ impl<'w> Running<'w> {
                     Err(TryRecvError::Empty) => break,
                 }
             }
-            // Woken by other workers' messages, or by whoever sends a command.
+            if self.complete() {
+                // Room for further commands.
+                continue;
+            }
+            // Works if there is anything to do, else sleeps until another worker's message or a
+            // command comes.
             self.worker.step_or_park(None);
-            self.complete();
         }
     }
 
@@ -154,8 +158,9 @@ impl<'w> Running<'w> {
         self.in_flight.push_back(timestamp_ms);
     }
 
-    /// Takes note of the timestamps that all dataflows have completed, and publishes.
-    fn complete(&mut self) {
+    /// Takes note of the timestamps that all dataflows have completed, and publishes; whether there
+    /// were any.
+    fn complete(&mut self) -> bool {
         let mut completed = None;
         while let Some(timestamp_ms) = self.in_flight.front().copied() {
             if self.flows().any(|flow| flow.probe.less_equal(&timestamp_ms)) {
@@ -164,7 +169,7 @@ impl<'w> Running<'w> {
             completed = self.in_flight.pop_front();
         }
         let Some(completed_ms) = completed else {
-            return;
+            return false;
         };
         let mut changed = Vec::new();
         for (number, view) in &mut self.views {
@@ -181,6 +186,7 @@ impl<'w> Running<'w> {
         self.progress
             .publish(self.worker.index(), completed_ms, changed);
         self.compact(completed_ms);
+        true
     }
 
     /// Lets the history before what readers may still ask for be forgotten.

@@ -1,174 +1,263 @@
 //! The conductor: timestamps, commit, the life cycle of views, recovery.
+//!
+//! One thread commits ([`commit`]): it gives each transaction its timestamp, writes it to the log,
+//! syncs once for all that wait, applies it to the tables, and hands what changed to the dataflow
+//! workers. Readers ([`reading`]) take all tables and views at one timestamp. Sessions
+//! ([`session`]) run SQL and wait until they can read their own writes.
+
+mod commit;
+mod definition;
+mod error;
+mod reading;
+mod recovery;
+mod session;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::record_batch::RecordBatch;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::scalar::ScalarValue;
+use tokio::sync::{oneshot, watch};
 
+use crate::dataflow::Workers;
+use crate::log::fs::RealFileSystem;
 use crate::model::{Submission, TableDefinition};
-use crate::sql::Statement;
+use crate::sql::query::QueryLimits;
+use crate::sql::{Catalog, Planner};
+use crate::view::TableReader;
+
+use commit::{Conductor, Request};
+use transaction::CatalogChange;
+
+pub use crate::sql::CopyFormat;
+pub use error::EngineError;
+pub use reading::{Contents, ReadPoint};
+pub use recovery::Recovered;
+pub use session::{CopyTarget, Description, Outcome, Session};
+
+/// Requests that may wait for the committing thread: back-pressure for writers.
+const WAITING_REQUESTS: usize = 64;
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The directory of the log; created if missing, locked while open.
     pub data_dir: PathBuf,
-    /// Timely worker threads.
+    /// Dataflow workers (threads); at least one.
     pub workers: usize,
 }
 
 /// A running engine; clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine {}
-
-/// One client's conversation with the engine: its reads see at least its own writes.
-pub struct Session {}
-
-/// What a statement will take and give, before it is run.
-pub struct Description {
-    /// The types of the parameters $1, $2, ….
-    pub parameters: Vec<DataType>,
-    /// The result's columns; `None` for statements that return no rows.
-    pub columns: Option<SchemaRef>,
+pub struct Engine {
+    shared: Arc<Shared>,
 }
 
-/// The result of a statement.
-pub enum Outcome {
-    /// Rows of a query.
-    Rows(SendableRecordBatchStream),
-    /// A statement without rows; the text is the Postgres command tag, such as `INSERT 0 3`.
-    Done(String),
-    /// The client is to send rows, which go to [`Session::copy_in`].
-    CopyIn(CopyTarget),
+/// What the committing thread and the readers share.
+struct Shared {
+    requests: SyncSender<Request>,
+    state: Mutex<State>,
+    /// The newest timestamp (ms) that is complete in all views.
+    completed: watch::Receiver<u64>,
+    progress: Arc<crate::dataflow::Progress>,
+    planner: Planner,
+    limits: QueryLimits,
+    recovered: Recovered,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Where the rows of a `COPY … FROM STDIN` go and how they are written.
-#[derive(Clone, Debug)]
-pub struct CopyTarget {
-    /// The table to be filled.
-    pub table: String,
-    /// The columns the client sends, in its order, with their types.
-    pub columns: SchemaRef,
-    /// The text format of the rows.
-    pub format: CopyFormat,
+/// What there is, as of the newest committed transaction.
+#[derive(Clone, Default)]
+struct State {
+    catalog: Arc<Catalog>,
+    tables: Arc<BTreeMap<String, TableReader>>,
+    /// The number under which each live view runs.
+    numbers: Arc<BTreeMap<String, u64>>,
+    /// The live views that came from files.
+    from_files: Arc<BTreeMap<String, String>>,
+    positions: Arc<BTreeMap<String, String>>,
 }
 
-/// Text formats of `COPY`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CopyFormat {
-    /// Comma-separated values.
-    Csv {
-        header: bool,
-        delimiter: u8,
-        null: String,
-    },
-    /// Postgres's tab-separated text with backslash escapes.
-    Text { delimiter: u8, null: String },
-}
-
-/// Anything the engine refuses or fails at, in words for the user.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error(transparent)]
-    Sql(#[from] crate::sql::SqlError),
-    #[error("{0}")]
-    Other(String),
-}
-
-impl EngineError {
-    /// The five-character SQLSTATE for Postgres clients.
-    pub fn sqlstate(&self) -> &'static str {
-        unimplemented!()
-    }
-    /// What to do about it, where there is something to do.
-    pub fn hint(&self) -> Option<String> {
-        unimplemented!()
+impl Shared {
+    fn state(&self) -> State {
+        let state = self.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Engine {
-    /// Opens the data directory, replays the log and starts the workers. Blocks until views are
-    /// consistent.
-    pub fn open(_options: EngineOptions) -> Result<Engine, EngineError> {
-        unimplemented!()
+    /// Opens the data directory, replays the log and starts the workers; returns when all views
+    /// are complete.
+    pub fn open(options: EngineOptions) -> Result<Engine, EngineError> {
+        let (sender, completed) = watch::channel(0);
+        let advanced = move |timestamp_ms| {
+            sender.send_modify(|completed| *completed = timestamp_ms);
+        };
+        let workers = Workers::start(options.workers, advanced)?;
+        let progress = Arc::clone(workers.progress());
+        let planner = Planner::new();
+        let file_system = Arc::new(RealFileSystem);
+        let mut conductor = Conductor::open(file_system, &options.data_dir, workers, &planner)?;
+        let recovered = conductor.start_views()?;
+        let (requests, inbox) = sync_channel(WAITING_REQUESTS);
+        let shared = Arc::new(Shared {
+            requests,
+            state: Mutex::new(conductor.state()),
+            completed,
+            progress,
+            planner,
+            limits: QueryLimits::default(),
+            recovered,
+            thread: Mutex::new(None),
+        });
+        let engine = Engine { shared };
+        engine.wait_for(engine.shared.recovered.timestamp_ms)?;
+        let shared = Arc::downgrade(&engine.shared);
+        let thread = std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || conductor.run(&inbox, &shared))
+            .map_err(|error| EngineError::System {
+                action: "start the committing thread".to_owned(),
+                reason: error.to_string(),
+            })?;
+        *engine.shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(engine)
     }
+
+    /// What opening found in the log.
+    pub fn recovered(&self) -> &Recovered {
+        &self.shared.recovered
+    }
+
     /// A new conversation.
     pub fn session(&self) -> Session {
-        unimplemented!()
+        Session::new(self.clone())
     }
-    /// Hands in changes and returns when they are durable: the transaction's timestamp in ms.
-    /// Waits while the queue is full.
-    pub fn submit(&self, _submission: Submission) -> Result<u64, EngineError> {
-        unimplemented!()
-    }
-    /// As [`submit`](Self::submit) but returns once queued; errors surface in [`Engine::flush`].
-    pub fn enqueue(&self, _submission: Submission) -> Result<(), EngineError> {
-        unimplemented!()
-    }
-    /// Waits until everything enqueued is durable and visible in all views: its timestamp in ms.
-    pub fn flush(&self) -> Result<u64, EngineError> {
-        unimplemented!()
-    }
-    /// The last position each source has durably reached.
-    pub fn source_positions(&self) -> BTreeMap<String, String> {
-        unimplemented!()
-    }
-    /// Adds the tables that are not there yet.
-    pub fn ensure_tables(&self, _tables: &[TableDefinition]) -> Result<(), EngineError> {
-        unimplemented!()
-    }
-    /// The definitions of all tables, by name.
-    pub fn tables(&self) -> Vec<TableDefinition> {
-        unimplemented!()
-    }
-    /// The names of all live views, in creation order.
-    pub fn views(&self) -> Vec<String> {
-        unimplemented!()
-    }
-    /// The whole content of a view or table at the newest complete timestamp, and that timestamp.
-    pub fn read_all(
-        &self,
-        _names: &[String],
-    ) -> Result<(u64, Vec<(String, SchemaRef, Vec<RecordBatch>)>), EngineError> {
-        unimplemented!()
-    }
-    /// Creates, replaces or drops live views until the engine has exactly these (name, SQL of the
-    /// `CREATE MATERIALIZED VIEW` statement) among those that came from files.
-    pub fn sync_views(&self, _files: &[(String, String)]) -> Result<(), EngineError> {
-        unimplemented!()
-    }
-    /// Stops the workers after what is durable is complete. Idempotent.
-    pub fn shutdown(&self) {
-        unimplemented!()
-    }
-}
 
-impl Session {
-    /// Splits and parses SQL text; an empty text gives no statements.
-    pub fn parse(&self, _sql: &str) -> Result<Vec<Statement>, EngineError> {
-        unimplemented!()
+    /// Hands in changes and returns when they are durable: the transaction's timestamp (ms). Waits
+    /// while too much is queued.
+    pub fn submit(&self, submission: Submission) -> Result<u64, EngineError> {
+        self.call(|reply| Request::Submit {
+            submission,
+            reply: Some(reply),
+        })
     }
-    /// The parameters and columns of a statement.
-    pub async fn describe(&mut self, _statement: &Statement) -> Result<Description, EngineError> {
-        unimplemented!()
+
+    /// As [`submit`](Self::submit), but returns once queued. A failure of the changes is told by
+    /// the next [`flush`](Self::flush).
+    pub fn enqueue(&self, submission: Submission) -> Result<(), EngineError> {
+        let request = Request::Submit {
+            submission,
+            reply: None,
+        };
+        let sent = self.shared.requests.send(request);
+        sent.map_err(|_| EngineError::ShutDown)
     }
-    /// Runs a statement.
-    pub async fn execute(
-        &mut self,
-        _statement: &Statement,
-        _parameters: &[ScalarValue],
-    ) -> Result<Outcome, EngineError> {
-        unimplemented!()
+
+    /// Waits until everything enqueued so far is durable and complete in all views: the newest
+    /// timestamp (ms). Fails with the first failure of what was enqueued.
+    pub fn flush(&self) -> Result<u64, EngineError> {
+        let timestamp_ms = self.call(|reply| Request::Flush { reply })?;
+        self.wait_for(timestamp_ms)?;
+        Ok(timestamp_ms)
     }
-    /// Adds rows sent by a client for a `COPY`; returns how many.
-    pub async fn copy_in(
-        &mut self,
-        _target: &CopyTarget,
-        _rows: Vec<RecordBatch>,
+
+    /// The position each source has durably reached.
+    pub fn source_positions(&self) -> BTreeMap<String, String> {
+        self.shared.state().positions.as_ref().clone()
+    }
+
+    /// Adds the tables that are not there yet.
+    pub fn ensure_tables(&self, tables: &[TableDefinition]) -> Result<(), EngineError> {
+        let missing: Vec<CatalogChange> = {
+            let catalog = self.shared.state().catalog;
+            let missing = tables.iter().filter(|table| !catalog.contains(&table.name));
+            let create = |table: &TableDefinition| CatalogChange::CreateTable {
+                definition: table.clone(),
+            };
+            missing.map(create).collect()
+        };
+        if !missing.is_empty() {
+            self.call(|reply| Request::Catalog {
+                changes: missing,
+                reply,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The definitions of all tables, by name.
+    pub fn tables(&self) -> Vec<Arc<TableDefinition>> {
+        self.shared.state().catalog.tables.values().cloned().collect()
+    }
+
+    /// The names of all live views.
+    pub fn views(&self) -> Vec<String> {
+        self.shared.state().catalog.live_views.keys().cloned().collect()
+    }
+
+    /// Creates, replaces and drops live views until those that come from files are exactly the
+    /// given ones, each a `CREATE MATERIALIZED VIEW` statement with the name of its file for
+    /// messages. The order does not matter.
+    pub fn sync_views(&self, files: &[(String, String)]) -> Result<(), EngineError> {
+        let state = self.shared.state();
+        let changes = definition::plan_sync(&self.shared.planner, &state, files)?;
+        if !changes.is_empty() {
+            let timestamp_ms = self.call(|reply| Request::Catalog { changes, reply })?;
+            self.wait_for(timestamp_ms)?;
+        }
+        Ok(())
+    }
+
+    /// All tables and views at one moment, the newest that is complete.
+    pub fn read(&self) -> Result<ReadPoint, EngineError> {
+        reading::read(&self.shared)
+    }
+
+    /// Stops after what is queued is durable. Idempotent; handles that are left over get
+    /// [`EngineError::ShutDown`].
+    pub fn shutdown(&self) {
+        // A failure to send means that the thread has ended already.
+        let _ = self.shared.requests.send(Request::Stop);
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic there has been reported by its own message.
+            let _ = thread.join();
+        }
+    }
+
+    /// Sends a request and blocks for the reply.
+    fn call(
+        &self,
+        request: impl FnOnce(commit::Reply) -> Request,
     ) -> Result<u64, EngineError> {
-        unimplemented!()
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.requests.send(request(reply));
+        sent.map_err(|_| EngineError::ShutDown)?;
+        // Callers are plain threads, or tasks that have declared themselves blocking.
+        let answer = futures::executor::block_on(answer);
+        answer.map_err(|_| EngineError::ShutDown)?
+    }
+
+    /// Blocks until a timestamp is complete in all views.
+    fn wait_for(&self, timestamp_ms: u64) -> Result<(), EngineError> {
+        futures::executor::block_on(self.completed(timestamp_ms))
+    }
+
+    /// Waits until a timestamp is complete in all views.
+    async fn completed(&self, timestamp_ms: u64) -> Result<(), EngineError> {
+        let mut completed = self.shared.completed.clone();
+        loop {
+            if let Some(failure) = self.shared.progress.failure() {
+                return Err(crate::dataflow::WorkerError::Failed(failure).into());
+            }
+            if *completed.borrow_and_update() >= timestamp_ms {
+                return Ok(());
+            }
+            let changed = completed.changed().await;
+            changed.map_err(|_| EngineError::ShutDown)?;
+        }
     }
 }

@@ -57,6 +57,11 @@ impl SqlError {
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> SqlError {
         let root = error.find_root();
+        if let DataFusionError::External(inner) = root
+            && let Some(error) = inner.downcast_ref::<SqlError>()
+        {
+            return error.clone();
+        }
         let message = match root {
             DataFusionError::SQL(parser, _) => return SqlError::syntax(parser.to_string()),
             other => other.strip_backtrace(),

@@ -1,13 +1,12 @@
 //! Ad hoc queries, run by DataFusion over the tables and views as they stand at one moment.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{ParamValues, plan_err};
 use datafusion::datasource::provider_as_source;
-use datafusion::error::Result as DataFusionResult;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -39,11 +38,19 @@ impl Default for QueryLimits {
     }
 }
 
+/// What queries read: tables and live views at one moment.
+pub trait Relations: Send + Sync {
+    /// The table or live view called `name`; an error if it cannot be read as it stands.
+    fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError>;
+
+    /// The catalog, for plain views.
+    fn catalog(&self) -> &Catalog;
+}
+
 /// Everything a query may read, at one moment.
 pub struct QueryContext {
     planner: Planner,
-    catalog: Arc<Catalog>,
-    providers: HashMap<String, Arc<dyn TableProvider>>,
+    relations: Arc<dyn Relations>,
     context: SessionContext,
 }
 
@@ -51,8 +58,7 @@ impl QueryContext {
     /// A context over the given tables and views.
     pub fn new(
         planner: Planner,
-        catalog: Arc<Catalog>,
-        providers: HashMap<String, Arc<dyn TableProvider>>,
+        relations: Arc<dyn Relations>,
         limits: &QueryLimits,
     ) -> Result<QueryContext, SqlError> {
         // Names lead to tables only, and nothing is spilled to files.
@@ -69,8 +75,7 @@ impl QueryContext {
             .build();
         Ok(QueryContext {
             planner,
-            catalog,
-            providers,
+            relations,
             context: SessionContext::new_with_state(state),
         })
     }
@@ -131,16 +136,18 @@ struct ProviderSources<'a> {
 impl Sources for ProviderSources<'_> {
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>> {
         let context = self.context;
-        if let Some(provider) = context.providers.get(name) {
-            return Ok(provider_as_source(Arc::clone(provider)));
+        let refused = |error| DataFusionError::External(Box::new(error));
+        if let Some(provider) = context.relations.provider(name).map_err(refused)? {
+            return Ok(provider_as_source(provider));
         }
-        if !context.catalog.plain_views.contains_key(name) {
+        let catalog = context.relations.catalog();
+        if !catalog.plain_views.contains_key(name) {
             return plan_err!("there is no table or view called \"{name}\"");
         }
         let deeper = ProviderSources {
             context,
             depth: self.depth + 1,
         };
-        plain_view(&context.planner, &context.catalog, name, self.depth, &deeper)
+        plain_view(&context.planner, catalog, name, self.depth, &deeper)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
@@ -92,7 +92,10 @@ impl Map {
                     .evaluate(&updates.rows)?
                     .into_array(updates.len())?;
                 let mask = mask.as_boolean();
-                updates.filter(&prep_null_mask_filter(mask))?
+                match mask.null_count() {
+                    0 => updates.filter(mask)?,
+                    _ => updates.filter(&prep_null_mask_filter(mask))?,
+                }
             }
         };
         if kept.len() == 0 {

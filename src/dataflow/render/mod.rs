@@ -16,6 +16,7 @@ use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, IsNullExpr, 
 use datafusion::scalar::ScalarValue;
 use timely::container::NoopBuilder;
 use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::generic::source;
 use timely::dataflow::{InputHandle, Scope};
 
 use super::arrange::{Changes, Index, Layout, arrange, key_by};
@@ -145,23 +146,29 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
 
     /// Rows that are there from the beginning of time.
     fn constant(&mut self, schema: &SchemaRef, rows: &[Vec<ScalarValue>]) -> Changes<'scope> {
-        let mut input: TableInput = InputHandle::new_with_builder();
-        let stream = input.to_stream(self.scope.clone());
-        if self.worker == 0 && !rows.is_empty() {
+        let mut updates = (self.worker == 0 && !rows.is_empty()).then(|| {
             let columns = (0..schema.fields().len()).map(|column| {
                 let values = rows.iter().map(|row| row[column].clone());
                 ScalarValue::iter_to_array(values)
                     .expect("the values of a constant have the types of its columns")
             });
-            let mut updates = Updates {
+            Updates {
                 rows: batch(Arc::clone(schema), columns.collect(), rows.len()),
                 times: Lane::Constant(0, rows.len()),
                 counts: Lane::Constant(1, rows.len()),
-            };
-            input.send_batch(&mut updates);
-        }
-        input.close();
-        stream
+            }
+        });
+        source::<_, NoopBuilder<Updates>, _, _>(self.scope.clone(), "Constant", |capability, _| {
+            let mut capability = Some(capability);
+            move |output| {
+                // The capability is given up at the first call, which ends the stream.
+                if let (Some(capability), Some(mut updates)) = (capability.take(), updates.take()) {
+                    output
+                        .session_with_builder(&capability)
+                        .give_container(&mut updates);
+                }
+            }
+        })
     }
 
     /// Filter and projection; the rows that fail are kept as errors.

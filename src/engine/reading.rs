@@ -1,0 +1,147 @@
+//! Reading: all tables and views at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+
+use super::{EngineError, Shared, State};
+use crate::dataflow::PublishedViews;
+use crate::sql::query::{QueryContext, Relations};
+use crate::sql::{Catalog, SqlError};
+use crate::view::{LiveView, RelationProvider, TableError, TableSnapshot};
+
+/// How many failed rows an error message shows.
+const ERRORS_SHOWN: usize = 3;
+
+/// All tables and views as of one timestamp; immutable, and cheap to share.
+#[derive(Clone)]
+pub struct ReadPoint {
+    timestamp_ms: u64,
+    catalog: Arc<Catalog>,
+    tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
+    views: Arc<BTreeMap<String, Arc<LiveView>>>,
+}
+
+/// All rows of a table or view.
+pub struct Contents {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows, in no particular order.
+    pub rows: Box<dyn Iterator<Item = Result<RecordBatch, EngineError>> + Send>,
+}
+
+/// Takes everything at the newest timestamp that is complete.
+pub(super) fn read(shared: &Shared) -> Result<ReadPoint, EngineError> {
+    loop {
+        if let Some(failure) = shared.progress.failure() {
+            return Err(crate::dataflow::WorkerError::Failed(failure).into());
+        }
+        // The state first: what is published then knows at least its views.
+        let state = shared.state();
+        let published = shared.progress.read();
+        let timestamp_ms = published.timestamp_ms;
+        let mut tables = BTreeMap::new();
+        let mut is_outdated = false;
+        for (name, reader) in state.tables.iter() {
+            match reader.snapshot(timestamp_ms) {
+                Ok(snapshot) => {
+                    tables.insert(name.clone(), Arc::new(snapshot));
+                }
+                // The tables have moved on since the timestamp was taken.
+                Err(TableError::BeforeHorizon { .. }) => is_outdated = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !is_outdated {
+            return Ok(ReadPoint {
+                timestamp_ms,
+                views: Arc::new(live_views(&state, &published)),
+                catalog: state.catalog,
+                tables: Arc::new(tables),
+            });
+        }
+    }
+}
+
+fn live_views(state: &State, published: &PublishedViews) -> BTreeMap<String, Arc<LiveView>> {
+    let views = state.numbers.iter().filter_map(|(name, number)| {
+        let view = published.views.get(number)?.clone();
+        Some((name.clone(), Arc::new(LiveView::new(view, published.timestamp_ms))))
+    });
+    views.collect()
+}
+
+impl ReadPoint {
+    /// The timestamp (ms) that everything is read at.
+    pub fn timestamp_ms(&self) -> u64 {
+        self.timestamp_ms
+    }
+
+    /// What there is.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// All rows of a table or live view.
+    pub fn contents(&self, name: &str) -> Result<Contents, EngineError> {
+        if let Some(table) = self.tables.get(name) {
+            let failed = |error: arrow::error::ArrowError| super::commit::system("read a table", error);
+            return Ok(Contents {
+                schema: table.schema(),
+                rows: Box::new(table.scan(None).map(move |rows| rows.map_err(failed))),
+            });
+        }
+        let view = self.view(name)?.ok_or_else(|| SqlError::undefined_table(name))?;
+        Ok(Contents {
+            schema: crate::view::Relation::schema(view.as_ref()),
+            rows: Box::new(view.rows().map(Ok)),
+        })
+    }
+
+    /// The rows that failed in a view, as texts.
+    pub fn view_errors(&self, name: &str, limit: usize) -> Vec<String> {
+        self.views.get(name).map_or_else(Vec::new, |view| view.errors(limit))
+    }
+
+    /// A live view, unless rows of it failed: an answer without them would be wrong.
+    fn view(&self, name: &str) -> Result<Option<Arc<LiveView>>, SqlError> {
+        let Some(view) = self.views.get(name) else {
+            return Ok(None);
+        };
+        let errors = view.errors(ERRORS_SHOWN);
+        if errors.is_empty() {
+            return Ok(Some(Arc::clone(view)));
+        }
+        let message = format!(
+            "view \"{name}\" has rows that cannot be computed: {}",
+            errors.join("; ")
+        );
+        Err(SqlError::new("22000", message)
+            .with_hint("correct or delete these rows, or guard the expression in the view"))
+    }
+}
+
+impl Relations for ReadPoint {
+    fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+        if let Some(table) = self.tables.get(name) {
+            let relation = Arc::clone(table);
+            return Ok(Some(Arc::new(RelationProvider::new(name, relation))));
+        }
+        let view = self.view(name)?;
+        Ok(view.map(|view| -> Arc<dyn TableProvider> { Arc::new(RelationProvider::new(name, view)) }))
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+}
+
+impl ReadPoint {
+    /// A context for ad hoc SQL.
+    pub(super) fn query_context(&self, shared: &Shared) -> Result<QueryContext, SqlError> {
+        QueryContext::new(shared.planner.clone(), Arc::new(self.clone()), &shared.limits)
+    }
+}

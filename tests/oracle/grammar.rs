@@ -1,0 +1,101 @@
+//! Random views within what Mainstem maintains.
+
+use rand::RngExt;
+use rand_pcg::Pcg64;
+
+/// A random query over `r(a, b, t, d, f)` and `s(k, v, w)`.
+pub fn query(random: &mut Pcg64) -> String {
+    match random.random_range(0..6) {
+        0 => plain(random),
+        1 => grouped(random),
+        2 => top(random),
+        3 => format!("{} UNION ALL {}", two_numbers(random), two_numbers(random)),
+        4 => format!("{} EXCEPT {}", two_numbers(random), two_numbers(random)),
+        _ => nested(random),
+    }
+}
+
+fn pick<'a>(random: &mut Pcg64, choices: &[&'a str]) -> &'a str {
+    choices[random.random_range(0..choices.len())]
+}
+
+/// A relation with columns x, y (numbers), z (text).
+fn relation(random: &mut Pcg64, depth: usize) -> String {
+    let choice = random.random_range(0..if depth == 0 { 2 } else { 7 });
+    match choice {
+        0 => format!("(SELECT a AS x, b AS y, t AS z FROM r WHERE {})", condition_r(random)),
+        1 => "(SELECT k AS x, v AS y, w AS z FROM s)".to_owned(),
+        2 => {
+            let kind = pick(random, &["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+            let (left, right) = (relation(random, depth - 1), relation(random, depth - 1));
+            let further = pick(random, &["", " AND p.y < q.y", " AND p.z = q.z", " AND p.y IS NOT NULL"]);
+            format!("(SELECT p.x, q.y, coalesce(p.z, q.z) AS z FROM {left} AS p {kind} {right} AS q ON p.x = q.x{further})")
+        }
+        3 => {
+            let of = relation(random, depth - 1);
+            let aggregate = pick(random, &["sum(y)", "count(*)", "min(y)", "max(y)", "count(DISTINCT y)", "sum(y) FILTER (WHERE z IS NOT NULL)"]);
+            format!("(SELECT x, {aggregate} AS y, max(z) AS z FROM {of} AS g GROUP BY x)")
+        }
+        4 => {
+            let of = relation(random, depth - 1);
+            let inner = relation(random, depth - 1);
+            let test = pick(random, &["EXISTS", "NOT EXISTS"]);
+            let further = pick(random, &["", " AND i.y > o.y"]);
+            format!("(SELECT * FROM {of} AS o WHERE {test} (SELECT 1 FROM {inner} AS i WHERE i.x = o.x{further}))")
+        }
+        5 => {
+            let of = relation(random, depth - 1);
+            let inner = relation(random, depth - 1);
+            let test = pick(random, &["IN", "NOT IN"]);
+            format!("(SELECT * FROM {of} AS o WHERE o.y {test} (SELECT i.y FROM {inner} AS i))")
+        }
+        _ => {
+            let of = relation(random, depth - 1);
+            format!("(SELECT DISTINCT x, y, z FROM {of} AS u WHERE {})", pick(random, &["x > 0", "y IS NOT NULL", "z <> 'a'", "x = 1 OR z IS NULL"]))
+        }
+    }
+}
+
+fn condition_r(random: &mut Pcg64) -> &'static str {
+    pick(random, &["true", "b > 2", "t IS NOT NULL", "a <> 3", "length(t) < 2 OR b IS NULL", "d > 0", "f < 3.5"])
+}
+
+fn plain(random: &mut Pcg64) -> String {
+    format!("SELECT x, y, z FROM {} AS q", relation(random, 2))
+}
+
+fn two_numbers(random: &mut Pcg64) -> String {
+    format!("SELECT x, y FROM {} AS q", relation(random, 1))
+}
+
+fn grouped(random: &mut Pcg64) -> String {
+    let key = pick(random, &["x", "z", "x, z", "y % 2"]);
+    let keys = key.split(", ").count();
+    let aggregates = ["count(*)", "count(y)", "sum(y)", "avg(y)", "min(y)", "max(y)", "min(z)", "max(z)", "count(DISTINCT z)", "sum(DISTINCT y)"];
+    let mut columns: Vec<String> = key.split(", ").enumerate().map(|(n, key)| format!("{key} AS k{n}")).collect();
+    for number in 0..random.random_range(1..5) {
+        let filter = pick(random, &["", "", " FILTER (WHERE x > 1)"]);
+        columns.push(format!("{}{filter} AS c{number}", pick(random, &aggregates)));
+    }
+    let numbers: Vec<String> = (1..=keys).map(|number| number.to_string()).collect();
+    let having = pick(random, &["", "", " HAVING count(*) > 1"]);
+    format!("SELECT {} FROM {} AS q GROUP BY {}{having}", columns.join(", "), relation(random, 2), numbers.join(", "))
+}
+
+fn top(random: &mut Pcg64) -> String {
+    let of = relation(random, 1);
+    let order = pick(random, &["x, y, z", "y DESC, x, z DESC", "z NULLS FIRST, y DESC NULLS LAST, x"]);
+    match random.random_range(0..2) {
+        0 => format!("SELECT x, y, z FROM {of} AS q ORDER BY {order} LIMIT {} OFFSET {}", random.random_range(1..5), random.random_range(0..3)),
+        _ => format!("SELECT x, y, z, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY x ORDER BY {order}) AS n FROM {of} AS q) WHERE n <= {}", random.random_range(1..4)),
+    }
+}
+
+fn nested(random: &mut Pcg64) -> String {
+    let (outer, inner) = (relation(random, 1), relation(random, 1));
+    match random.random_range(0..3) {
+        0 => format!("SELECT x, y, (SELECT max(i.y) FROM {inner} AS i) AS m FROM {outer} AS o"),
+        1 => format!("SELECT x, y, (SELECT count(*) FROM {inner} AS i WHERE i.x = o.x) AS m FROM {outer} AS o"),
+        _ => format!("SELECT x, y FROM {outer} AS o WHERE y >= (SELECT avg(i.y) FROM {inner} AS i WHERE i.x = o.x)"),
+    }
+}

@@ -1,0 +1,184 @@
+//! Runs a view on the dataflow and the same SQL in DataFusion, and compares.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
+use mainstem::model::{ColumnDefinition, TableDefinition};
+use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, planner, statement};
+
+use super::history::{Change, History, batch_r, batch_s, schemas};
+
+pub struct Harness {
+    workers: Workers,
+    completed: Receiver<u64>,
+    timestamp: u64,
+    catalog: Catalog,
+    planner: Planner,
+    view: Option<ViewDefinition>,
+    sql: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Harness {
+    pub fn start(workers: usize) -> Harness {
+        let (sender, completed) = channel();
+        let workers = Workers::start(workers, move |timestamp| {
+            let _ = sender.send(timestamp);
+        });
+        let tables = schemas().into_iter().map(|(name, schema)| {
+            let columns = schema.fields().iter().map(|field| ColumnDefinition {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                nullable: field.is_nullable(),
+                description: String::new(),
+            });
+            let definition = TableDefinition {
+                name: name.to_owned(),
+                description: String::new(),
+                columns: columns.collect(),
+                primary_key: Vec::new(),
+                version: Vec::new(),
+                event_identity: Vec::new(),
+            };
+            (name.to_owned(), Arc::new(definition))
+        });
+        Harness {
+            workers: workers.expect("workers start"),
+            completed,
+            timestamp: 0,
+            catalog: Catalog {
+                tables: tables.collect(),
+                ..Catalog::default()
+            },
+            planner: Planner::new(),
+            view: None,
+            sql: String::new(),
+            runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
+        }
+    }
+
+    pub fn create(&mut self, sql: &str, history: &History) -> Result<(), SqlError> {
+        let query = statement::parse_query(sql)?;
+        let view = self.planner.plan_view(&self.catalog, "v", &query, sql)?;
+        let tables = HashMap::from([
+            (Arc::from("r"), vec![batch_r(history.r.iter())]),
+            (Arc::from("s"), vec![batch_s(history.s.iter())]),
+        ]);
+        self.timestamp += 1;
+        let command = Command::Create {
+            view: Arc::new(ViewTask {
+                number: 1,
+                name: "v".into(),
+                plan: Arc::clone(&view.plan),
+                key: view.key.clone(),
+                reads: Vec::new(),
+            }),
+            timestamp_ms: self.timestamp,
+            tables: Arc::new(tables),
+        };
+        self.workers.send(&command).expect("workers run");
+        self.view = Some(view);
+        self.sql = sql.to_owned();
+        self.wait();
+        Ok(())
+    }
+
+    pub fn commit(&mut self, change: &Change) {
+        let mut changes = Vec::new();
+        if !change.r.is_empty() {
+            changes.push(TableChange {
+                table: "r".into(),
+                rows: batch_r(change.r.iter().map(|(row, _)| row)),
+                counts: Some(change.r.iter().map(|(_, count)| *count).collect()),
+            });
+        }
+        if !change.s.is_empty() {
+            changes.push(TableChange {
+                table: "s".into(),
+                rows: batch_s(change.s.iter().map(|(row, _)| row)),
+                counts: Some(change.s.iter().map(|(_, count)| *count).collect()),
+            });
+        }
+        self.timestamp += 1;
+        let command = Command::Commit {
+            timestamp_ms: self.timestamp,
+            changes: Arc::new(changes),
+        };
+        self.workers.send(&command).expect("workers run");
+        self.wait();
+    }
+
+    fn wait(&self) {
+        while self.workers.progress().completed() < self.timestamp {
+            if let Some(failure) = self.workers.progress().failure() {
+                panic!("a worker failed: {failure}; view: {}", self.sql);
+            }
+            let waited = self.completed.recv_timeout(Duration::from_secs(20));
+            assert!(waited.is_ok(), "nothing happens any more; view: {}", self.sql);
+        }
+    }
+
+    pub fn assert_equal(&self, history: &History, context: &str) {
+        let view = self.view.as_ref().expect("a view has been created");
+        let published = self.workers.progress().read();
+        let shares = &published.views[&1];
+        assert_eq!(shares.errors(published.timestamp_ms, 3), Vec::<String>::new(), "{context}");
+        let maintained: Vec<RecordBatch> = (0..shares.shares.len())
+            .flat_map(|share| shares.scan(share, published.timestamp_ms, None))
+            .collect();
+        let answer = self.runtime.block_on(batch_answer(&self.sql, history));
+        let (maintained, answer) = (bag(&maintained), bag(&answer));
+        if maintained != answer {
+            let missing: Vec<_> = difference(&answer, &maintained);
+            let surplus: Vec<_> = difference(&maintained, &answer);
+            panic!(
+                "{context}\nplan:\n{}\nmissing: {missing:#?}\nsurplus: {surplus:#?}\nr: {:?}\ns: {:?}",
+                view.plan, history.r, history.s
+            );
+        }
+    }
+}
+
+fn difference(left: &BTreeMap<String, i64>, right: &BTreeMap<String, i64>) -> Vec<(String, i64)> {
+    let rows = left.iter().map(|(row, count)| (row.clone(), count - right.get(row).unwrap_or(&0)));
+    rows.filter(|(_, count)| *count > 0).collect()
+}
+
+pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
+    let context = SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
+    let tables = [
+        ("r", batch_r(history.r.iter())),
+        ("s", batch_s(history.s.iter())),
+    ];
+    for (name, batch) in tables {
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).expect("one schema");
+        context.register_table(name, Arc::new(table)).expect("a new name");
+    }
+    let frame = context.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    frame.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+/// Rows as text, with how often each occurs.
+fn bag(batches: &[RecordBatch]) -> BTreeMap<String, i64> {
+    let options = FormatOptions::default().with_null("NULL");
+    let mut rows = BTreeMap::new();
+    for batch in batches {
+        let columns: Vec<ArrayFormatter> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options).expect("printable"))
+            .collect();
+        for row in 0..batch.num_rows() {
+            let values: Vec<String> = columns.iter().map(|column| format!("{:?}", column.value(row).to_string())).collect();
+            *rows.entry(values.join(", ")).or_insert(0) += 1;
+        }
+    }
+    rows
+}
