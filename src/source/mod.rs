@@ -1,1 +1,53 @@
-//! (being written)
+//! Sources: where events come from, and how they become changes of tables.
+//!
+//! A source hands out one [`Submission`] after the other, each with the position behind it, so
+//! that a restart goes on exactly behind what is durable. Sources block: each runs on a thread of
+//! its own.
+
+mod error;
+pub mod files;
+pub mod mapping;
+
+pub use crate::sql::mapping::Mapping;
+pub use error::SourceError;
+pub use files::{Clock, Delimiter, FileFormat, FileOptions, FileSource, Identity};
+
+use crate::model::Submission;
+
+/// The table that takes the rows which could not be mapped.
+pub const REJECTED_EVENTS: &str = "rejected_events";
+
+/// Something that is read into the engine, submission by submission.
+pub trait Source: Send {
+    /// The source's name.
+    fn name(&self) -> &str;
+
+    /// The next changes, or `None` at the end of the input.
+    ///
+    /// # Errors
+    /// If the input cannot be read on. Everything handed out before stays valid; the source is at
+    /// its end afterwards.
+    fn next(&mut self) -> Result<Option<Submission>, SourceError>;
+
+    /// How far the source has come.
+    fn progress(&self) -> Progress;
+}
+
+/// How far a source has come, counted since it was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Files read to their end or skipped.
+    pub files_done: u64,
+    /// Files in all.
+    pub files_total: u64,
+    /// Files left out because they had been read before, by this or an earlier run.
+    pub files_skipped: u64,
+    /// Bytes on disk of the files that are done.
+    pub bytes_done: u64,
+    /// Bytes on disk of all files.
+    pub bytes_total: u64,
+    /// Rows read, rejected ones included.
+    pub rows_done: u64,
+    /// Rows that were rejected.
+    pub rows_rejected: u64,
+}

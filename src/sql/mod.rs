@@ -5,6 +5,7 @@ mod error;
 mod explain;
 mod guard;
 mod lower;
+pub mod mapping;
 pub mod plan;
 pub mod planner;
 pub mod query;
