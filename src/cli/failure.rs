@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
+use crate::source::SourceError;
 use crate::sql::SqlError;
 
 /// Why a command ends with exit code 1.
@@ -97,6 +98,12 @@ impl From<ConfigError> for Failure {
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         Failure::new(error.message, error.hint.unwrap_or_default())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Failure::new(error.to_string(), "")
     }
 }
 

@@ -8,31 +8,19 @@ use super::stop::Stop;
 use super::summary::SourceSummary;
 use crate::engine::{Engine, EngineError};
 use crate::model::Submission;
+use crate::source::{REJECTED_EVENTS, Source};
 
-/// The table that rows which did not map are put into.
-const REJECTED_EVENTS: &str = "rejected_events";
-
-/// What is read: a source that hands out one submission after the other.
-pub trait Feed: Send {
-    /// The source's name.
-    fn name(&self) -> &str;
-    /// How many rows there are in all, if that is known.
-    fn total_rows(&self) -> Option<u64>;
-    /// The next changes; `None` at the end.
-    fn next(&mut self) -> Result<Option<Submission>, Failure>;
-}
-
-/// Reads all feeds to their ends, or until a stop is requested; a feed that fails ends alone.
+/// Reads all sources to their ends, or until a stop is requested; a source that fails ends alone.
 ///
 /// Returns one summary for each feed, in their order, after everything read is durable and
 /// visible in all views. Fails if the engine does.
 pub fn ingest(
     engine: &Engine,
-    feeds: Vec<Box<dyn Feed>>,
+    sources: Vec<Box<dyn Source>>,
     stop: &Stop,
     is_quiet: bool,
 ) -> Result<Vec<SourceSummary>, Failure> {
-    let summaries = read_all(feeds, stop, is_quiet, &|submission| {
+    let summaries = read_all(sources, stop, is_quiet, &|submission| {
         engine.enqueue(submission)
     });
     engine.flush()?;
@@ -43,17 +31,17 @@ pub fn ingest(
 type Sink<'s> = dyn Fn(Submission) -> Result<(), EngineError> + Sync + 's;
 
 fn read_all(
-    feeds: Vec<Box<dyn Feed>>,
+    sources: Vec<Box<dyn Source>>,
     stop: &Stop,
     is_quiet: bool,
     sink: &Sink<'_>,
 ) -> Vec<SourceSummary> {
     thread::scope(|scope| {
-        let threads: Vec<_> = feeds
+        let threads: Vec<_> = sources
             .into_iter()
-            .map(|feed| {
-                let name = feed.name().to_owned();
-                let thread = scope.spawn(move || read_one(feed, stop, is_quiet, sink));
+            .map(|source| {
+                let name = source.name().to_owned();
+                let thread = scope.spawn(move || read_one(source, stop, is_quiet, sink));
                 (name, thread)
             })
             .collect();
@@ -71,23 +59,23 @@ fn read_all(
 }
 
 fn read_one(
-    mut feed: Box<dyn Feed>,
+    mut source: Box<dyn Source>,
     stop: &Stop,
     is_quiet: bool,
     sink: &Sink<'_>,
 ) -> SourceSummary {
     let mut summary = SourceSummary {
-        name: feed.name().to_owned(),
+        name: source.name().to_owned(),
         ..SourceSummary::default()
     };
-    let mut progress = Progress::start(feed.name(), feed.total_rows(), is_quiet);
+    let mut progress = Progress::start(source.name(), is_quiet);
     while !stop.is_requested() {
-        let submission = match feed.next() {
+        let submission = match source.next() {
             Ok(Some(submission)) => submission,
             Ok(None) => break,
-            Err(failure) => {
-                tracing::error!(source = summary.name, "{failure}");
-                summary.failure = Some(failure.first_line());
+            Err(error) => {
+                tracing::error!("{error}");
+                summary.failure = Some(error.to_string());
                 break;
             }
         };
@@ -99,7 +87,7 @@ fn read_one(
         summary.rows += rows;
         summary.rejected += rejected;
         summary.transactions += 1;
-        progress.add(rows + rejected);
+        progress.show(&source.progress());
     }
     progress.finish();
     summary
@@ -128,27 +116,31 @@ mod tests {
 
     use super::*;
     use crate::model::{Change, ChangeKind};
+    use crate::source::{self, SourceError};
 
-    /// A feed of given row counts by table, which fails at its end if `fails`.
+    /// A source of given row counts by table, which fails at its end if `fails`.
     struct Rows {
         name: &'static str,
         counts: Vec<(&'static str, i64)>,
         fails: bool,
     }
 
-    impl Feed for Rows {
+    impl Source for Rows {
         fn name(&self) -> &str {
             self.name
         }
 
-        fn total_rows(&self) -> Option<u64> {
-            None
+        fn progress(&self) -> source::Progress {
+            source::Progress::default()
         }
 
-        fn next(&mut self) -> Result<Option<Submission>, Failure> {
+        fn next(&mut self) -> Result<Option<Submission>, SourceError> {
             match self.counts.pop() {
                 Some((table, count)) => Ok(Some(submission(table, count))),
-                None if self.fails => Err(Failure::new("half a file", "write the other half")),
+                None if self.fails => Err(SourceError::Position {
+                    name: self.name.to_owned(),
+                    problem: "half a file".to_owned(),
+                }),
                 None => Ok(None),
             }
         }
@@ -167,7 +159,7 @@ mod tests {
         }
     }
 
-    fn feeds() -> Vec<Box<dyn Feed>> {
+    fn sources() -> Vec<Box<dyn Source>> {
         vec![
             Box::new(Rows {
                 name: "a",
@@ -183,9 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_counted_and_a_failing_feed_ends_alone() {
+    fn rows_are_counted_and_a_failing_source_ends_alone() {
         let taken = Mutex::new(0);
-        let summaries = read_all(feeds(), &Stop::new(), true, &|_| {
+        let summaries = read_all(sources(), &Stop::new(), true, &|_| {
             *taken.lock().expect("not poisoned") += 1;
             Ok(())
         });
@@ -199,20 +191,23 @@ mod tests {
             (5, 1, &None)
         );
         assert_eq!(summaries[1].rows, 4);
-        assert_eq!(summaries[1].failure.as_deref(), Some("half a file"));
+        let failure = summaries[1].failure.as_deref();
+        assert_eq!(failure, Some("source b: cannot resume: half a file"));
     }
 
     #[test]
     fn nothing_is_read_after_a_stop() {
         let stop = Stop::new();
         stop.request();
-        let summaries = read_all(feeds(), &stop, true, &|_| Ok(()));
+        let summaries = read_all(sources(), &stop, true, &|_| Ok(()));
         assert!(summaries.iter().all(|summary| summary.transactions == 0));
     }
 
     #[test]
-    fn an_engine_that_refuses_ends_the_feeds() {
-        let summaries = read_all(feeds(), &Stop::new(), true, &|_| Err(EngineError::ShutDown));
+    fn an_engine_that_refuses_ends_the_sources() {
+        let summaries = read_all(sources(), &Stop::new(), true, &|_| {
+            Err(EngineError::ShutDown)
+        });
         assert_eq!(
             summaries[0].failure,
             Some(EngineError::ShutDown.to_string())

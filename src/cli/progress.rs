@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::source;
+
 /// Off a terminal, a line of progress is logged this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -15,26 +17,21 @@ pub fn screen() -> &'static MultiProgress {
     SCREEN.get_or_init(MultiProgress::new)
 }
 
-/// The progress of one task, counted in rows; the whole may be unknown.
+/// The progress of one source.
 pub struct Progress {
     bar: Option<ProgressBar>,
     label: String,
-    total: Option<u64>,
-    done: u64,
     started: Instant,
     last_line: Instant,
 }
 
 impl Progress {
     /// Starts to show the progress of `label`; hidden when `is_quiet`.
-    pub fn start(label: &str, total: Option<u64>, is_quiet: bool) -> Progress {
+    pub fn start(label: &str, is_quiet: bool) -> Progress {
         let is_drawn = !is_quiet && io::stderr().is_terminal();
         let bar = is_drawn.then(|| {
             let bar = screen().add(ProgressBar::no_length());
-            bar.set_style(style(total.is_some()));
-            if let Some(total) = total {
-                bar.set_length(total);
-            }
+            bar.set_style(style());
             bar.set_prefix(label.to_owned());
             bar
         });
@@ -42,21 +39,22 @@ impl Progress {
         Progress {
             bar,
             label: label.to_owned(),
-            total,
-            done: 0,
             started: now,
             last_line: now,
         }
     }
 
-    /// Counts further rows.
-    pub fn add(&mut self, rows: u64) {
-        self.done += rows;
+    /// Shows how far the source is.
+    pub fn show(&mut self, state: &source::Progress) {
         match &self.bar {
-            Some(bar) => bar.set_position(self.done),
+            Some(bar) => {
+                bar.set_length(state.work_total);
+                bar.set_position(state.work_done);
+                bar.set_message(self.rows(state));
+            }
             None if self.last_line.elapsed() >= LINE_INTERVAL => {
                 self.last_line = Instant::now();
-                tracing::info!("{}", self.line());
+                tracing::info!("{}", self.line(state));
             }
             None => {}
         }
@@ -69,26 +67,15 @@ impl Progress {
         }
     }
 
-    fn line(&self) -> String {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let rate = rows_per_second(self.done, seconds);
-        let rows = HumanCount(self.done);
-        match self.total {
-            Some(total) if total > 0 => {
-                let percent = 100 * self.done.min(total) / total;
-                let left = total.saturating_sub(self.done) as f64 / rate.max(1.0);
-                format!(
-                    "{}: {rows} rows ({percent} %), {} rows/s, about {left:.0} s left",
-                    self.label,
-                    HumanCount(rate as u64)
-                )
-            }
-            _ => format!(
-                "{}: {rows} rows, {} rows/s",
-                self.label,
-                HumanCount(rate as u64)
-            ),
-        }
+    fn rows(&self, state: &source::Progress) -> String {
+        let rate = rows_per_second(state.rows_done, self.started.elapsed().as_secs_f64());
+        let (rows, rate) = (HumanCount(state.rows_done), HumanCount(rate as u64));
+        format!("{rows} rows, {rate} rows/s")
+    }
+
+    fn line(&self, state: &source::Progress) -> String {
+        let percent = 100 * state.work_done / state.work_total.max(1);
+        format!("{}: {percent} %, {}", self.label, self.rows(state))
     }
 }
 
@@ -100,11 +87,8 @@ pub fn rows_per_second(rows: u64, seconds: f64) -> f64 {
     }
 }
 
-fn style(has_total: bool) -> ProgressStyle {
-    let template = match has_total {
-        true => "{prefix} {bar:30} {percent:>3} % {human_pos} rows, {per_sec}, {eta} left",
-        false => "{prefix} {spinner} {human_pos} rows, {per_sec}, {elapsed}",
-    };
+fn style() -> ProgressStyle {
+    let template = "{prefix} {bar:30} {percent:>3} % {msg}, {eta} left";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
@@ -113,13 +97,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_give_the_share_when_the_whole_is_known() {
-        let mut progress = Progress::start("demo", Some(200), true);
-        progress.add(50);
-        assert!(progress.line().starts_with("demo: 50 rows (25 %)"));
-        let mut progress = Progress::start("demo", None, true);
-        progress.add(1_234);
-        assert!(progress.line().starts_with("demo: 1,234 rows, "));
+    fn lines_give_the_share_and_the_rows() {
+        let progress = Progress::start("demo", true);
+        let state = source::Progress {
+            work_done: 50,
+            work_total: 200,
+            rows_done: 1_234,
+            ..source::Progress::default()
+        };
+        let line = progress.line(&state);
+        assert!(line.starts_with("demo: 25 %, 1,234 rows, "), "{line}");
     }
 
     #[test]

@@ -6,15 +6,16 @@ use std::time::Instant;
 use clap::Args;
 
 use super::failure::Failure;
-use super::ingest::{self, Feed};
+use super::ingest;
 use super::progress::screen;
 use super::snapshots::{self, Snapshots};
 use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::{self, ViewFile};
-use super::{feeds, runtime, services};
+use super::{runtime, services, sources};
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::engine::{Engine, EngineOptions};
+use crate::source::Source;
 
 /// Runs the engine: reads the sources, keeps the views up to date, serves them
 #[derive(Debug, Args)]
@@ -48,8 +49,8 @@ impl Run {
             None => Vec::new(),
         };
         let running = Running::start(settings, &views)?;
-        let feeds = feeds::of_settings(&running.settings, &running.engine)?;
-        let input = running.ingest(feeds, is_quiet);
+        let input = sources::open_all(&running.settings, &running.engine)
+            .and_then(|sources| running.ingest(sources, is_quiet));
         running.finish(input, self.once)
     }
 }
@@ -90,17 +91,17 @@ impl Running {
         })
     }
 
-    /// Reads feeds to their ends and tells what was read.
+    /// Reads sources to their ends and tells what was read.
     pub fn ingest(
         &self,
-        feeds: Vec<Box<dyn Feed>>,
+        sources: Vec<Box<dyn Source>>,
         is_quiet: bool,
     ) -> Result<Vec<SourceSummary>, Failure> {
-        if feeds.is_empty() {
+        if sources.is_empty() {
             return Ok(Vec::new());
         }
         let started = Instant::now();
-        let sources = ingest::ingest(&self.engine, feeds, &self.stop, is_quiet)?;
+        let sources = ingest::ingest(&self.engine, sources, &self.stop, is_quiet)?;
         let summary = Summary {
             sources,
             elapsed: started.elapsed(),

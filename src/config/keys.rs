@@ -58,6 +58,8 @@ pub const SOURCE_KEYS: &[Key] = &[
     key("path", Kind::Path),
     key("mapping", Kind::Mapping),
     key("clock", Kind::Choice(&["wall", "event"])),
+    key("delimiter", Kind::Text),
+    key("header", Kind::Switch),
 ];
 
 impl Key {

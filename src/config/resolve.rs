@@ -10,6 +10,7 @@ use super::keys::Kind;
 use super::problem::{Problem, closest};
 use super::raw::{Origin, Raw, RawSettings};
 use super::{Environment, ServeSettings, Settings, SnapshotSettings, duration, source};
+use crate::source::Delimiter;
 
 /// The most workers that can be asked for; beyond the cores of any machine they only cost memory.
 const MOST_WORKERS: usize = 256;
@@ -159,6 +160,31 @@ impl Resolver<'_> {
                 self.expected(raw, what, Kind::Count);
                 default
             }
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn switch(&mut self, raw: Option<&Raw>, default: bool) -> bool {
+        match raw {
+            None => default,
+            Some(raw) => raw.text.parse().unwrap_or_else(|_| {
+                let what = format!("`{}` is neither true nor false", raw.text);
+                self.expected(raw, what, Kind::Switch);
+                default
+            }),
+        }
+    }
+
+    /// What stands between the fields of CSV files; a comma by default.
+    pub fn delimiter(&mut self, raw: Option<&Raw>) -> Delimiter {
+        let comma = Delimiter::Byte(b',');
+        match raw {
+            None => comma,
+            Some(raw) => raw.text.parse().unwrap_or_else(|problem: String| {
+                let hint = "write one character, \"tab\" or \"whitespace\"";
+                self.refuse(&raw.origin, problem, hint);
+                comma
+            }),
         }
     }
 

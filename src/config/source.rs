@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::keys::{Kind, SOURCE_KEYS};
 use super::raw::{Origin, RawSource};
 use super::resolve::Resolver;
+use crate::source::Delimiter;
 
 /// Where events come from and how they become rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub struct SourceSettings {
     pub path: PathBuf,
     /// Which clock the transactions follow.
     pub clock: Clock,
+    /// What stands between the fields of CSV files.
+    pub delimiter: Delimiter,
+    /// Whether the first line of CSV files names their columns.
+    pub header: bool,
     /// How rows of the files become rows of tables.
     pub mapping: MappingSettings,
 }
@@ -89,6 +94,8 @@ fn resolve(
         "event" => Clock::Event,
         _ => Clock::Wall,
     };
+    let delimiter = resolver.delimiter(source.values.get("delimiter"));
+    let header = resolver.switch(source.values.get("header"), true);
     let mapping = match source.values.get("mapping") {
         Some(raw) => MappingSettings::File(resolver.path(Some(raw), "")),
         None => MappingSettings::Inline(
@@ -104,6 +111,8 @@ fn resolve(
         kind: kind.to_owned(),
         path,
         clock,
+        delimiter,
+        header,
         mapping,
     })
 }

@@ -10,7 +10,9 @@ pub enum SourceError {
     #[error("source {name}: {problem}")]
     Options { name: String, problem: String },
     /// Nothing to read.
-    #[error("source {name}: no file matches {pattern}; check the path, which is relative to the working directory unless it is absolute")]
+    #[error(
+        "source {name}: no file matches {pattern}; check the path, which is relative to the working directory unless it is absolute"
+    )]
     NoFile { name: String, pattern: String },
     /// A file that cannot be read, or not to its end.
     #[error("{}, {position}: {problem}", path.display())]

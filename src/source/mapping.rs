@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
-use arrow::compute::{
-    CastOptions, cast_with_options, concat_batches, filter, filter_record_batch,
-};
+use arrow::compute::{CastOptions, cast_with_options, filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -93,9 +91,14 @@ impl Mapper {
             let names = tables.iter().map(|table| table.name.as_str());
             let table = tables.iter().find(|table| table.name == mapping.table);
             let table = table.ok_or_else(|| {
-                format!("there is no such table{}", suggestion(&mapping.table, names))
+                format!(
+                    "there is no such table{}",
+                    suggestion(&mapping.table, names)
+                )
             })?;
-            let query = planner.plan(raw, mapping).map_err(|error| explain(&error))?;
+            let query = planner
+                .plan(raw, mapping)
+                .map_err(|error| explain(&error))?;
             TableMapping::new(query, mapping, table)
         };
         let tables = mappings.iter().map(|mapping| {
@@ -113,7 +116,9 @@ impl Mapper {
     /// For each mapping, the position of a column in its table, if it has one with that name.
     pub fn column_positions(&self, name: &str) -> Vec<Option<usize>> {
         let tables = self.tables.iter();
-        tables.map(|table| table.upsert_schema.index_of(name).ok()).collect()
+        tables
+            .map(|table| table.upsert_schema.index_of(name).ok())
+            .collect()
     }
 
     /// The rows of all tables, without those that come of a rejected raw row.
@@ -196,7 +201,9 @@ impl TableMapping {
                 None if operation.is_some() && !is_identifying(table, &column.name) => Output::Null,
                 None => {
                     let name = &column.name;
-                    return Err(format!("the query has no column `{name}`, which cannot be NULL"));
+                    return Err(format!(
+                        "the query has no column `{name}`, which cannot be NULL"
+                    ));
                 }
             });
         }
@@ -232,7 +239,9 @@ fn output_names(query: &RowQuery, mapping: &Mapping) -> Result<Vec<String>, Stri
         false if mapping.columns.len() == own.len() => mapping.columns.clone(),
         false => {
             let (listed, given) = (mapping.columns.len(), own.len());
-            return Err(format!("{listed} columns are listed and the query gives {given}"));
+            return Err(format!(
+                "{listed} columns are listed and the query gives {given}"
+            ));
         }
     };
     for (index, name) in names.iter().enumerate() {
@@ -474,7 +483,10 @@ fn lost_fractions(column: &ArrayRef, whole: &ArrayRef) -> Vec<(usize, String)> {
     let Ok(is_lost) = arrow::compute::kernels::cmp::neq(&back, column) else {
         return Vec::new();
     };
-    let lost = is_lost.iter().enumerate().filter(|(_, is_lost)| *is_lost == Some(true));
+    let lost = is_lost
+        .iter()
+        .enumerate()
+        .filter(|(_, is_lost)| *is_lost == Some(true));
     let reason = "it has a fraction and the column takes whole numbers; round it in the mapping";
     lost.map(|(row, _)| (row, reason.to_owned())).collect()
 }
@@ -507,13 +519,5 @@ fn suggestion<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     match nearest {
         Some((likeness, other)) if likeness > 0.8 => format!("; did you mean `{other}`?"),
         _ => String::new(),
-    }
-}
-
-/// Parts of one mapping and kind as one batch.
-pub fn concatenated(parts: &[&MappedRows]) -> Result<RecordBatch, ArrowError> {
-    match parts {
-        [] => Ok(RecordBatch::new_empty(Arc::new(Schema::empty()))),
-        [first, ..] => concat_batches(&first.rows.schema(), parts.iter().map(|part| &part.rows)),
     }
 }

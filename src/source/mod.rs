@@ -42,11 +42,11 @@ pub struct Progress {
     pub files_total: u64,
     /// Files left out because they had been read before, by this or an earlier run.
     pub files_skipped: u64,
-    /// Bytes on disk of the files that are done.
-    pub bytes_done: u64,
-    /// Bytes on disk of all files.
-    pub bytes_total: u64,
-    /// Rows read, rejected ones included.
+    /// How much is done of [`work_total`](Self::work_total).
+    pub work_done: u64,
+    /// The whole in a unit of the source's own: bytes on disk of its files, hours generated.
+    pub work_total: u64,
+    /// Rows made for tables or rejected.
     pub rows_done: u64,
     /// Rows that were rejected.
     pub rows_rejected: u64,

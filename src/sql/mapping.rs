@@ -360,7 +360,8 @@ mod tests {
     fn raw() -> RecordBatch {
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["1", "x", "3"]));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
-        RecordBatch::try_from_iter([("InvoiceNo", texts), ("_row", numbers)]).expect("equal lengths")
+        RecordBatch::try_from_iter([("InvoiceNo", texts), ("_row", numbers)])
+            .expect("equal lengths")
     }
 
     fn plan(sql: &str) -> Result<RowQuery, SqlError> {
@@ -386,7 +387,10 @@ mod tests {
     fn only_row_wise_queries_are_planned() {
         for (sql, word) in [
             ("SELECT count(*) AS n FROM raw", "aggregate"),
-            ("SELECT a._row FROM raw a JOIN raw b ON a._row = b._row", "join"),
+            (
+                "SELECT a._row FROM raw a JOIN raw b ON a._row = b._row",
+                "join",
+            ),
             ("SELECT _row FROM raw LIMIT 3", "LIMIT"),
             ("SELECT DISTINCT _row FROM raw", "DISTINCT"),
             ("SELECT _row FROM raw WHERE _row IN (SELECT 1)", "subquery"),

@@ -89,7 +89,9 @@ impl CsvReader {
             return Err(SourceError::file(&file.path, "header", problem));
         }
         reader.columns.resize_with(names.len(), TextColumn::default);
-        let fields = names.into_iter().map(|name| Field::new(name, DataType::Utf8, true));
+        let fields = names
+            .into_iter()
+            .map(|name| Field::new(name, DataType::Utf8, true));
         reader.schema = raw_schema(fields);
         Ok(reader)
     }
@@ -103,13 +105,17 @@ impl CsvReader {
                 names
             }
             (true, Scan::Malformed { .. }) => {
-                return Err(self.text.failure("the header has text behind a closing quote"));
+                return Err(self
+                    .text
+                    .failure("the header has text behind a closing quote"));
             }
             (true, Scan::Incomplete) => {
                 let problem = "the file is empty, there is not even a header; was it written yet?";
                 return Err(self.text.failure(problem));
             }
-            (false, _) => (1..=self.fields.len()).map(|n| format!("column_{n}")).collect(),
+            (false, _) => (1..=self.fields.len())
+                .map(|n| format!("column_{n}"))
+                .collect(),
         };
         Ok(match options.columns.is_empty() {
             true => names,
@@ -249,7 +255,8 @@ impl RowReader for CsvReader {
     fn next_batch(&mut self, rows_max: usize) -> Result<Option<RawBatch>, SourceError> {
         let mut unreadable = Vec::new();
         let rows_before = self.rows_done;
-        while self.rows_done - rows_before < rows_max as u64 && self.raw_text.bytes() < BATCH_BYTES {
+        while self.rows_done - rows_before < rows_max as u64 && self.raw_text.bytes() < BATCH_BYTES
+        {
             let scan = self.next_record()?;
             let (length, whole) = match scan {
                 Scan::Incomplete => break,
@@ -365,7 +372,9 @@ fn scan_quoted(text: &[u8], position: usize) -> Option<(FieldSpan, usize)> {
 
 fn scan_unquoted(text: &[u8], delimiter: u8, start: usize) -> (FieldSpan, usize) {
     let rest = text.get(start..).unwrap_or_default();
-    let length = rest.iter().position(|byte| *byte == delimiter || *byte == b'\n');
+    let length = rest
+        .iter()
+        .position(|byte| *byte == delimiter || *byte == b'\n');
     let end = start + length.unwrap_or(rest.len());
     let field = FieldSpan {
         start,
@@ -381,7 +390,8 @@ fn ends_in_return(text: &[u8], end: usize) -> bool {
 
 /// An unquoted last field without the carriage return of its line end.
 fn without_return(text: &[u8], mut field: FieldSpan) -> FieldSpan {
-    if field.quoting == Quoting::None && field.end > field.start && ends_in_return(text, field.end) {
+    if field.quoting == Quoting::None && field.end > field.start && ends_in_return(text, field.end)
+    {
         field.end -= 1;
     }
     field

@@ -75,14 +75,19 @@ fn matches(options: &FileOptions, pattern: &str) -> Result<Vec<PathBuf>, SourceE
 
 fn describe(options: &FileOptions, path: PathBuf) -> Result<InputFile, SourceError> {
     let metadata = path.metadata();
-    let bytes = metadata.map_err(|error| SourceError::file(&path, "start", error))?.len();
+    let bytes = metadata
+        .map_err(|error| SourceError::file(&path, "start", error))?
+        .len();
     let name = path.to_string_lossy().to_ascii_lowercase();
     let (stem, compression) = match () {
         () if name.ends_with(".gz") => (name.trim_end_matches(".gz"), Compression::Gzip),
         () if name.ends_with(".zst") => (name.trim_end_matches(".zst"), Compression::Zstd),
         () => (name.as_str(), Compression::None),
     };
-    let format = match Path::new(stem).extension().and_then(|ending| ending.to_str()) {
+    let format = match Path::new(stem)
+        .extension()
+        .and_then(|ending| ending.to_str())
+    {
         _ if options.format.is_some() => options.format,
         Some("csv" | "tsv" | "txt") => Some(FileFormat::Csv),
         Some("ndjson" | "jsonl" | "json") => Some(FileFormat::Ndjson),
@@ -118,7 +123,11 @@ impl InputFile {
         let failed = |error: io::Error| SourceError::file(&self.path, "start", error);
         let file = File::open(&self.path).map_err(failed)?;
         if self.compression != Compression::None && self.bytes == 0 {
-            return Err(SourceError::file(&self.path, "start", "the compressed file is empty"));
+            return Err(SourceError::file(
+                &self.path,
+                "start",
+                "the compressed file is empty",
+            ));
         }
         let file = io::BufReader::with_capacity(READ_BYTES, file);
         Ok(match self.compression {
@@ -158,6 +167,10 @@ impl InputFile {
             }
             _ => format!("the compressed file is damaged: {error}"),
         };
-        SourceError::file(&self.path, &format!("decompressed byte {position}"), problem)
+        SourceError::file(
+            &self.path,
+            &format!("decompressed byte {position}"),
+            problem,
+        )
     }
 }

@@ -48,7 +48,9 @@ impl NdjsonReader {
         }
         let mut columns = Vec::new();
         columns.resize_with(names.len(), TextColumn::default);
-        let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
+        let fields = names
+            .iter()
+            .map(|name| Field::new(name, DataType::Utf8, true));
         Ok(NdjsonReader {
             text: Text::open(file)?,
             schema: raw_schema(fields),
@@ -63,14 +65,20 @@ impl NdjsonReader {
 
     fn take(&mut self, length: usize) -> Result<(), String> {
         let line = self.text.remaining().get(..length).unwrap_or_default();
-        let line = std::str::from_utf8(line)
-            .map_err(|error| format!("the row is not UTF-8 at its byte {}", error.valid_up_to() + 1))?;
+        let line = std::str::from_utf8(line).map_err(|error| {
+            format!(
+                "the row is not UTF-8 at its byte {}",
+                error.valid_up_to() + 1
+            )
+        })?;
         self.values.fill(None);
         split_object(line, &self.positions, &mut self.values)?;
         // Texts are unescaped first: one that cannot be must leave no trace in the columns.
         let mut unescaped = Vec::new();
         for (index, value) in self.values.iter().enumerate() {
-            let text = value.and_then(|(start, end)| line.get(start..end)).unwrap_or_default();
+            let text = value
+                .and_then(|(start, end)| line.get(start..end))
+                .unwrap_or_default();
             if text.starts_with('"') && text.contains('\\') {
                 let text: String = serde_json::from_str(text).map_err(|error| error.to_string())?;
                 unescaped.push((index, text));
@@ -87,7 +95,9 @@ impl NdjsonReader {
             match text {
                 None | Some("null") => column.push_null(),
                 Some(text) => {
-                    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+                    let inner = text
+                        .strip_prefix('"')
+                        .and_then(|text| text.strip_suffix('"'));
                     column.extend(inner.unwrap_or(text).as_bytes());
                     column.end_value();
                 }
@@ -123,7 +133,8 @@ impl RowReader for NdjsonReader {
     fn next_batch(&mut self, rows_max: usize) -> Result<Option<RawBatch>, SourceError> {
         let mut unreadable = Vec::new();
         let rows_before = self.rows_done;
-        while self.rows_done - rows_before < rows_max as u64 && self.raw_text.bytes() < BATCH_BYTES {
+        while self.rows_done - rows_before < rows_max as u64 && self.raw_text.bytes() < BATCH_BYTES
+        {
             let Some((length, whole)) = self.text.line()? else {
                 break;
             };
@@ -156,7 +167,11 @@ fn column_names(options: &FileOptions) -> Vec<String> {
         return options.columns.clone();
     }
     let mut names: Vec<String> = Vec::new();
-    for name in options.mappings.iter().flat_map(|mapping| mapping.mentioned_columns()) {
+    for name in options
+        .mappings
+        .iter()
+        .flat_map(|mapping| mapping.mentioned_columns())
+    {
         if !names.contains(&name) && !ADDED_COLUMNS.contains(&name.as_str()) {
             names.push(name);
         }
@@ -199,10 +214,7 @@ fn split_object(
     }
 }
 
-fn key_position(
-    key: &str,
-    positions: &HashMap<String, usize>,
-) -> Result<Option<usize>, String> {
+fn key_position(key: &str, positions: &HashMap<String, usize>) -> Result<Option<usize>, String> {
     if key.contains('\\') {
         let key: String = serde_json::from_str(key).map_err(|error| error.to_string())?;
         return Ok(positions.get(&key).copied());
@@ -236,6 +248,9 @@ fn expect(line: &str, from: usize, wanted: char) -> Option<usize> {
 fn only_blanks_behind(line: &str, end: usize) -> Result<(), String> {
     match skip_blanks(line, end) == line.len() {
         true => Ok(()),
-        false => Err(format!("there is text behind the JSON object, at byte {}", end + 1)),
+        false => Err(format!(
+            "there is text behind the JSON object, at byte {}",
+            end + 1
+        )),
     }
 }

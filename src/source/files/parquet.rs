@@ -101,7 +101,10 @@ impl RowReader for ParquetReader {
 /// A field with text in the one form that mappings see.
 fn plain(field: &Field) -> Field {
     let is_text = |data_type: &DataType| {
-        matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+        matches!(
+            data_type,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        )
     };
     let data_type = match field.data_type() {
         data_type if is_text(data_type) => DataType::Utf8,

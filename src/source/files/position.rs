@@ -48,7 +48,11 @@ impl FilePosition {
     pub fn to_text(&self) -> String {
         let document = Document {
             version: VERSION,
-            done: self.done.iter().map(|identity| hexadecimal(*identity)).collect(),
+            done: self
+                .done
+                .iter()
+                .map(|identity| hexadecimal(*identity))
+                .collect(),
             current: self.current.clone(),
         };
         // Strings and numbers can always be written as JSON.
@@ -64,11 +68,18 @@ impl FilePosition {
             .map_err(|error| format!("its position cannot be read: {error}"))?;
         if document.version != VERSION {
             let version = document.version;
-            return Err(format!("its position has version {version}, this is {VERSION}"));
+            return Err(format!(
+                "its position has version {version}, this is {VERSION}"
+            ));
         }
-        let done = document.done.iter().map(|text| u128::from_str_radix(text, 16));
+        let done = document
+            .done
+            .iter()
+            .map(|text| u128::from_str_radix(text, 16));
         Ok(FilePosition {
-            done: done.collect::<Result<_, _>>().map_err(|error| error.to_string())?,
+            done: done
+                .collect::<Result<_, _>>()
+                .map_err(|error| error.to_string())?,
             current: document.current,
         })
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, NullBufferBuilder, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, NullBufferBuilder, StringArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
@@ -139,7 +139,10 @@ impl AddedColumns {
     pub fn finish(&mut self, raw_text: ArrayRef) -> [ArrayRef; 4] {
         let rows = std::mem::take(&mut self.rows);
         let repeat = |text: &str| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows.len())))
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                text,
+                rows.len(),
+            )))
         };
         let (file, identity) = (repeat(&self.file), repeat(&self.identity));
         [file, Arc::new(Int64Array::from(rows)), identity, raw_text]
@@ -166,11 +169,23 @@ pub fn clashing_name<'a>(names: &[&'a str]) -> Option<&'a str> {
     let clashes = |(index, name): &(usize, &&'a str)| {
         ADDED_COLUMNS.contains(*name) || names.iter().take(*index).any(|other| other == *name)
     };
-    names.iter().enumerate().find(clashes).map(|(_, name)| *name)
+    names
+        .iter()
+        .enumerate()
+        .find(clashes)
+        .map(|(_, name)| *name)
 }
 
 /// Text for `rejected_events` out of bytes that may not be UTF-8.
 pub fn lossy(bytes: &[u8]) -> String {
     let kept = bytes.len().min(super::rejected::TEXT_BYTES_MAX + 4);
     String::from_utf8_lossy(bytes.get(..kept).unwrap_or_default()).into_owned()
+}
+
+/// The number in its file of a row of a raw batch.
+pub fn row_number(rows: &RecordBatch, row: usize) -> u64 {
+    let numbers = rows.column_by_name(ROW);
+    let numbers = numbers.and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let number = numbers.filter(|numbers| row < numbers.len());
+    number.map_or(0, |numbers| numbers.value(row).unsigned_abs())
 }

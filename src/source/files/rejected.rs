@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -50,7 +52,10 @@ impl RejectedTable {
             "recorded_at",
         ];
         let required = definition.columns.iter().filter(|column| !column.nullable);
-        match required.map(|column| &column.name).find(|name| !KNOWN.contains(&name.as_str())) {
+        match required
+            .map(|column| &column.name)
+            .find(|name| !KNOWN.contains(&name.as_str()))
+        {
             Some(name) => Err(name.clone()),
             None => Ok(RejectedTable {
                 definition: definition.clone(),
@@ -108,7 +113,9 @@ fn shortened(text: &str) -> String {
 /// What the file says in a row of a raw batch: its text or, for formats without, JSON.
 pub fn text_of(raw: &RecordBatch, row: usize) -> String {
     let text = raw.column_by_name(RAW_TEXT);
-    if let Some(text) = text.filter(|text| text.data_type() == &DataType::Utf8 && text.is_valid(row)) {
+    if let Some(text) =
+        text.filter(|text| text.data_type() == &DataType::Utf8 && text.is_valid(row))
+    {
         return text.as_string::<i32>().value(row).to_owned();
     }
     let own = raw.num_columns().saturating_sub(ADDED_COLUMNS.len());
@@ -117,7 +124,9 @@ pub fn text_of(raw: &RecordBatch, row: usize) -> String {
         let mut writer = LineDelimitedWriter::new(Vec::new());
         writer.write(&row)?;
         writer.finish()?;
-        Ok(String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned())
+        Ok(String::from_utf8_lossy(&writer.into_inner())
+            .trim_end()
+            .to_owned())
     });
     json.unwrap_or_else(|error| format!("(cannot be shown as JSON: {error})"))
 }

@@ -58,11 +58,6 @@ impl Text {
         self.is_at_end
     }
 
-    /// The position of the next byte in the decompressed file.
-    pub fn position(&self) -> u64 {
-        self.consumed
-    }
-
     /// Identity of all bytes consumed so far.
     pub fn digest(&self) -> u128 {
         self.hash.digest128()
@@ -71,7 +66,8 @@ impl Text {
     /// Moves behind `count` of the remaining bytes.
     pub fn consume(&mut self, count: usize) {
         let until = (self.start + count).min(self.end);
-        self.hash.update(self.window.get(self.start..until).unwrap_or_default());
+        self.hash
+            .update(self.window.get(self.start..until).unwrap_or_default());
         self.consumed += (until - self.start) as u64;
         self.start = until;
     }
@@ -127,7 +123,10 @@ impl Text {
         let mut searched = 0;
         loop {
             let rest = self.remaining().get(searched..).unwrap_or_default();
-            let found = rest.iter().position(|byte| *byte == b'\n').map(|at| at + searched);
+            let found = rest
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| at + searched);
             let (length, whole) = match found {
                 Some(at) => (at, at + 1),
                 None if self.is_at_end => match self.remaining().len() {
