@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, AsArray, RecordBatchOptions, UInt32Array};
 use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -132,7 +132,11 @@ impl RowQuery {
                 Step::Select(positions) => rows.project(positions)?,
                 Step::Filter(predicate) => {
                     let mask = predicate.evaluate(&rows)?.into_array(rows.num_rows())?;
-                    let mask: BooleanArray = prep_null_mask_filter(mask.as_boolean());
+                    // NULL is not true.
+                    let mask = match mask.as_boolean() {
+                        mask if mask.null_count() == 0 => mask.clone(),
+                        mask => prep_null_mask_filter(mask),
+                    };
                     origins = filter(&origins, &mask)?.as_primitive().clone();
                     filter_record_batch(&rows, &mask)?
                 }
