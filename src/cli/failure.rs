@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
+use crate::snapshot::SnapshotError;
 use crate::source::SourceError;
 use crate::sql::SqlError;
 
@@ -103,6 +104,12 @@ impl From<SqlError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
+        Failure::new(error.to_string(), "")
+    }
+}
+
+impl From<SnapshotError> for Failure {
+    fn from(error: SnapshotError) -> Self {
         Failure::new(error.to_string(), "")
     }
 }

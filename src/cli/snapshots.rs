@@ -15,7 +15,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::failure::Failure;
 use super::stop::Stop;
 use crate::config::{SnapshotSettings, closest};
-use crate::engine::Engine;
+use crate::engine::{Contents, Engine};
+use crate::log::fs::RealFileSystem;
+use crate::snapshot::{SnapshotOptions, SnapshotWriter};
 
 /// A snapshot that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +44,21 @@ pub fn take(
         true => views,
         false => names.to_vec(),
     };
+    let options = SnapshotOptions {
+        retain: settings.retain,
+        ..SnapshotOptions::default()
+    };
+    let writer = SnapshotWriter::new(Arc::new(RealFileSystem), &settings.dir, options)?;
     let moment = engine.read()?;
     let mut taken = Vec::new();
     for view in names {
-        let contents = moment.contents(&view)?;
-        taken.push(write(settings, view, moment.timestamp_ms(), contents)?);
+        let Contents { schema, rows } = moment.contents(&view)?;
+        let report = writer.write(&view, moment.timestamp_ms(), schema, rows)?;
+        taken.push(Taken {
+            view,
+            directory: report.path,
+            rows: report.rows,
+        });
     }
     Ok(taken)
 }
@@ -147,14 +159,4 @@ pub enum Response {
     Taken(Vec<Taken>),
     /// Why nothing was written, in the words of the command line.
     Error(String),
-}
-
-fn write(
-    settings: &SnapshotSettings,
-    view: String,
-    timestamp_ms: u64,
-    contents: crate::engine::Contents,
-) -> Result<Taken, Failure> {
-    let _ = (settings, view, timestamp_ms, contents);
-    Err(Failure::new("snapshots are not wired", ""))
 }
