@@ -26,8 +26,8 @@ ended by a semicolon. Every statement sees all tables and views at one moment.")
 pub struct Sql {
     /// One or more statements, separated by semicolons
     pub sql: Option<String>,
-    /// How rows are printed
-    #[arg(long, value_enum, default_value_t)]
+    /// How rows are printed: table, json or csv
+    #[arg(long, default_value = "table")]
     pub format: Format,
     #[command(flatten)]
     pub target: Target,

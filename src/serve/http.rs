@@ -1,0 +1,286 @@
+//! HTTP: SQL and named queries for programs, health for operators.
+//!
+//! A page of another web site must not reach the engine through a user's browser, so a request
+//! must name this host, and one that comes from a page must come from this one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use axum::Json;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures::TryStreamExt;
+use serde_json::json;
+
+use super::format::{Format, write_rows};
+use super::named_query::{self, NamedQuery, NamedQueryError};
+use crate::engine::{Engine, EngineError, Outcome};
+use crate::sql::SqlError;
+
+/// The longest SQL text, in bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The most memory of an answer, in bytes; larger ones go through the Postgres protocol, which
+/// streams.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+#[derive(Clone)]
+struct Service {
+    engine: Engine,
+    queries: Arc<BTreeMap<String, NamedQuery>>,
+}
+
+/// The routes: `/healthz`, `/readyz`, `/sql`, `/queries`, `/query/{name}`, and those of `more`.
+pub fn router(engine: Engine, queries: BTreeMap<String, NamedQuery>, more: Router) -> Router {
+    let service = Service {
+        engine,
+        queries: Arc::new(queries),
+    };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/sql", post(sql))
+        .route("/queries", get(queries_list))
+        .route("/query/{name}", get(query))
+        .with_state(service)
+        .merge(more)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(refuse_other_sites))
+}
+
+/// Ready: a read at one moment succeeds.
+async fn ready(State(service): State<Service>) -> Result<String, Failure> {
+    let engine = service.engine.clone();
+    let read = tokio::task::spawn_blocking(move || engine.read()).await;
+    let read = read.map_err(|error| Failure::internal(&error))??;
+    Ok(format!("ready at {} ms\n", read.timestamp_ms()))
+}
+
+async fn sql(
+    State(service): State<Service>,
+    Query(arguments): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Response, Failure> {
+    let format = format_of(arguments.get("format"), &headers)?;
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let text = match is_json {
+        false => body,
+        true => serde_json::from_str::<serde_json::Value>(&body)
+            .ok()
+            .and_then(|body| Some(body.get("sql")?.as_str()?.to_owned()))
+            .ok_or_else(|| Failure::bad("the body is not {\"sql\": \"…\"}", "42601"))?,
+    };
+    answer(&service.engine, &text, format).await
+}
+
+async fn queries_list(State(service): State<Service>) -> Json<serde_json::Value> {
+    let queries = service.queries.values().map(|query| {
+        let parameters = query.parameters.iter().map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "type": parameter.data_type.to_string(),
+                "default": parameter.default,
+                "meaning": parameter.meaning,
+            })
+        });
+        json!({
+            "name": query.name,
+            "description": query.description,
+            "parameters": parameters.collect::<Vec<_>>(),
+        })
+    });
+    Json(queries.collect())
+}
+
+async fn query(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+    Query(mut arguments): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let format = format_of(arguments.remove("format").as_ref(), &headers)?;
+    let query = named_query::find(&service.queries, &name)?;
+    let text = query.with_values(&arguments)?;
+    answer(&service.engine, &text, format).await
+}
+
+/// The format asked for, JSON if none is.
+fn format_of(argument: Option<&String>, headers: &HeaderMap) -> Result<Format, Failure> {
+    if let Some(argument) = argument {
+        return argument
+            .parse()
+            .map_err(|problem: String| Failure::bad(problem, "22023"));
+    }
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    Ok(match accept {
+        Some(accept) if accept.contains("text/csv") => Format::Csv,
+        Some(accept) if accept.contains("text/plain") => Format::Table,
+        _ => Format::Json,
+    })
+}
+
+/// Runs one statement and writes its rows.
+async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<Response, Failure> {
+    let mut session = engine.session();
+    let statements = session.parse(sql)?;
+    let [statement] = statements.as_slice() else {
+        let message = format!("{} statements; send one at a time", statements.len());
+        return Err(Failure::bad(message, "42601"));
+    };
+    match session.execute(statement, &[]).await? {
+        Outcome::Done(tag) => Ok(Json(json!({ "done": tag })).into_response()),
+        Outcome::CopyIn(_) => {
+            let message = "COPY needs the Postgres protocol; send INSERT, or use psql";
+            Err(Failure::bad(message, "0A000"))
+        }
+        Outcome::Rows(mut rows) => {
+            let schema = rows.schema();
+            let mut batches = Vec::new();
+            let mut bytes = 0;
+            while let Some(batch) = rows.try_next().await.map_err(SqlError::from)? {
+                bytes += batch.get_array_memory_size();
+                if bytes > ANSWER_BYTES_MAX {
+                    let message = format!(
+                        "the answer is larger than {ANSWER_BYTES_MAX} bytes; add LIMIT, or read \
+                         it through the Postgres protocol"
+                    );
+                    return Err(Failure::bad(message, "54000"));
+                }
+                batches.push(batch);
+            }
+            written(&schema, &batches, format)
+        }
+    }
+}
+
+fn written(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    format: Format,
+) -> Result<Response, Failure> {
+    let mut text = Vec::new();
+    write_rows(&mut text, schema, batches, format).map_err(|error| Failure::internal(&error))?;
+    let content_type = match format {
+        Format::Json => "application/json",
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Table => "text/plain; charset=utf-8",
+    };
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+/// Why a request is not answered.
+struct Failure {
+    status: StatusCode,
+    message: String,
+    hint: Option<String>,
+    sqlstate: String,
+}
+
+impl Failure {
+    fn bad(message: impl Into<String>, sqlstate: &str) -> Failure {
+        Failure {
+            status: StatusCode::BAD_REQUEST,
+            message: message.into(),
+            hint: None,
+            sqlstate: sqlstate.to_owned(),
+        }
+    }
+
+    fn internal(error: &impl ToString) -> Failure {
+        Failure {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            ..Failure::bad(error.to_string(), "XX000")
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "error": self.message,
+            "hint": self.hint,
+            "sqlstate": self.sqlstate,
+        });
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Failure {
+        let sqlstate = error.sqlstate();
+        let status = match sqlstate.get(..2) {
+            Some("42" | "22" | "23" | "0A" | "2B" | "25") => StatusCode::BAD_REQUEST,
+            Some("53" | "57") => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Failure {
+            status,
+            message: error.to_string(),
+            hint: error.hint(),
+            sqlstate: sqlstate.to_owned(),
+        }
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Failure {
+        EngineError::from(error).into()
+    }
+}
+
+impl From<NamedQueryError> for Failure {
+    fn from(error: NamedQueryError) -> Failure {
+        let status = match error {
+            NamedQueryError::Unknown { .. } => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Failure {
+            status,
+            ..Failure::bad(error.to_string(), "22023")
+        }
+    }
+}
+
+async fn refuse_other_sites(request: Request, next: Next) -> Response {
+    if is_from_here(request.headers()) {
+        return next.run(request).await;
+    }
+    let failure = Failure {
+        status: StatusCode::FORBIDDEN,
+        ..Failure::bad(
+            "requests of other sites are refused; use the address itself",
+            "42501",
+        )
+    };
+    failure.into_response()
+}
+
+/// Whether the request names this host and, if a page sent it, a page of this host did.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        // The colons of an IPv6 address without a port are no port's.
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
+    };
+    let name = name.trim_matches(['[', ']']);
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    let is_same_site = text(header::ORIGIN).is_none_or(|origin| {
+        origin
+            .split_once("://")
+            .is_some_and(|(_, origin)| origin == host)
+    });
+    (is_address || name == "localhost") && is_same_site
+}

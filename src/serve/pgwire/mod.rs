@@ -1,0 +1,93 @@
+//! The Postgres wire protocol, version 3: psql, drivers and business intelligence tools connect as
+//! they would to PostgreSQL. Every connection is one session of the engine.
+
+mod connection;
+mod copy;
+mod parameters;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgwire::api::ConnectionManager;
+use pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::tokio::process_socket;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::engine::{Engine, EngineError};
+use connection::Connection;
+
+/// After a failure to accept a connection, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Limits of serving.
+#[derive(Clone, Debug)]
+pub struct PgwireOptions {
+    /// Connections at a time; further ones are refused.
+    pub max_connections: usize,
+}
+
+impl Default for PgwireOptions {
+    fn default() -> Self {
+        PgwireOptions {
+            max_connections: 100,
+        }
+    }
+}
+
+/// Serves connections until `stop` completes; those that are open then go on until the runtime
+/// ends. Whoever can connect may do everything: there is no authentication.
+pub async fn serve(
+    listener: TcpListener,
+    engine: Engine,
+    options: PgwireOptions,
+    stop: impl Future<Output = ()>,
+) {
+    let room = Arc::new(Semaphore::new(options.max_connections));
+    let connections = Arc::new(ConnectionManager::new());
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                tracing::warn!("a Postgres client can't be accepted: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let place = Arc::clone(&room).try_acquire_owned().ok();
+        let connection = Connection::new(&engine, &connections, place.is_some());
+        tokio::spawn(async move {
+            if let Err(error) = process_socket(socket, None, connection).await {
+                tracing::debug!("a Postgres client is gone: {error}");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// An error of the engine as Postgres clients know it.
+fn error_info(error: &EngineError) -> ErrorInfo {
+    let mut info = ErrorInfo::new(
+        "ERROR".to_owned(),
+        error.sqlstate().to_owned(),
+        error.to_string(),
+    );
+    info.hint = error.hint();
+    info
+}
+
+fn failure(error: EngineError) -> PgWireError {
+    PgWireError::UserError(Box::new(error_info(&error)))
+}
+
+/// An error that arises here, with its SQLSTATE.
+fn refusal(sqlstate: &str, message: impl Into<String>) -> PgWireError {
+    let info = ErrorInfo::new("ERROR".to_owned(), sqlstate.to_owned(), message.into());
+    PgWireError::UserError(Box::new(info))
+}
