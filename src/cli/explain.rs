@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::definitions;
 use super::failure::Failure;
 use super::output::print_text;
 use super::plans::Plans;
-use super::shipped;
 use super::views::{self, ViewFile};
 use crate::config::{self, Environment, Overrides, closest};
 
@@ -36,10 +36,7 @@ impl Explain {
             ..Overrides::default()
         };
         let settings = config::load(&overrides, &Environment::of_process())?;
-        let files = match &settings.dataflows {
-            Some(directory) => views::read(directory)?,
-            None => shipped::views(),
-        };
+        let files = definitions::views_or_shipped(&settings)?;
         let wanted = find(&self.view, &files)?;
         let others: Vec<ViewFile> = files
             .into_iter()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
+use crate::serve::named_query::NamedQueryError;
 use crate::snapshot::SnapshotError;
 use crate::source::SourceError;
 use crate::sql::SqlError;
@@ -99,6 +100,12 @@ impl From<ConfigError> for Failure {
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         Failure::new(error.message, error.hint.unwrap_or_default())
+    }
+}
+
+impl From<NamedQueryError> for Failure {
+    fn from(error: NamedQueryError) -> Self {
+        Failure::new(error.to_string(), "")
     }
 }
 

@@ -3,7 +3,9 @@
 //! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
+mod check;
 mod client;
+mod definitions;
 mod demo_directory;
 mod explain;
 mod failure;
@@ -12,6 +14,7 @@ mod logging;
 mod output;
 mod plans;
 mod progress;
+mod query;
 mod remote;
 mod run;
 mod services;
@@ -53,6 +56,8 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Sql(sql::Sql),
+    Query(query::Query),
+    Check(check::Check),
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
     Tables(tables::Tables),
@@ -79,6 +84,8 @@ impl Command {
         match self {
             Command::Run(command) => command.run(is_quiet),
             Command::Sql(command) => command.run(),
+            Command::Query(command) => command.run(),
+            Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Tables(command) => command.run(),

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use super::definitions::NamedQueries;
 use super::failure::Failure;
 use super::views::ViewFile;
+use crate::serve::named_query::NamedQuery;
+use crate::sql::statement::parse_query;
 use crate::sql::{Catalog, Planner, SqlError, Statement, ViewDefinition, parse};
 
 /// The standard model's tables and the views planned so far.
@@ -60,6 +63,22 @@ impl Plans {
     pub fn plan(&self, view: &ViewFile) -> Result<ViewDefinition, Failure> {
         let planned = self.definition(view);
         planned.map_err(|error| Failure::from(error).at(&view.place))
+    }
+
+    /// What is wrong with named queries over the catalog, one failure each.
+    pub fn check_queries(&self, queries: &NamedQueries) -> Vec<Failure> {
+        let check = |query: &NamedQuery| -> Result<(), Failure> {
+            let sql = query.without_values()?;
+            let planned = parse_query(&sql)
+                .and_then(|parsed| self.planner.query_schema(&self.catalog, &parsed));
+            planned
+                .map(drop)
+                .map_err(|error| Failure::from(error).at(format!("query {}", query.name)))
+        };
+        queries
+            .values()
+            .filter_map(|query| check(query).err())
+            .collect()
     }
 
     fn definition(&self, view: &ViewFile) -> Result<ViewDefinition, SqlError> {

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::definitions::{self, NamedQueries};
 use super::failure::Failure;
 use super::ingest;
 use super::progress::screen;
 use super::snapshots::{self, Snapshots};
 use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
-use super::views::{self, ViewFile};
+use super::views::ViewFile;
 use super::{runtime, services, sources};
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::engine::{Engine, EngineOptions};
@@ -44,11 +45,9 @@ impl Run {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        let views = match &settings.dataflows {
-            Some(directory) => views::read(directory)?,
-            None => Vec::new(),
-        };
-        let running = Running::start(settings, &views)?;
+        let views = definitions::views(&settings)?;
+        let queries = definitions::queries(&settings)?;
+        let running = Running::start(settings, &views, queries)?;
         let input = sources::open_all(&running.settings, &running.engine)
             .and_then(|sources| running.ingest(sources, is_quiet));
         running.finish(input, self.once)
@@ -67,7 +66,11 @@ pub struct Running {
 
 impl Running {
     /// Opens the engine, makes its views those of the files, and begins to serve.
-    pub fn start(settings: Settings, views: &[ViewFile]) -> Result<Running, Failure> {
+    pub fn start(
+        settings: Settings,
+        views: &[ViewFile],
+        queries: NamedQueries,
+    ) -> Result<Running, Failure> {
         let runtime = runtime()?;
         let stop = Stop::new();
         {
@@ -81,7 +84,7 @@ impl Running {
             let _context = runtime.enter();
             let snapshots = Snapshots::new(&engine, &settings.snapshot);
             snapshots.schedule(&stop);
-            services::start(listeners, &engine, &settings, snapshots, &stop)?;
+            services::start(listeners, &engine, queries, &snapshots, &stop);
         }
         Ok(Running {
             settings,

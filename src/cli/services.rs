@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use super::definitions::NamedQueries;
 use super::failure::Failure;
 use super::snapshots::Snapshots;
 use super::stop::Stop;
-use crate::config::{ServeSettings, Settings};
+use crate::config::ServeSettings;
 use crate::engine::Engine;
+use crate::serve::http;
+use crate::serve::pgwire::{self, PgwireOptions};
 
 /// How long clients may finish what they are at when the engine ends.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -54,13 +57,20 @@ async fn bind_one(address: Option<SocketAddr>, flag: &str) -> Result<Option<TcpL
 /// Begins to serve; needs a tokio runtime. Ends when a stop is requested.
 pub fn start(
     listeners: Listeners,
-    _engine: &Engine,
-    _settings: &Settings,
-    snapshots: Snapshots,
+    engine: &Engine,
+    queries: NamedQueries,
+    snapshots: &Snapshots,
     stop: &Stop,
-) -> Result<(), Failure> {
+) {
+    if let Some(listener) = listeners.pgwire {
+        let (engine, stop) = (engine.clone(), stop.clone());
+        tokio::spawn(async move {
+            let stop = async move { stop.requested().await };
+            pgwire::serve(listener, engine, PgwireOptions::default(), stop).await;
+        });
+    }
     if let Some(listener) = listeners.http {
-        let router = snapshots.router();
+        let router = http::router(engine.clone(), queries, snapshots.router());
         let stop = stop.clone();
         tokio::spawn(async move {
             let served = axum::serve(listener, router)
@@ -71,5 +81,4 @@ pub fn start(
             }
         });
     }
-    Ok(())
 }

@@ -213,6 +213,30 @@ impl NamedQuery {
                 .map_err(|error| wrong(error.message))?;
             literals.insert(parameter.name.as_str(), literal);
         }
+        Ok(self.with_literals(&literals))
+    }
+
+    /// The SQL text with defaults, and NULL of the right type where there is none: good for
+    /// planning.
+    ///
+    /// # Errors
+    /// If a default is not of its type.
+    pub fn without_values(&self) -> Result<String, NamedQueryError> {
+        let literal = |parameter: &Parameter| match &parameter.default {
+            Some(default) => parameter.literal(default),
+            None => Ok(parameter.cast(plain(Value::Null))),
+        };
+        let literals = self.parameters.iter().map(|parameter| {
+            let literal = literal(parameter).map_err(|error| NamedQueryError::Value {
+                query: self.name.clone(),
+                problem: error.message,
+            })?;
+            Ok((parameter.name.as_str(), literal))
+        });
+        Ok(self.with_literals(&literals.collect::<Result<_, NamedQueryError>>()?))
+    }
+
+    fn with_literals(&self, literals: &BTreeMap<&str, Expr>) -> String {
         let mut query = self.query.clone();
         let _ = visit_expressions_mut(&mut query, |expression| {
             let literal = placeholder(expression).and_then(|name| literals.get(name));
@@ -221,7 +245,7 @@ impl NamedQuery {
             }
             ControlFlow::<()>::Continue(())
         });
-        Ok(query.to_string())
+        query.to_string()
     }
 }
 
@@ -254,12 +278,6 @@ impl Parameter {
 
     /// A value as an expression. Numbers stand as they are, so that they may follow LIMIT.
     fn literal(&self, value: &str) -> Result<Expr, SqlError> {
-        let plain = |value: Value| {
-            Expr::Value(ValueWithSpan {
-                value,
-                span: Span::empty(),
-            })
-        };
         let wrong = |what: &str| {
             let message = format!("`{value}` for `{}` is no {what}", self.name);
             SqlError::new("22023", message)
@@ -289,6 +307,13 @@ impl Parameter {
             format: None,
         }
     }
+}
+
+fn plain(value: Value) -> Expr {
+    Expr::Value(ValueWithSpan {
+        value,
+        span: Span::empty(),
+    })
 }
 
 /// The name of a `$name`.
