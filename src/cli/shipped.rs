@@ -113,7 +113,10 @@ mod tests {
         let views: BTreeSet<String> = views().into_iter().map(|view| view.name).collect();
         assert_eq!(views, names_in("dataflows"));
         let queries = queries().expect("good queries");
-        assert_eq!(queries.into_keys().collect::<BTreeSet<_>>(), names_in("queries"));
+        assert_eq!(
+            queries.into_keys().collect::<BTreeSet<_>>(),
+            names_in("queries")
+        );
     }
 
     #[test]

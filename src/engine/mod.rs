@@ -62,6 +62,9 @@ struct Shared {
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
     progress: Arc<crate::dataflow::Progress>,
+    /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
+    /// newest such write.
+    newest_rewrite_ms: tokio::sync::Mutex<u64>,
     planner: Planner,
     limits: QueryLimits,
     recovered: Recovered,
@@ -109,6 +112,7 @@ impl Engine {
             state: Mutex::new(conductor.state()),
             completed,
             progress,
+            newest_rewrite_ms: tokio::sync::Mutex::new(0),
             planner,
             limits: QueryLimits::default(),
             recovered,

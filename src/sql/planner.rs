@@ -201,7 +201,7 @@ pub fn plain_view(
     sources: &dyn Sources,
 ) -> DataFusionResult<Arc<dyn TableSource>> {
     let Some(text) = catalog.plain_views.get(name) else {
-        return plan_err!("there is no table or view called \"{name}\"");
+        return Err(external(SqlError::undefined_table(name)));
     };
     if depth >= DEEPEST_VIEWS {
         return plan_err!("views are nested more than {DEEPEST_VIEWS} deep at \"{name}\"");
@@ -211,8 +211,9 @@ pub fn plain_view(
     Ok(Arc::new(PlainView { plan }))
 }
 
-fn external(error: SqlError) -> DataFusionError {
-    DataFusionError::Plan(error.message)
+/// A refusal on its way through DataFusion.
+pub fn external(error: SqlError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 struct Provider<'a> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{ParamValues, plan_err};
+use datafusion::common::ParamValues;
 use datafusion::datasource::provider_as_source;
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::Query;
 
 use super::catalog::Catalog;
 use super::error::SqlError;
-use super::planner::{Planner, Sources, plain_view, session_config};
+use super::planner::{Planner, Sources, external, plain_view, session_config};
 
 /// Limits of one query.
 #[derive(Clone, Debug)]
@@ -130,13 +130,12 @@ struct ProviderSources<'a> {
 impl Sources for ProviderSources<'_> {
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>> {
         let context = self.context;
-        let refused = |error| DataFusionError::External(Box::new(error));
-        if let Some(provider) = context.relations.provider(name).map_err(refused)? {
+        if let Some(provider) = context.relations.provider(name).map_err(external)? {
             return Ok(provider_as_source(provider));
         }
         let catalog = context.relations.catalog();
         if !catalog.plain_views.contains_key(name) {
-            return plan_err!("there is no table or view called \"{name}\"");
+            return Err(external(SqlError::undefined_table(name)));
         }
         let deeper = ProviderSources {
             context,

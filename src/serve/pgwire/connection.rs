@@ -21,7 +21,7 @@ use pgwire::api::{ClientInfo, ClientPortalStore, ConnectionManager, PgWireServer
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::PgWireFrontendMessage;
-use pgwire::messages::copy::{CopyData, CopyDone};
+use pgwire::messages::copy::{CopyData, CopyDone, CopyFail};
 use pgwire::messages::data::DataRow;
 use tokio::sync::Mutex;
 
@@ -279,6 +279,7 @@ impl CopyHandler for Connection {
         let taken = running.take(&data.data);
         if taken.is_err() {
             *copy = None;
+            self.session.lock().await.fail();
         }
         taken
     }
@@ -292,13 +293,26 @@ impl CopyHandler for Connection {
         let Some(copy) = self.copy.lock().await.take() else {
             return Ok(());
         };
-        let (target, rows) = copy.finish()?;
-        let copied = self.session.lock().await.copy_in(&target, rows).await;
+        let mut session = self.session.lock().await;
+        let (target, rows) = copy.finish().inspect_err(|_| session.fail())?;
+        let copied = session.copy_in(&target, rows).await;
         let copied = copied.map_err(failure)?;
         let tag = Tag::new("COPY").with_rows(usize::try_from(copied).unwrap_or(usize::MAX));
         client
             .send(PgWireBackendMessage::CommandComplete(tag.into()))
             .await?;
         Ok(())
+    }
+
+    async fn on_copy_fail<C>(&self, _: &mut C, fail: CopyFail) -> PgWireError
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        *self.copy.lock().await = None;
+        self.session.lock().await.fail();
+        let message = format!("COPY was broken off by the client: {}", fail.message);
+        refusal("57014", message)
     }
 }

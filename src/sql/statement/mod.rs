@@ -1,17 +1,18 @@
 //! Statements: what Mainstem does with SQL text, before any of it is planned.
 
-use arrow::datatypes::{DataType, TimeUnit};
+mod create_table;
+
 use datafusion::sql::sqlparser::ast::{
-    self, ColumnOption, CopyOption, CopySource, CopyTarget as AstCopyTarget, CreateTable,
-    CreateView, ExactNumberInfo, ObjectName, ObjectType, Query, Statement as Ast, TableConstraint,
-    TableObject, TimezoneInfo,
+    self, CopyOption, CopySource, CopyTarget as AstCopyTarget, CreateView, ObjectName, ObjectType,
+    Query, Statement as Ast, TableObject,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::error::SqlError;
 use super::guard;
-use crate::model::{ColumnDefinition, TableDefinition};
+use crate::model::TableDefinition;
+use create_table::create_table;
 
 /// A statement that Mainstem understands.
 #[derive(Clone, Debug)]
@@ -64,6 +65,12 @@ pub enum Statement {
     /// The plan that a query would have as a live view.
     Explain(Box<Query>),
     Show(Show),
+    /// Opens a transaction block.
+    Begin,
+    /// Ends a transaction block; what was written in it takes effect.
+    Commit,
+    /// Ends a transaction block; what was written in it is forgotten.
+    Rollback,
     /// Accepted for the sake of drivers and without effect; the command tag.
     Session(&'static str),
 }
@@ -192,10 +199,13 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
 
 fn session(ast: &Ast) -> Option<Statement> {
     let tag = match ast {
+        Ast::StartTransaction { .. } => return Some(Statement::Begin),
+        Ast::Commit { chain: false, .. } => return Some(Statement::Commit),
+        Ast::Rollback {
+            chain: false,
+            savepoint: None,
+        } => return Some(Statement::Rollback),
         Ast::Set(_) => "SET",
-        Ast::StartTransaction { .. } => "BEGIN",
-        Ast::Commit { .. } => "COMMIT",
-        Ast::Rollback { .. } => "ROLLBACK",
         Ast::Discard { .. } => "DISCARD ALL",
         Ast::Deallocate { .. } => "DEALLOCATE",
         Ast::Close { .. } => "CLOSE CURSOR",
@@ -240,137 +250,6 @@ fn identifier(ident: &ast::Ident) -> String {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
     }
-}
-
-fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
-    if create.query.is_some() {
-        return Err(unknown("CREATE TABLE … AS SELECT")
-            .with_hint("CREATE TABLE, then INSERT INTO … SELECT; or CREATE MATERIALIZED VIEW"));
-    }
-    if create.external || create.temporary {
-        return Err(unknown("CREATE EXTERNAL or TEMPORARY TABLE"));
-    }
-    let table = name(&create.name)?;
-    let mut columns = Vec::new();
-    let mut key: Vec<String> = Vec::new();
-    for column in &create.columns {
-        let column_name = identifier(&column.name);
-        let mut nullable = true;
-        for option in &column.options {
-            match &option.option {
-                ColumnOption::NotNull => nullable = false,
-                ColumnOption::Null => {}
-                ColumnOption::PrimaryKey(_) => key.push(column_name.clone()),
-                ColumnOption::Comment(_) => {}
-                other => return Err(unknown(&format!("the column option {other}"))),
-            }
-        }
-        columns.push(ColumnDefinition {
-            data_type: data_type(&column.data_type)?,
-            name: column_name,
-            nullable,
-            description: String::new(),
-        });
-    }
-    for constraint in &create.constraints {
-        match constraint {
-            TableConstraint::PrimaryKey(primary) => {
-                key.extend(primary.columns.iter().map(|column| {
-                    column
-                        .column
-                        .expr
-                        .to_string()
-                        .trim_matches('"')
-                        .to_lowercase()
-                }));
-            }
-            other => return Err(unknown(&format!("the constraint {other}"))),
-        }
-    }
-    let definition = definition(table, columns, &key)?;
-    Ok(Statement::CreateTable {
-        definition,
-        if_not_exists: create.if_not_exists,
-    })
-}
-
-fn definition(
-    name: String,
-    mut columns: Vec<ColumnDefinition>,
-    key: &[String],
-) -> Result<TableDefinition, SqlError> {
-    if columns.is_empty() {
-        return Err(SqlError::new(
-            "42601",
-            format!("table \"{name}\" has no columns"),
-        ));
-    }
-    let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        let message = format!("table \"{name}\" has two columns called \"{}\"", pair[0]);
-        return Err(SqlError::new("42701", message));
-    }
-    let position = |column: &String| {
-        let position = columns.iter().position(|other| other.name == *column);
-        position.ok_or_else(|| {
-            SqlError::new(
-                "42703",
-                format!("the key column \"{column}\" is not in \"{name}\""),
-            )
-        })
-    };
-    let primary_key = key.iter().map(position).collect::<Result<Vec<_>, _>>()?;
-    for column in &primary_key {
-        columns[*column].nullable = false;
-    }
-    Ok(TableDefinition {
-        name,
-        description: String::new(),
-        columns,
-        primary_key,
-        version: Vec::new(),
-        event_identity: Vec::new(),
-    })
-}
-
-fn data_type(sql: &ast::DataType) -> Result<DataType, SqlError> {
-    use ast::DataType as Sql;
-    let decimal = |info: &ExactNumberInfo| match info {
-        ExactNumberInfo::None => DataType::Decimal128(38, 10),
-        ExactNumberInfo::Precision(precision) => DataType::Decimal128(*precision as u8, 0),
-        ExactNumberInfo::PrecisionAndScale(precision, scale) => {
-            DataType::Decimal128(*precision as u8, *scale as i8)
-        }
-    };
-    Ok(match sql {
-        Sql::Text
-        | Sql::Varchar(_)
-        | Sql::CharVarying(_)
-        | Sql::CharacterVarying(_)
-        | Sql::String(_) => DataType::Utf8,
-        Sql::SmallInt(_) | Sql::Int2(_) => DataType::Int16,
-        Sql::Int(_) | Sql::Integer(_) | Sql::Int4(_) => DataType::Int32,
-        Sql::BigInt(_) | Sql::Int8(_) => DataType::Int64,
-        Sql::Double(_) | Sql::DoublePrecision | Sql::Float8 => DataType::Float64,
-        Sql::Real | Sql::Float4 => DataType::Float32,
-        Sql::Float(_) => DataType::Float64,
-        Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => decimal(info),
-        Sql::Boolean | Sql::Bool => DataType::Boolean,
-        Sql::Date => DataType::Date32,
-        Sql::Time(..) => DataType::Time64(TimeUnit::Microsecond),
-        Sql::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
-            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-        }
-        Sql::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, None),
-        Sql::Bytea | Sql::Binary(_) | Sql::Varbinary(_) | Sql::Blob(_) => DataType::Binary,
-        other => {
-            return Err(unknown(&format!("the type {other}")).with_hint(
-                "use BOOLEAN, SMALLINT, INT, BIGINT, REAL, DOUBLE, NUMERIC(p, s), TEXT, BYTEA, \
-                 DATE, TIME, TIMESTAMP or TIMESTAMPTZ",
-            ));
-        }
-    })
 }
 
 fn create_view(create: CreateView, text: String) -> Result<Statement, SqlError> {
