@@ -4,3 +4,5 @@ mod engine;
 mod house;
 mod oracle;
 mod plans;
+mod serve;
+mod tools;

@@ -1,3 +1,5 @@
+//! Snapshots: written, read back, retained, and whole after a power cut at any moment.
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;

@@ -69,6 +69,14 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::SQL(parser, _) => return SqlError::syntax(parser.to_string()),
             other => other.strip_backtrace(),
         };
+        if message.contains("OuterReferenceColumn") {
+            return SqlError::unsupported("this correlated subquery has no equivalent join")
+                .with_hint("write it as a join with a grouped query");
+        }
+        if message.contains("Recursive CTE") {
+            return SqlError::unsupported("WITH RECURSIVE is not supported yet")
+                .with_hint("write the levels out as joins, if they are few");
+        }
         let sqlstate = match root {
             DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
                 SchemaError::FieldNotFound { .. } => "42703",
@@ -85,6 +93,7 @@ impl From<DataFusionError> for SqlError {
             "Error during planning: ",
             "Schema error: ",
             "Execution error: ",
+            "This feature is not implemented: ",
         ];
         let mut text = message.as_str();
         for prefix in noise {

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ParamValues;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, Values};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
@@ -89,6 +90,16 @@ impl QueryContext {
         self.planner.logical_plan(&sources, query)
     }
 
+    /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the
+    /// column it goes to.
+    pub fn plan_rows(&self, query: &Query, columns: &[DataType]) -> Result<LogicalPlan, SqlError> {
+        let plan = self.plan(query)?.transform_up(|node| match node {
+            LogicalPlan::Values(values) => typed_values(values, columns).map(Transformed::yes),
+            other => other.recompute_schema().map(Transformed::yes),
+        });
+        Ok(plan?.data)
+    }
+
     /// The types of the parameters $1, $2, … of a plan; text where nothing tells.
     pub fn parameter_types(plan: &LogicalPlan) -> Result<Vec<DataType>, SqlError> {
         let found = plan.get_parameter_types()?;
@@ -120,6 +131,20 @@ impl QueryContext {
         let frame = DataFrame::new(self.context.state(), plan);
         Ok(frame.execute_stream().await?)
     }
+}
+
+fn typed_values(mut values: Values, columns: &[DataType]) -> DataFusionResult<LogicalPlan> {
+    for row in &mut values.values {
+        for (value, column) in row.iter_mut().zip(columns) {
+            if let Expr::Placeholder(placeholder) = value
+                && placeholder.field.is_none()
+            {
+                let field = Field::new(&placeholder.id, column.clone(), true);
+                placeholder.field = Some(Arc::new(field));
+            }
+        }
+    }
+    LogicalPlanBuilder::values(values.values)?.build()
 }
 
 struct ProviderSources<'a> {

@@ -125,10 +125,11 @@ impl Session {
                 let columns = Arc::clone(plan.schema().inner());
                 (QueryContext::parameter_types(&plan)?, Some(columns))
             }
-            Statement::Insert { source, .. } => {
-                let plan = self.context().await?.plan(source)?;
-                (QueryContext::parameter_types(&plan)?, None)
-            }
+            Statement::Insert {
+                table,
+                columns,
+                source,
+            } => (self.insert_parameters(table, columns, source).await?, None),
             Statement::Update { .. } | Statement::Delete { .. } => {
                 let query = self.affected_rows(statement)?;
                 let plan = self.context().await?.plan(&query)?;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::TryStreamExt;
 
-use super::{CopyTarget, Session};
+use super::{CopyTarget, Session, reads_tables};
 use crate::engine::EngineError;
 use crate::model::{Change, ChangeKind, ColumnDefinition, TableDefinition};
 use crate::sql::query::QueryContext;
@@ -73,19 +73,44 @@ impl Session {
         source: &Query,
         parameters: &[ScalarValue],
     ) -> Result<u64, EngineError> {
-        let table = self.table(table)?;
-        let rows: Vec<RecordBatch> = self.query(source, parameters).await?.try_collect().await?;
-        let columns = match columns {
-            [] => table
-                .columns
-                .iter()
-                .map(|column| column.name.clone())
-                .collect(),
-            columns => columns.to_vec(),
-        };
+        let (table, columns) = self.insert_target(table, columns)?;
+        let context = self.context().await?;
+        let plan = context.plan_rows(source, &types(&table, &columns)?)?;
+        let plan = QueryContext::bind(plan, parameters)?;
+        if reads_tables(&plan)? {
+            self.block.check_readable()?;
+        }
+        let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
         let rows = rows.iter().map(|rows| fit(&table, &columns, rows));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         self.write(&table, vec![(ChangeKind::Upsert, rows)]).await
+    }
+
+    /// The types of an INSERT's parameters.
+    pub(super) async fn insert_parameters(
+        &self,
+        table: &str,
+        columns: &[String],
+        source: &Query,
+    ) -> Result<Vec<DataType>, EngineError> {
+        let (table, columns) = self.insert_target(table, columns)?;
+        let context = self.context().await?;
+        let plan = context.plan_rows(source, &types(&table, &columns)?)?;
+        Ok(QueryContext::parameter_types(&plan)?)
+    }
+
+    /// The table of an INSERT and the columns that are given, all where none is named.
+    fn insert_target(
+        &self,
+        table: &str,
+        columns: &[String],
+    ) -> Result<(Arc<TableDefinition>, Vec<String>), EngineError> {
+        let table = self.table(table)?;
+        let columns = match columns {
+            [] => names(&table.schema()),
+            columns => columns.to_vec(),
+        };
+        Ok((table, columns))
     }
 
     /// UPDATE and DELETE: reads the rows and writes them back; returns how many.
@@ -219,6 +244,14 @@ fn known_column(table: &TableDefinition, column: &str) -> Result<usize, SqlError
         let message = format!("table \"{}\" has no column \"{column}\"", table.name);
         SqlError::new("42703", message)
     })
+}
+
+fn types(table: &TableDefinition, columns: &[String]) -> Result<Vec<DataType>, SqlError> {
+    let columns = columns.iter().map(|column| {
+        let position = known_column(table, column)?;
+        Ok(table.columns[position].data_type.clone())
+    });
+    columns.collect()
 }
 
 fn names(schema: &SchemaRef) -> Vec<String> {

@@ -18,9 +18,14 @@ const BATCH_ROWS: usize = 8192;
 /// A COPY is one transaction, which is held in memory until it is whole.
 const BYTES_MAX: usize = 1 << 30;
 
+/// The longest end marker with the end of the line before it.
+const END_MARKER_BYTES: usize = b"\n\\.\r\n".len();
+
 /// Rows under way.
 pub struct CopyIn {
     target: CopyTarget,
+    /// The newest bytes, which may turn out to be the end marker.
+    tail: Vec<u8>,
     decoder: Decoder,
     rows: Vec<RecordBatch>,
     row_count: usize,
@@ -52,6 +57,7 @@ impl CopyIn {
             .build_decoder();
         Ok(CopyIn {
             target,
+            tail: Vec::new(),
             decoder,
             rows: Vec::new(),
             row_count: 0,
@@ -60,11 +66,7 @@ impl CopyIn {
     }
 
     /// Takes in what the client has sent.
-    pub fn take(&mut self, mut data: &[u8]) -> PgWireResult<()> {
-        // Old clients end the data with this line.
-        if data == b"\\.\n" || data == b"\\.\r\n" {
-            return Ok(());
-        }
+    pub fn take(&mut self, data: &[u8]) -> PgWireResult<()> {
         self.bytes += data.len();
         if self.bytes > BYTES_MAX {
             let message = format!(
@@ -73,6 +75,25 @@ impl CopyIn {
             );
             return Err(refusal("54000", message));
         }
+        let mut known = std::mem::take(&mut self.tail);
+        known.extend_from_slice(data);
+        self.tail = known.split_off(known.len().saturating_sub(END_MARKER_BYTES));
+        self.decode(&known)
+    }
+
+    /// All rows, once the client has sent the last.
+    pub fn finish(mut self) -> PgWireResult<(CopyTarget, Vec<RecordBatch>)> {
+        let tail = std::mem::take(&mut self.tail);
+        self.decode(without_end_marker(&tail))?;
+        // No data ends the last line.
+        self.decoder
+            .decode(&[])
+            .map_err(|error| self.wrong(error))?;
+        self.flush()?;
+        Ok((self.target, self.rows))
+    }
+
+    fn decode(&mut self, mut data: &[u8]) -> PgWireResult<()> {
         while !data.is_empty() {
             let read = self
                 .decoder
@@ -84,16 +105,6 @@ impl CopyIn {
             data = data.get(read..).unwrap_or_default();
         }
         Ok(())
-    }
-
-    /// All rows, once the client has sent the last.
-    pub fn finish(mut self) -> PgWireResult<(CopyTarget, Vec<RecordBatch>)> {
-        // No data ends the last line.
-        self.decoder
-            .decode(&[])
-            .map_err(|error| self.wrong(error))?;
-        self.flush()?;
-        Ok((self.target, self.rows))
     }
 
     fn flush(&mut self) -> PgWireResult<()> {
@@ -125,5 +136,28 @@ impl CopyIn {
     fn wrong(&self, error: impl ToString) -> pgwire::error::PgWireError {
         let message = format!("COPY {}: {}", self.target.table, error.to_string());
         refusal("22P04", message)
+    }
+}
+
+/// The last bytes without the line `\.`, with which psql before version 17 ends rows in a script.
+fn without_end_marker(tail: &[u8]) -> &[u8] {
+    let line = [&b"\\.\r\n"[..], b"\\.\n", b"\\."];
+    let rest = line.iter().find_map(|marker| tail.strip_suffix(*marker));
+    match rest {
+        Some(rest) if rest.is_empty() || rest.ends_with(b"\n") => rest,
+        _ => tail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_line_is_the_end_marker() {
+        assert_eq!(without_end_marker(b"1\n\\.\n"), b"1\n");
+        assert_eq!(without_end_marker(b"\n\\.\r\n"), b"\n");
+        assert_eq!(without_end_marker(b"\\.\n"), b"");
+        assert_eq!(without_end_marker(b"a\\.\n"), b"a\\.\n");
     }
 }
