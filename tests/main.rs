@@ -1,8 +1,10 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod consistency;
 mod engine;
 mod house;
 mod oracle;
 mod plans;
+mod real_data;
 mod serve;
 mod tools;
