@@ -39,7 +39,7 @@ async fn rows(session: &mut Session, sql: &str) -> String {
     cells.collect::<Vec<_>>().join(" ")
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()

@@ -5,6 +5,7 @@ mod engine;
 mod house;
 mod oracle;
 mod plans;
+mod readme;
 mod real_data;
 mod serve;
 mod tools;
