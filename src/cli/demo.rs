@@ -41,7 +41,7 @@ pub struct Demo {
     /// Where Postgres clients connect, or `off` [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_pgwire: Option<String>,
-    /// Where HTTP is served, or `off` [default: off]
+    /// Where HTTP is served, or `off` [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_http: Option<String>,
 }
