@@ -1,7 +1,9 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
 mod consistency;
+mod demo;
 mod engine;
+mod generator;
 mod house;
 mod oracle;
 mod plans;

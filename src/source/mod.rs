@@ -7,11 +7,13 @@
 mod cast;
 mod error;
 pub mod files;
+pub mod generator;
 pub mod mapping;
 
 pub use crate::sql::mapping::Mapping;
 pub use error::SourceError;
 pub use files::{Clock, Delimiter, FileFormat, FileOptions, FileSource, Identity};
+pub use generator::{Generator, GeneratorOptions};
 
 use crate::model::Submission;
 
