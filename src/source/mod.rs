@@ -4,6 +4,7 @@
 //! that a restart goes on exactly behind what is durable. Sources block: each runs on a thread of
 //! its own.
 
+mod cast;
 mod error;
 pub mod files;
 pub mod generator;
