@@ -9,7 +9,7 @@ use super::rows::{Envelope, Row, Table};
 /// Products at scale 1.
 const PRODUCTS: u64 = 420;
 /// Fewest products.
-const FEWEST: u64 = 40;
+const FEWEST: u64 = 60;
 /// In so many days a product's list price changes once on average.
 const DAYS_BETWEEN_PRICES: u64 = 200;
 /// The best-selling products are so many ranks above the usual long tail: the fewer, the steeper.
