@@ -1,3 +1,5 @@
+//! The generated history: the same everywhere, resumable, and with the shape that is promised.
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Decimal128Type;
 use arrow::ipc::writer::StreamWriter;
