@@ -59,10 +59,11 @@ LIMIT 5",
 SELECT w.first_name, w.last_name, w.orders AS web_orders, s.orders AS store_orders,
        (w.net_minor + s.net_minor) / 100 AS net
 FROM customer_identifiers i
-JOIN customer_identifiers j USING (identifier_type, identifier_value)
+JOIN customer_identifiers j
+  ON j.identifier_type = i.identifier_type AND j.identifier_value = i.identifier_value
 JOIN customer_360 w ON w.source = i.source AND w.customer_id = i.customer_id
 JOIN customer_360 s ON s.source = j.source AND s.customer_id = j.customer_id
-WHERE identifier_type = 'email' AND i.source = 'webshop' AND j.source = 'tills'
+WHERE i.identifier_type = 'email' AND i.source = 'webshop' AND j.source = 'tills'
   AND w.orders > 0 AND s.orders > 0
 ORDER BY net DESC, w.customer_id
 LIMIT 5",
@@ -71,7 +72,8 @@ LIMIT 5",
     Example {
         question: "What sold well in the last four weeks and is now sold out somewhere?",
         sql: "\
-SELECT p.title, p.variant_title, a.location_id, d.units_sold, a.inbound
+SELECT p.title, p.variant_title, a.location_id, d.units_sold,
+       CAST(a.inbound AS BIGINT) AS on_its_way
 FROM available_to_sell a
 JOIN products p ON p.source = a.source AND p.product_id = a.product_id
 JOIN (SELECT source, product_id, location_id, CAST(sum(units_sold) AS BIGINT) AS units_sold
