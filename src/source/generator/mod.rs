@@ -185,7 +185,7 @@ impl GeneratorOptions {
             return Some(format!("the days must be from 1 to {DAYS_MAX}"));
         }
         let hours = self.hours_per_transaction;
-        if !(1..=24).contains(&hours) || 24 % hours != 0 {
+        if !(1..=24).contains(&hours) || !24_u32.is_multiple_of(hours) {
             return Some("a transaction must have a divisor of 24 as its hours".to_owned());
         }
         None

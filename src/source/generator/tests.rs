@@ -154,7 +154,7 @@ fn longer_transactions_hold_the_same_rows() {
     });
     assert_eq!(daily.len(), 8);
     for table in rows::Table::ALL {
-        let events = |submissions| texts(submissions, table.name(), "event_id");
+        let events = |submissions: &[Submission]| texts(submissions, table.name(), "event_id");
         assert!(events(&hourly) == events(&daily), "{}", table.name());
     }
 }
