@@ -136,13 +136,22 @@ fn options_out_of_range_are_refused() {
 
 #[test]
 fn transactions_follow_each_other_on_the_clock_of_the_events() {
-    let submissions = history(options(1, 4));
-    let times: Vec<u64> = submissions.iter().filter_map(|s| s.timestamp_ms).collect();
-    assert_eq!(times.len(), submissions.len());
-    assert!(times.is_sorted_by(|earlier, later| earlier < later));
-    assert_eq!(times.first(), Some(&1_735_693_200_000));
-    let end = 1_735_689_600_000 + 4 * 86_400_000;
-    assert_eq!(times.last(), Some(&end));
+    const DAY_MS: u64 = 86_400_000;
+    let start_ms = 1_735_689_600_000;
+    let times = |hours_per_transaction| {
+        let submissions = history(GeneratorOptions {
+            hours_per_transaction,
+            ..options(1, 4)
+        });
+        let times: Vec<u64> = submissions.iter().filter_map(|s| s.timestamp_ms).collect();
+        assert_eq!(times.len(), submissions.len());
+        times
+    };
+    let hourly = times(1);
+    assert!(hourly.is_sorted_by(|earlier, later| earlier < later));
+    assert_eq!(hourly.first(), Some(&(start_ms + DAY_MS / 24)));
+    let ends: Vec<u64> = (1..5).map(|day| start_ms + day * DAY_MS).collect();
+    assert_eq!(times(24), ends);
 }
 
 #[test]
