@@ -1,8 +1,10 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
 mod consistency;
+mod durability;
 mod engine;
 mod house;
+mod kill;
 mod oracle;
 mod plans;
 mod readme;

@@ -3,10 +3,12 @@
 //! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
+mod backup;
 mod check;
 mod client;
 mod definitions;
 mod demo_directory;
+mod doctor;
 mod explain;
 mod failure;
 mod ingest;
@@ -16,6 +18,7 @@ mod plans;
 mod progress;
 mod query;
 mod remote;
+mod restoring;
 mod run;
 mod services;
 mod shipped;
@@ -61,6 +64,9 @@ enum Command {
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
     Tables(tables::Tables),
+    Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
 }
 
 /// Parses the command line, runs the command and says how it ended.
@@ -89,6 +95,9 @@ impl Command {
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Tables(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
         }
     }
 }
