@@ -12,7 +12,7 @@ use mainstem::log::LogOptions;
 use mainstem::log::fs::{Fault, FaultyFileSystem, FileSystem, MemoryFileSystem};
 use mainstem::model::{Change, ChangeKind, ColumnDefinition, Submission, TableDefinition};
 
-const DATA: &str = "/data";
+pub const DATA: &str = "/data";
 
 /// Names and types of columns, key, version and identity.
 type Table = (&'static str, [Vec<usize>; 3]);
@@ -78,7 +78,7 @@ fn change(table: &str, kind: ChangeKind, rows: &[(i64, i64, &str)]) -> Change {
 }
 
 /// The transaction with this number: every one changes some answer.
-fn submission(number: i64) -> Submission {
+pub fn submission(number: i64) -> Submission {
     let shop = ["north", "south", "west"][number as usize % 3];
     let item = number % 7;
     let mut changes = vec![
@@ -134,7 +134,7 @@ fn submission(number: i64) -> Submission {
     }
 }
 
-fn options() -> EngineOptions {
+pub fn options() -> EngineOptions {
     EngineOptions {
         data_dir: Path::new(DATA).to_path_buf(),
         workers: 1,
@@ -142,7 +142,7 @@ fn options() -> EngineOptions {
 }
 
 /// Small segments, of which none is kept longer than it must be.
-fn durability(file_system: &Arc<dyn FileSystem>) -> Durability {
+pub fn durability(file_system: &Arc<dyn FileSystem>) -> Durability {
     Durability {
         file_system: Arc::clone(file_system),
         log: LogOptions {
@@ -155,11 +155,11 @@ fn durability(file_system: &Arc<dyn FileSystem>) -> Durability {
     }
 }
 
-fn open(durability: &Durability) -> Result<Engine, EngineError> {
+pub fn open(durability: &Durability) -> Result<Engine, EngineError> {
     Engine::open_with(options(), durability, &mut |_| {})
 }
 
-fn define(engine: &Engine) -> Result<(), EngineError> {
+pub fn define(engine: &Engine) -> Result<(), EngineError> {
     engine.ensure_tables(&tables())?;
     let views = VIEWS.map(|(name, sql)| (name.to_owned(), sql.to_owned()));
     engine.sync_views(&views)
@@ -188,7 +188,7 @@ fn rows_of(engine: &Engine, name: &str) -> Vec<String> {
 }
 
 /// Everything that can be asked, and the position of the source.
-fn answers(engine: &Engine) -> Vec<(String, Vec<String>)> {
+pub fn answers(engine: &Engine) -> Vec<(String, Vec<String>)> {
     let names = ["stock", "sales", "notes", "by_shop", "sold"];
     let rows = names.map(|name| (name.to_owned(), rows_of(engine, name)));
     let positions = engine.source_positions();
@@ -199,7 +199,7 @@ fn answers(engine: &Engine) -> Vec<(String, Vec<String>)> {
 }
 
 /// The right answers after so many transactions, from an engine that never stopped.
-fn right_answers(count: i64) -> Vec<Vec<(String, Vec<String>)>> {
+pub fn right_answers(count: i64) -> Vec<Vec<(String, Vec<String>)>> {
     let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
     let engine = open(&durability(&file_system)).expect("opened");
     define(&engine).expect("defined");

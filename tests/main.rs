@@ -1,10 +1,12 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod backup;
 mod consistency;
 mod durability;
 mod engine;
 mod house;
 mod kill;
+mod operations;
 mod oracle;
 mod plans;
 mod readme;

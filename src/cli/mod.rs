@@ -17,6 +17,7 @@ mod output;
 mod plans;
 mod progress;
 mod query;
+mod rejected;
 mod remote;
 mod restoring;
 mod run;
@@ -64,6 +65,7 @@ enum Command {
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
     Tables(tables::Tables),
+    Rejected(rejected::Rejected),
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(backup::Restore),
@@ -95,6 +97,7 @@ impl Command {
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Tables(command) => command.run(),
+            Command::Rejected(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
