@@ -40,7 +40,7 @@ async fn row(client: &Client, sql: &str) -> Vec<i64> {
 
 #[test]
 fn every_read_is_of_one_moment() {
-    const TRANSACTIONS: i64 = 300;
+    const TRANSACTIONS: i64 = 120;
     let served = Served::start(10);
     served.runtime.block_on(async {
         let writer = served.connect().await.expect("connected");

@@ -2,8 +2,10 @@
 
 mod backup;
 mod consistency;
+mod demo;
 mod durability;
 mod engine;
+mod generator;
 mod house;
 mod kill;
 mod operations;

@@ -7,10 +7,14 @@ mod backup;
 mod check;
 mod client;
 mod definitions;
+mod demo;
 mod demo_directory;
 mod doctor;
+mod event_files;
+mod examples;
 mod explain;
 mod failure;
+mod generate;
 mod ingest;
 mod logging;
 mod output;
@@ -58,12 +62,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Sql(sql::Sql),
     Query(query::Query),
     Check(check::Check),
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
+    Generate(generate::Generate),
     Tables(tables::Tables),
     Rejected(rejected::Rejected),
     Doctor(doctor::Doctor),
@@ -90,12 +96,14 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self, is_quiet: bool) -> Result<(), Failure> {
         match self {
+            Command::Demo(command) => command.run(is_quiet),
             Command::Run(command) => command.run(is_quiet),
             Command::Sql(command) => command.run(),
             Command::Query(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
+            Command::Generate(command) => command.run(is_quiet),
             Command::Tables(command) => command.run(),
             Command::Rejected(command) => command.run(),
             Command::Doctor(command) => command.run(),
