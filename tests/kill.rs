@@ -50,7 +50,8 @@ const VIEWS: [(&str, &str); 3] = [
     (
         "SELECT id, amount, total FROM large ORDER BY 1",
         "SELECT s.id, s.amount, w.total FROM sales s JOIN \
-         (SELECT worker, sum(amount) AS total FROM sales GROUP BY worker) w USING (worker) \
+         (SELECT worker, sum(amount) AS total FROM sales GROUP BY worker) w \
+         ON s.worker = w.worker \
          WHERE s.worker < 100 AND s.amount % 7 = 0 ORDER BY 1",
     ),
 ];

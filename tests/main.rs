@@ -5,6 +5,7 @@ mod consistency;
 mod demo;
 mod durability;
 mod engine;
+mod formats;
 mod generator;
 mod house;
 mod kill;

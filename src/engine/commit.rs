@@ -181,6 +181,7 @@ impl Conductor {
                     self.answer(Some(reply), outcome);
                 }
                 Request::Flush { reply } => {
+                    self.take_in_held(&mut appended);
                     self.finish(std::mem::take(&mut appended), shared);
                     let outcome = self.flushed();
                     self.answer(Some(reply), outcome);

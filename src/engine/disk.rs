@@ -145,9 +145,14 @@ impl Conductor {
         if let Some(error) = self.unanswered.failure.take() {
             return Err(error);
         }
-        match self.unanswered.held.is_empty() {
-            true => Ok(self.last_timestamp_ms),
-            false => self.disk.check().map(|()| self.last_timestamp_ms),
+        if self.unanswered.held.is_empty() {
+            return Ok(self.last_timestamp_ms);
         }
+        self.disk.check()?;
+        // There is space again since what is held back was tried; it is tried again soon.
+        Err(system(
+            "flush",
+            "the disk was full a moment ago; flush again",
+        ))
     }
 }
