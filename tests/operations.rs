@@ -193,7 +193,7 @@ fn get(address: SocketAddr, path: &str) -> String {
 fn metrics_tell_what_happened() {
     let directory = tempfile::tempdir().expect("a directory");
     let engine = crate::engine::open(directory.path(), 1);
-    let runtime = runtime();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (listener, address) = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

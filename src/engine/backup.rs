@@ -239,7 +239,7 @@ impl Copy<'_> {
         let start = self.copy_checkpoint()?;
         self.copy_log(start)?;
         let log = self.to.join(LOG_DIRECTORY);
-        let report = log::verify(self.file_system, &log)?;
+        let report = log::verify(self.file_system, &log, start)?;
         if report.first_offset > start || report.next_offset < start {
             return Err(BackupError::NothingToStartFrom);
         }

@@ -41,10 +41,11 @@ pub fn examine(file_system: &dyn FileSystem, data_dir: &Path) -> Vec<Finding> {
     let mut findings = vec![examine_lock(file_system, data_dir)];
     let heads = examine_checkpoints(file_system, data_dir, &mut findings);
     let directory = data_dir.join(LOG_DIRECTORY);
-    match log::verify(file_system, &directory) {
+    let newest = heads.iter().map(|head| head.offset).max().unwrap_or(0);
+    match log::verify(file_system, &directory, newest) {
         Ok(report) => {
             findings.push(log_finding(&directory, &report));
-            findings.push(start_finding(data_dir, &report, &heads));
+            findings.push(start_finding(data_dir, &report, newest));
         }
         Err(error) => findings.push(bad_log(&directory, &error)),
     }
@@ -136,8 +137,7 @@ fn bad_log(directory: &Path, error: &LogError) -> Finding {
 }
 
 /// Whether what the log no longer has is in a checkpoint, and what checkpoints promise in the log.
-fn start_finding(data_dir: &Path, report: &LogReport, heads: &[Head]) -> Finding {
-    let newest = heads.iter().map(|head| head.offset).max().unwrap_or(0);
+fn start_finding(data_dir: &Path, report: &LogReport, newest: u64) -> Finding {
     if newest > report.next_offset {
         let what = format!(
             "a checkpoint contains transactions up to {newest}, the log ends at {}",

@@ -63,11 +63,16 @@ impl From<Segment> for SegmentFile {
 }
 
 /// Reads every record of the log in `directory` and checks it, and that the segments follow each
-/// other. Nothing is changed, and the log may be in use.
+/// other. Nothing is changed, and the log may be in use. All records below `durable_below` are
+/// known to have been durable.
 ///
 /// # Errors
 /// The first damage, as [`Log::open`](super::Log::open) and reading would find it.
-pub fn verify(file_system: &dyn FileSystem, directory: &Path) -> Result<LogReport, LogError> {
+pub fn verify(
+    file_system: &dyn FileSystem,
+    directory: &Path,
+    durable_below: u64,
+) -> Result<LogReport, LogError> {
     let files = segment_files(file_system, directory)?;
     let mut report = LogReport {
         first_offset: files.first().map_or(0, |first| first.first_offset),
@@ -92,7 +97,7 @@ pub fn verify(file_system: &dyn FileSystem, directory: &Path) -> Result<LogRepor
         }
         report.unfinished_bytes = match read_to_bad(&mut reader)? {
             None => 0,
-            Some(reason) if is_last => {
+            Some(reason) if is_last && reader.next_offset() >= durable_below => {
                 check_was_not_synced(file_system, &segment, &reader, reason)?;
                 file.bytes - reader.position()
             }
