@@ -3,6 +3,8 @@
 //! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
+mod bench;
+mod bench_workload;
 mod check;
 mod client;
 mod definitions;
@@ -61,6 +63,7 @@ enum Command {
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
     Tables(tables::Tables),
+    Bench(bench::Bench),
 }
 
 /// Parses the command line, runs the command and says how it ended.
@@ -89,6 +92,7 @@ impl Command {
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Tables(command) => command.run(),
+            Command::Bench(command) => command.run(),
         }
     }
 }

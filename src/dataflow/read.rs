@@ -11,7 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chunk::{Body, Chunk, columns};
 use super::column::{Column, hash_rows};
-use super::cursor::{Cursor, Reader, least_hash};
+use super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::lane::Pick;
 use super::operator::map::error_schema;
 use super::output::PublishedView;
@@ -96,12 +96,7 @@ impl PublishedView {
             merge_hash(&reader, &mut cursors, hash, timestamp_ms, &mut picks);
             picks.retain(|pick| has_key(reader.body(*pick), pick.row as usize, &key));
             if !picks.is_empty() {
-                found.push(gather(
-                    &reader.bodies,
-                    &picks,
-                    &self.shape.schema,
-                    positions,
-                ));
+                found.push(gather(&reader, picks, &self.shape.schema, positions));
             }
         }
         match found.pop() {
@@ -188,12 +183,7 @@ impl Iterator for Scan {
         if picks.is_empty() {
             return None;
         }
-        Some(gather(
-            &reader.bodies,
-            &picks,
-            &self.schema,
-            &self.positions,
-        ))
+        Some(gather(&reader, picks, &self.schema, &self.positions))
     }
 }
 
@@ -270,14 +260,15 @@ fn slice(body: &Body, row: usize, schema: &SchemaRef, positions: &[usize]) -> Re
 }
 
 fn gather(
-    bodies: &[&Body],
-    picks: &[Pick],
+    reader: &Reader,
+    mut picks: Vec<Pick>,
     schema: &SchemaRef,
     positions: &[usize],
 ) -> RecordBatch {
+    let bodies = keep_picked(&reader.bodies, &mut [&mut picks]);
     let arrays = positions.iter().map(|position| {
-        let sources = columns(bodies, *position);
-        Arc::clone(Column::gather(&sources, picks).array())
+        let sources = columns(&bodies, *position);
+        Arc::clone(Column::gather(&sources, &picks).array())
     });
     batch(Arc::clone(schema), arrays.collect(), picks.len())
 }

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 use super::definition::FROM_FILE;
+use super::times::{CommitTimes, SharedTimes, Steps};
 use super::transaction::{CatalogChange, Transaction};
 use super::{EngineError, Shared, State};
 use crate::dataflow::{Command, TableChange, Tables, ViewTask, Workers};
@@ -20,6 +21,10 @@ use crate::view::{TableError, TableStore};
 
 /// Transactions that are written to the log with one sync.
 const GROUP_COMMIT_MAX: usize = 64;
+
+/// Bytes of the log from which on they are synced without waiting for more: the workers are to
+/// get something to do.
+const GROUP_COMMIT_BYTES: u64 = 4 << 20;
 
 /// Where the timestamp of a request goes, or its failure.
 pub type Reply = oneshot::Sender<Result<u64, EngineError>>;
@@ -60,6 +65,9 @@ pub struct Conductor {
     pub(super) broken: Vec<(String, String)>,
     next_number: u64,
     failure: Option<EngineError>,
+    /// Where the time goes, in all and since the last group.
+    pub(super) times: SharedTimes,
+    spent: CommitTimes,
     _lock: DirectoryLock,
 }
 
@@ -88,6 +96,8 @@ impl Conductor {
             broken: Vec::new(),
             next_number: 1,
             failure: None,
+            times: SharedTimes::default(),
+            spent: CommitTimes::default(),
             _lock: lock,
         };
         conductor.replay()?;
@@ -128,10 +138,17 @@ impl Conductor {
 
     fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
         let mut appended = Vec::new();
+        let mut synced_bytes = self.log.size_bytes();
         for request in group {
             match request {
                 Request::Submit { submission, reply } => match self.append(&submission) {
-                    Ok(timestamp_ms) => appended.push((submission, timestamp_ms, reply)),
+                    Ok(timestamp_ms) => {
+                        appended.push((submission, timestamp_ms, reply));
+                        if self.log.size_bytes() > synced_bytes + GROUP_COMMIT_BYTES {
+                            self.finish(std::mem::take(&mut appended), shared);
+                            synced_bytes = self.log.size_bytes();
+                        }
+                    }
                     Err(error) => self.answer(reply, Err(error)),
                 },
                 Request::Catalog { changes, reply } => {
@@ -155,16 +172,20 @@ impl Conductor {
 
     /// Checks rows and appends them to the log, not yet synced.
     fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+        let mut steps = Steps::begin();
         for change in &submission.changes {
             let store = self.stores.get(change.table.as_ref());
             let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
             store.validate(change)?;
         }
+        steps.end(&mut self.spent.check);
         let timestamp_ms = self.next_timestamp(submission.timestamp_ms.unwrap_or_else(now_ms));
         let record = Transaction::Rows(submission.clone())
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
+        steps.end(&mut self.spent.encode);
         self.log.append(timestamp_ms, &record)?;
+        steps.end(&mut self.spent.append);
         self.last_timestamp_ms = timestamp_ms;
         Ok(timestamp_ms)
     }
@@ -179,7 +200,10 @@ impl Conductor {
         if appended.is_empty() {
             return;
         }
-        if let Err(error) = self.log.sync() {
+        let mut steps = Steps::begin();
+        let synced = self.log.sync();
+        steps.end(&mut self.spent.sync);
+        if let Err(error) = synced {
             let message = error.to_string();
             let mut first = Some(EngineError::Log(error));
             for (_, _, reply) in appended {
@@ -198,6 +222,7 @@ impl Conductor {
         if has_positions {
             self.publish(shared);
         }
+        self.times.add(&mut self.spent);
         let horizon_ms = self.workers.progress().completed();
         for store in self.stores.values_mut() {
             store.set_horizon(horizon_ms);
@@ -206,7 +231,10 @@ impl Conductor {
 
     /// Applies durable rows to the tables and hands the workers what changed.
     fn apply(&mut self, submission: Submission, timestamp_ms: u64) -> Result<(), EngineError> {
+        let mut steps = Steps::begin();
         let changes = self.apply_to_tables(&submission, timestamp_ms)?;
+        steps.end(&mut self.spent.apply);
+        self.spent.transactions += 1;
         if let Some((source, position)) = submission.position {
             self.positions.insert(source, position);
         }
@@ -214,6 +242,7 @@ impl Conductor {
             timestamp_ms,
             changes: Arc::new(changes),
         })?;
+        steps.end(&mut self.spent.hand_over);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod error;
 mod reading;
 mod recovery;
 mod session;
+mod times;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use error::EngineError;
 pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
 pub use session::{CopyTarget, Description, Outcome, Session};
+pub use times::CommitTimes;
 
 /// Requests that may wait for the committing thread: back-pressure for writers.
 const WAITING_REQUESTS: usize = 64;
@@ -62,6 +64,7 @@ struct Shared {
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
     progress: Arc<crate::dataflow::Progress>,
+    times: times::SharedTimes,
     /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
     /// newest such write.
     newest_rewrite_ms: tokio::sync::Mutex<u64>,
@@ -112,6 +115,7 @@ impl Engine {
             state: Mutex::new(conductor.state()),
             completed,
             progress,
+            times: conductor.times.clone(),
             newest_rewrite_ms: tokio::sync::Mutex::new(0),
             planner,
             limits: QueryLimits::default(),
@@ -172,6 +176,18 @@ impl Engine {
         let timestamp_ms = self.call(|reply| Request::Flush { reply })?;
         self.wait_for(timestamp_ms)?;
         Ok(timestamp_ms)
+    }
+
+    /// Waits until a timestamp beyond the given one is complete in all views: the newest complete
+    /// timestamp (ms).
+    pub fn wait_beyond(&self, timestamp_ms: u64) -> Result<u64, EngineError> {
+        self.wait_for(timestamp_ms + 1)?;
+        Ok(self.shared.progress.completed())
+    }
+
+    /// How the committing thread has spent its time so far.
+    pub fn commit_times(&self) -> CommitTimes {
+        self.shared.times.read()
     }
 
     /// The position each source has durably reached.

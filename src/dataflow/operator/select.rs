@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 use super::super::arrange::{Changes, Index};
 use super::super::chunk::columns;
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
 use super::stateful::react_to_batches;
@@ -363,16 +363,17 @@ impl Output {
     }
 
     fn gather(
-        self,
+        mut self,
         reader: &Reader,
         schema: &SchemaRef,
         positions: &[usize],
         wanted: Wanted,
     ) -> Updates {
+        let bodies = keep_picked(&reader.bodies, &mut [&mut self.picks]);
         let mut arrays: Vec<ArrayRef> = positions
             .iter()
             .map(|position| {
-                let sources = columns(&reader.bodies, *position);
+                let sources = columns(&bodies, *position);
                 Arc::clone(Column::gather(&sources, &self.picks).array())
             })
             .collect();
