@@ -77,10 +77,15 @@ pub fn select<'scope>(
     })
 }
 
-/// A key with new rows, and their times in ascending order.
+/// A key with new rows.
 struct ChangedGroup {
     key: Pick,
+    /// The new rows.
+    rows: Vec<Pick>,
+    /// Their times in ascending order.
     times: Vec<u64>,
+    /// Whether all of them are added.
+    only_grows: bool,
 }
 
 /// The keys of this hash that have new rows.
@@ -96,11 +101,18 @@ fn changed_groups(reader: &Reader, novel: &[Cursor], hash: u64) -> Vec<ChangedGr
                 let key = group.key;
                 body.same_key(row, reader.body(key), key.row as usize)
             });
+            let is_added = body.counts.get(row) > 0;
             match known {
-                Some(group) => group.times.push(time),
+                Some(group) => {
+                    group.rows.push(pick);
+                    group.times.push(time);
+                    group.only_grows &= is_added;
+                }
                 None => groups.push(ChangedGroup {
                     key: pick,
+                    rows: vec![pick],
                     times: vec![time],
+                    only_grows: is_added,
                 }),
             }
             cursor.step();
@@ -163,6 +175,10 @@ struct Selected {
 impl Walk<'_> {
     fn emit_changes(&self, output: &mut Output) {
         let mut old = self.selected(None);
+        let wants_first = self.wanted.offset == 0 && self.wanted.limit == Some(1);
+        if wants_first && self.group.only_grows {
+            return self.emit_replacements(old.first().map(|row| row.pick), output);
+        }
         for time in &self.group.times {
             let new = self.selected(Some(*time));
             if self.wanted.with_position {
@@ -174,9 +190,35 @@ impl Walk<'_> {
         }
     }
 
+    /// Where one row is wanted and rows are only added, only these can take its place: the group
+    /// need not be read again for each time.
+    fn emit_replacements(&self, mut best: Option<Pick>, output: &mut Output) {
+        let position = u64::from(self.wanted.with_position);
+        let time_of = |pick: &Pick| self.reader.body(*pick).times.get(pick.row as usize);
+        for time in &self.group.times {
+            let added = self.group.rows.iter().filter(|pick| time_of(pick) == *time);
+            let new = added.copied().fold(best, |best, pick| match best {
+                Some(best) if !self.is_before(pick, best) => Some(best),
+                _ => Some(pick),
+            });
+            if new == best {
+                continue;
+            }
+            for (pick, count) in [(best, -1), (new, 1)] {
+                if let Some(pick) = pick {
+                    output.push(pick, *time, count, position);
+                }
+            }
+            best = new;
+        }
+    }
+
     /// The selected rows before the new batches (`None`) or as of a time within them.
     fn selected(&self, as_of: Option<u64>) -> Vec<Selected> {
         let mut cursors = self.starts.clone();
+        if as_of.is_none() {
+            cursors[..self.novel_batches].fill(None);
+        }
         let mut selected = Vec::new();
         let mut position = 0u64;
         let end = self
