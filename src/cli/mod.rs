@@ -8,9 +8,13 @@ mod bench_workload;
 mod check;
 mod client;
 mod definitions;
+mod demo;
 mod demo_directory;
+mod event_files;
+mod examples;
 mod explain;
 mod failure;
+mod generate;
 mod ingest;
 mod logging;
 mod output;
@@ -56,12 +60,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Sql(sql::Sql),
     Query(query::Query),
     Check(check::Check),
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
+    Generate(generate::Generate),
     Tables(tables::Tables),
     Bench(bench::Bench),
 }
@@ -85,12 +91,14 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self, is_quiet: bool) -> Result<(), Failure> {
         match self {
+            Command::Demo(command) => command.run(is_quiet),
             Command::Run(command) => command.run(is_quiet),
             Command::Sql(command) => command.run(),
             Command::Query(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
+            Command::Generate(command) => command.run(is_quiet),
             Command::Tables(command) => command.run(),
             Command::Bench(command) => command.run(),
         }
