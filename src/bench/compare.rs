@@ -57,7 +57,11 @@ fn differences(before: &Report, after: &Report) -> Vec<String> {
     let pairs = [
         ("kind", before.kind.clone(), after.kind.clone()),
         ("workload", before.workload.clone(), after.workload.clone()),
-        ("workers", before.workers.to_string(), after.workers.to_string()),
+        (
+            "workers",
+            before.workers.to_string(),
+            after.workers.to_string(),
+        ),
         (
             "processor",
             before.machine.processor.clone(),

@@ -74,9 +74,21 @@ impl Growth {
         let mut report = Report::new("growth", &workload.description, self.place.workers);
         for step in steps {
             let group = format!("up to {} lines", number(step.rows as f64));
-            report.figure(&group, "time per line", step.ns_per_line, "ns", Better::Lower);
+            report.figure(
+                &group,
+                "time per line",
+                step.ns_per_line,
+                "ns",
+                Better::Lower,
+            );
             let processor = step.processor_ns_per_line;
-            report.figure(&group, "processor time per line", processor, "ns", Better::Lower);
+            report.figure(
+                &group,
+                "processor time per line",
+                processor,
+                "ns",
+                Better::Lower,
+            );
             let bytes = step.bytes_per_line;
             report.figure(&group, "memory", bytes, "bytes/line", Better::Lower);
         }

@@ -83,7 +83,10 @@ mod tests {
             let bucket = bucket_of(ns);
             assert!(bucket >= previous || ns < 20_000, "{ns}");
             let bound = upper_bound(bucket);
-            assert!(bound >= ns && (bound - ns) as f64 <= ns as f64 / 100.0, "{ns}: {bound}");
+            assert!(
+                bound >= ns && (bound - ns) as f64 <= ns as f64 / 100.0,
+                "{ns}: {bound}"
+            );
             assert_eq!(bucket_of(bound), bucket);
             previous = bucket;
         }
@@ -97,7 +100,10 @@ mod tests {
         }
         for (share, expected) in [(0.5, 500.0), (0.9, 900.0), (0.99, 990.0), (1.0, 1000.0)] {
             let found = histogram.quantile_ms(share);
-            assert!((found - expected).abs() <= expected / 100.0, "{share}: {found}");
+            assert!(
+                (found - expected).abs() <= expected / 100.0,
+                "{share}: {found}"
+            );
         }
         assert_eq!(Histogram::default().quantile_ms(0.5), 0.0);
     }

@@ -65,7 +65,11 @@ fn head(report: &Report, page: &mut String) {
         escape(&report.workload),
         report.workers,
         escape(&report.version),
-        if machine.is_optimised { "" } else { " (not optimised: the figures mean nothing)" },
+        if machine.is_optimised {
+            ""
+        } else {
+            " (not optimised: the figures mean nothing)"
+        },
         escape(&machine.processor),
         machine.cores,
         machine.memory_bytes >> 30,

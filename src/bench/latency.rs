@@ -85,7 +85,10 @@ impl Latency {
             title: "Latency by quantile".to_owned(),
             across: "quantile".to_owned(),
             up: "ms".to_owned(),
-            names: QUANTILES.iter().map(|(_, name)| (*name).to_owned()).collect(),
+            names: QUANTILES
+                .iter()
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
             series: curves,
         });
         Ok(report)
@@ -171,7 +174,10 @@ fn watch(
     let mut latencies = Histogram::default();
     let mut under_way: VecDeque<Arrival> = VecDeque::new();
     for _ in 0..count {
-        while under_way.front().is_none_or(|(timestamp_ms, _)| *timestamp_ms > complete_ms) {
+        while under_way
+            .front()
+            .is_none_or(|(timestamp_ms, _)| *timestamp_ms > complete_ms)
+        {
             complete_ms = engine.wait_beyond(complete_ms)?;
             under_way.extend(arrivals.try_iter());
         }

@@ -24,7 +24,11 @@ pub fn memory(
     scratch: &Path,
 ) -> Result<Report, BenchError> {
     let run = |views: &str| measure(program, arguments, scratch, views);
-    let names: Vec<&str> = workload.views.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = workload
+        .views
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     let tables = run("none")?;
     let all = run(&names.join(","))?;
     let held = |report: &Report| report.value(GROUP, HELD).unwrap_or(0.0);
@@ -42,7 +46,13 @@ pub fn memory(
     }
     let group = "tables and all views";
     report.figure(group, "held", held(&all), "bytes/line", Better::Lower);
-    report.figure(group, "peak while loading", peak, "bytes/line", Better::Lower);
+    report.figure(
+        group,
+        "peak while loading",
+        peak,
+        "bytes/line",
+        Better::Lower,
+    );
     let ratio = peak / held(&all).max(1.0);
     report.figure(group, "peak against held", ratio, "times", Better::Lower);
     report.notes.push(
@@ -81,7 +91,9 @@ fn measure(
         .output()
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        return Err(failed(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ));
     }
     let text = std::fs::read(&file).map_err(|error| BenchError::file(&file, error))?;
     std::fs::remove_file(&file).map_err(|error| BenchError::file(&file, error))?;

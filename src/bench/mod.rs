@@ -35,4 +35,4 @@ pub use operators::operators;
 pub use report::{Better, Figure, Report};
 pub use retail::retail;
 pub use throughput::Throughput;
-pub use workload::{Transactions, Workload, rows_of};
+pub use workload::{Begin, Transactions, Workload};

@@ -23,7 +23,10 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT product_id, quantity * sales_minor AS x FROM lines WHERE quantity > 4",
     ),
     ("arrange rows", "SELECT * FROM lines"),
-    ("distinct", "SELECT DISTINCT household_id, basket_id FROM lines"),
+    (
+        "distinct",
+        "SELECT DISTINCT household_id, basket_id FROM lines",
+    ),
     (
         "sums, few groups",
         "SELECT household_id, count(*), sum(quantity), sum(sales_minor) FROM lines GROUP BY household_id",
@@ -156,11 +159,7 @@ fn commit(
     Ok(workers.send(&command)?)
 }
 
-fn wait(
-    workers: &Workers,
-    completed: &Receiver<u64>,
-    timestamp_ms: u64,
-) -> Result<(), BenchError> {
+fn wait(workers: &Workers, completed: &Receiver<u64>, timestamp_ms: u64) -> Result<(), BenchError> {
     while workers.progress().completed() < timestamp_ms {
         if let Some(failure) = workers.progress().failure() {
             return Err(crate::dataflow::WorkerError::Failed(failure).into());

@@ -87,7 +87,12 @@ impl Frame {
         }
         let below = HEIGHT - BOTTOM + 18.0;
         let ticks: Vec<(f64, String)> = match plot.names.is_empty() {
-            false => plot.names.iter().enumerate().map(|(at, name)| (at as f64, escape(name))).collect(),
+            false => plot
+                .names
+                .iter()
+                .enumerate()
+                .map(|(at, name)| (at as f64, escape(name)))
+                .collect(),
             true => {
                 let step = round_step(self.last / 5.0);
                 let count = (self.last / step) as usize;
@@ -135,7 +140,11 @@ impl Frame {
             .iter()
             .map(|(x, y)| format!("{:.1},{:.1}", self.x(*x), self.y(*y)))
             .collect();
-        let _ = writeln!(svg, "<polyline class=\"s{series}\" points=\"{}\"/>", path.join(" "));
+        let _ = writeln!(
+            svg,
+            "<polyline class=\"s{series}\" points=\"{}\"/>",
+            path.join(" ")
+        );
         for (x, y) in points {
             let _ = writeln!(
                 svg,

@@ -107,7 +107,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let machine = &self.machine;
-        writeln!(f, "{} of {}, workers: {}", self.kind, self.workload, self.workers)?;
+        writeln!(
+            f,
+            "{} of {}, workers: {}",
+            self.kind, self.workload, self.workers
+        )?;
         writeln!(
             f,
             "mainstem {} on {} ({} cores, {} GiB, {})",

@@ -26,9 +26,26 @@ const DAY_US: f64 = 86_400e6;
 const FIRST_DAY_US: i64 = 1_483_228_800_000_000;
 
 const DEPARTMENTS: &[&str] = &[
-    "grocery", "drug", "produce", "meat", "meat packaged", "deli", "pastry", "nutrition",
-    "cosmetics", "spirits", "floral", "seafood", "salad bar", "frozen", "dairy", "garden",
-    "toys", "travel", "automotive", "photo",
+    "grocery",
+    "drug",
+    "produce",
+    "meat",
+    "meat packaged",
+    "deli",
+    "pastry",
+    "nutrition",
+    "cosmetics",
+    "spirits",
+    "floral",
+    "seafood",
+    "salad bar",
+    "frozen",
+    "dairy",
+    "garden",
+    "toys",
+    "travel",
+    "automotive",
+    "photo",
 ];
 const AGES: &[&str] = &["19-24", "25-34", "35-44", "45-54", "55-64", "65+"];
 const INCOMES: &[&str] = &["under 35K", "35-49K", "50-74K", "75-99K", "100K and more"];
@@ -190,7 +207,11 @@ impl Lines {
             let random = &mut self.random;
             let tail = random.tail() * random.unit().sqrt();
             let product = spread(tail, self.population.products);
-            let quantity = if random.below(6) == 0 { 2 + random.below(4) as i64 } else { 1 };
+            let quantity = if random.below(6) == 0 {
+                2 + random.below(4) as i64
+            } else {
+                1
+            };
             let price = 49 + (mix(product as u64) % 1_500) as i64;
             let discount = if random.below(8) == 0 { price / 5 } else { 0 };
             let row = [
@@ -353,7 +374,10 @@ mod tests {
         let distinct = |column: usize| {
             let values = rows.column(column).as_any().downcast_ref::<Int64Array>();
             let values = values.expect("a number").values();
-            values.iter().collect::<std::collections::BTreeSet<_>>().len()
+            values
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
         };
         let baskets = distinct(2);
         assert!((800..1_400).contains(&baskets), "{baskets} baskets");

@@ -98,19 +98,37 @@ impl Throughput {
         let seconds = spread(&each(&|run| run.seconds)).1;
         report.figure(group, "time, median", seconds, "s", Better::Lower);
         let processor = spread(&each(&|run| run.processor_seconds * 1e9 / run.rows as f64)).1;
-        report.figure(group, "processor time per line", processor, "ns", Better::Lower);
+        report.figure(
+            group,
+            "processor time per line",
+            processor,
+            "ns",
+            Better::Lower,
+        );
         add_commit_times(&mut report, runs);
         if let Some(first) = runs.first() {
             let group = "memory, first run";
             let per_line = |bytes: u64| bytes as f64 / first.rows as f64;
             let held = per_line(first.memory.held);
-            report.figure(group, "held, tables and views", held, "bytes/line", Better::Lower);
+            report.figure(
+                group,
+                "held, tables and views",
+                held,
+                "bytes/line",
+                Better::Lower,
+            );
             let peak = per_line(first.memory.peak);
             report.figure(group, "peak", peak, "bytes/line", Better::Lower);
             report.figure(group, "lines", first.rows as f64, "", Better::Neither);
             for checked in &first.checked {
                 let group = "rows of the views";
-                report.figure(group, &checked.view, checked.rows as f64, "", Better::Neither);
+                report.figure(
+                    group,
+                    &checked.view,
+                    checked.rows as f64,
+                    "",
+                    Better::Neither,
+                );
             }
             report.notes.push(check_note(&first.checked));
         }

@@ -19,10 +19,11 @@ Examples:
   mainstem bench latency --lines 1500000,15000000 --rate 100000 --transaction 1000
   mainstem bench growth --lines 20000000 --html growth.html
   mainstem bench memory --views customer_360,top_departments
-  mainstem bench throughput --workload dataflows -c mainstem.toml   your views, your sources
+  mainstem bench throughput --workload dataflows  your views over the generated shop
+  mainstem bench throughput --workload dataflows -c mainstem.toml    … over your sources
   mainstem bench compare before.json after.json
 
-The retail workload is generated: the same seed and scale give the same lines on every machine.
+Generated input is the same for the same seed and scale on every machine.
 Log and tables are part of what is measured, and at the end of each run every view is compared
 with the same SQL run from scratch; the exit code is 1 if one differs.")]
 pub struct Bench {
@@ -122,19 +123,19 @@ enum Measurement {
 /// What all measurements take.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// `retail`, or a directory of views over the sources of the settings
+    /// `retail`, or a directory of views over the standard tables
     #[arg(long, value_name = "NAME|DIR", default_value = "retail")]
     workload: String,
-    /// The settings with the sources of a directory's views [default: mainstem.toml]
+    /// Settings with the sources that fill a directory's views [default: the generated shop]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The views to be run, `none` for the tables alone [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     views: Vec<String>,
-    /// Households, products, stores and lines a day of the retail workload: 1 is a regional chain
+    /// How large the generated input is: households, products, stores and rows a day
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Begins the retail workload's random numbers
+    /// Chooses one of many generated inputs
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Threads that keep the views up to date [default: one for each core]
@@ -234,7 +235,13 @@ impl Measurement {
                 let program = std::env::current_exe().map_err(|error| {
                     Failure::new(format!("this program can't be found: {error}"), "")
                 })?;
-                bench::memory(&workload, place.workers, &program, &arguments, &common.data_dir)?
+                bench::memory(
+                    &workload,
+                    place.workers,
+                    &program,
+                    &arguments,
+                    &common.data_dir,
+                )?
             }
             Measurement::Operators {
                 lines, repetitions, ..
@@ -251,9 +258,12 @@ impl Common {
     fn workload(&self) -> Result<Workload, Failure> {
         let mut workload = match self.workload.as_str() {
             "retail" => bench::retail(self.seed, positive("scale", self.scale)?),
-            directory => {
-                bench_workload::of_directory(Path::new(directory), self.config.as_deref())?
-            }
+            directory => bench_workload::of_directory(
+                Path::new(directory),
+                self.config.as_deref(),
+                self.seed,
+                positive("scale", self.scale)?,
+            )?,
         };
         if !self.views.is_empty() {
             workload.keep_views(&self.views)?;
@@ -295,8 +305,9 @@ impl Common {
             tracing::warn!("this build is not optimised: its figures say little");
         }
         if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report)
-                .map_err(|error| Failure::new(format!("the report can't be written: {error}"), ""))?;
+            let text = serde_json::to_string_pretty(&report).map_err(|error| {
+                Failure::new(format!("the report can't be written: {error}"), "")
+            })?;
             write(path, &text)?;
         }
         match &self.html {

@@ -118,7 +118,10 @@ fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane
         orders = Some(order::prefixes(&sort_key));
         columns.push(Column::new(Arc::new(sort_key)));
     } else if let [only] = layout.order.as_slice() {
-        orders = Some(order::lane(updates.rows.column(only.column), only.descending));
+        orders = Some(order::lane(
+            updates.rows.column(only.column),
+            only.descending,
+        ));
     }
     columns.extend(layout.values.iter().map(column));
     Unsorted {

@@ -19,7 +19,8 @@ pub fn fits_lane(data_type: &DataType) -> bool {
     use DataType::{Date32, Date64, Duration, Float64, Int32, Int64, Time32, Time64, Timestamp};
     matches!(
         data_type,
-        Int32 | Int64
+        Int32
+            | Int64
             | Date32
             | Date64
             | Time32(_)
@@ -110,7 +111,9 @@ mod tests {
             };
             let field = SortField::new_with_options(array.data_type().clone(), options);
             let converter = RowConverter::new(vec![field]).expect("a type that has an order");
-            let rows = converter.convert_columns(&[Arc::clone(&array)]).expect("rows");
+            let rows = converter
+                .convert_columns(&[Arc::clone(&array)])
+                .expect("rows");
             let lane = lane(&array, descending);
             for left in 0..array.len() {
                 for right in 0..array.len() {
