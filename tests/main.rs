@@ -1,5 +1,6 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod bench;
 mod consistency;
 mod demo;
 mod engine;

@@ -48,11 +48,17 @@ def figure(report: dict, group: str, name: str) -> float:
     raise KeyError((group, name))
 
 
+def connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
 class Duck:
     """DuckDB with the rows in memory."""
 
     def __init__(self, directory: pathlib.Path):
-        self.connection = duckdb.connect()
+        self.connection = connect()
         self.queries = {view: select_of((directory / f"{view}.sql").read_text()) for view in VIEWS}
         for table in ["lines", "products", "households"]:
             path = directory / f"{table}.parquet"
@@ -79,7 +85,7 @@ class Duck:
 def from_files(directory: pathlib.Path, extension: str) -> float:
     """Seconds from files to complete views, in a DuckDB of its own."""
     started = time.perf_counter()
-    connection = duckdb.connect()
+    connection = connect()
     for table in ["lines", "products", "households"]:
         path = directory / f"{table}.{extension}"
         connection.execute(f"CREATE TABLE {table} AS SELECT * FROM '{path}'")

@@ -79,8 +79,11 @@ fn of_settings(config: &Path) -> Result<(String, Begin), Failure> {
     let names: Vec<&str> = settings.sources.iter().map(|s| s.name.as_str()).collect();
     let over = format!("the sources {}", names.join(", "));
     let begin: Begin = Box::new(move || {
-        let sources = sources::open_anew(&settings, &standard_tables())
-            .map_err(|failure| BenchError::Input(failure.first_line()))?;
+        let input = |failure: Failure| {
+            let text = failure.to_string();
+            BenchError::Input(text.trim_start_matches("error: ").to_owned())
+        };
+        let sources = sources::open_anew(&settings, &standard_tables()).map_err(input)?;
         Ok(Box::new(FromSources { sources }))
     });
     Ok((over, begin))
