@@ -1,11 +1,16 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod backup;
 mod bench;
 mod consistency;
 mod demo;
+mod durability;
 mod engine;
+mod formats;
 mod generator;
 mod house;
+mod kill;
+mod operations;
 mod oracle;
 mod plans;
 mod readme;

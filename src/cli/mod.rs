@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
+mod backup;
 mod bench;
 mod bench_workload;
 mod check;
@@ -10,6 +11,7 @@ mod client;
 mod definitions;
 mod demo;
 mod demo_directory;
+mod doctor;
 mod event_files;
 mod examples;
 mod explain;
@@ -21,7 +23,9 @@ mod output;
 mod plans;
 mod progress;
 mod query;
+mod rejected;
 mod remote;
+mod restoring;
 mod run;
 mod services;
 mod shipped;
@@ -69,6 +73,10 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     Generate(generate::Generate),
     Tables(tables::Tables),
+    Rejected(rejected::Rejected),
+    Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Bench(bench::Bench),
 }
 
@@ -100,6 +108,10 @@ impl Command {
             Command::Snapshot(command) => command.run(),
             Command::Generate(command) => command.run(is_quiet),
             Command::Tables(command) => command.run(),
+            Command::Rejected(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
             Command::Bench(command) => command.run(),
         }
     }

@@ -19,6 +19,7 @@ mod order;
 mod output;
 mod read;
 mod render;
+mod size;
 mod sums;
 #[cfg(test)]
 mod tests;

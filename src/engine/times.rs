@@ -42,27 +42,34 @@ impl CommitTimes {
     }
 }
 
-/// Times that one thread adds to and others read.
-#[derive(Clone, Default)]
-pub(super) struct SharedTimes(Arc<Mutex<CommitTimes>>);
+/// Totals that others read.
+pub(super) type SharedTimes = Arc<Mutex<CommitTimes>>;
 
-impl SharedTimes {
-    /// The totals so far.
-    pub fn read(&self) -> CommitTimes {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The totals so far.
+pub(super) fn read(times: &SharedTimes) -> CommitTimes {
+    *times.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    /// Adds what has been gathered, and begins to gather anew.
-    pub fn add(&self, gathered: &mut CommitTimes) {
-        let gathered = std::mem::take(gathered);
-        let mut total = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        total.transactions += gathered.transactions;
-        total.check += gathered.check;
-        total.encode += gathered.encode;
-        total.append += gathered.append;
-        total.sync += gathered.sync;
-        total.apply += gathered.apply;
-        total.hand_over += gathered.hand_over;
+/// The times of the thread itself.
+#[derive(Default)]
+pub(super) struct Times {
+    pub shared: SharedTimes,
+    /// Gathered since others were last told.
+    pub spent: CommitTimes,
+}
+
+impl Times {
+    /// Lets others read what has been gathered.
+    pub fn publish(&mut self) {
+        let spent = std::mem::take(&mut self.spent);
+        let mut total = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        total.transactions += spent.transactions;
+        total.check += spent.check;
+        total.encode += spent.encode;
+        total.append += spent.append;
+        total.sync += spent.sync;
+        total.apply += spent.apply;
+        total.hand_over += spent.hand_over;
     }
 }
 
