@@ -77,15 +77,35 @@ fn shipped_views_have_their_golden_plans() {
 
 #[test]
 fn constructs_have_their_golden_plans() {
+    compare("constructs", &plans(oracle::CONSTRUCTS));
+}
+
+#[test]
+fn aggregates_have_their_golden_plans() {
+    let views = [
+        oracle::aggregates::ADDITIVE,
+        oracle::aggregates::PICKED,
+        oracle::aggregates::RECOMPUTED,
+        oracle::aggregates::GROUPINGS,
+    ];
+    compare("aggregates", &plans(&views.concat()));
+}
+
+#[test]
+fn window_functions_have_their_golden_plans() {
+    compare("windows", &plans(oracle::windows::WINDOWS));
+}
+
+fn plans(views: &[&str]) -> String {
     let planner = Planner::new();
     let catalog = oracle::catalog();
     let mut text = String::new();
-    for sql in oracle::CONSTRUCTS {
+    for sql in views {
         let query = mainstem::sql::statement::parse_query(sql).expect(sql);
         let view = planner.plan_view(&catalog, "v", &query, sql).expect(sql);
         writeln!(text, "{sql}\n{}\n", view.plan).expect("writing to a String");
     }
-    compare("constructs", &text);
+    text
 }
 
 #[test]

@@ -3,6 +3,8 @@
 pub mod catalog;
 mod error;
 mod explain;
+mod explain_function;
+pub mod function;
 mod guard;
 mod lower;
 pub mod mapping;

@@ -415,6 +415,7 @@ fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
         }
         Node::Aggregate(node) => (0..node.keys.len()).collect(),
         Node::TopK(node) => unique_columns(&node.input, catalog),
+        Node::Window(node) => unique_columns(&node.input, catalog),
         Node::Join(node) => {
             let left = unique_columns(&node.left, catalog);
             let keeps_left = match node.kind {

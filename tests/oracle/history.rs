@@ -92,11 +92,18 @@ fn row_r(random: &mut Pcg64) -> RowR {
         maybe(random, |random| random.random_range(0..7)),
         maybe(random, word),
         maybe(random, |random| i128::from(random.random_range(-500..500))),
-        // Multiples of 1/4: sums are exact in any order, so answers can be compared exactly.
-        maybe(random, |random| {
-            f64::from(random.random_range(-40..40)) / 4.0
-        }),
+        maybe(random, double),
     )
+}
+
+/// Multiples of 1/4, as sums of them are exact in any order, so that answers can be compared
+/// exactly; and what is not a number, or not quite zero.
+fn double(random: &mut Pcg64) -> f64 {
+    match random.random_range(0..20) {
+        0 => f64::NAN,
+        1 => -0.0,
+        _ => f64::from(random.random_range(-40..40)) / 4.0,
+    }
 }
 
 fn row_s(random: &mut Pcg64) -> RowS {

@@ -1,9 +1,12 @@
 //! The oracle: after every step of a random history, each live view equals what DataFusion answers
 //! from scratch over the same rows, with one worker and with two.
 
+pub mod aggregates;
+mod compare;
 mod grammar;
 mod harness;
 mod history;
+pub mod windows;
 
 use harness::Harness;
 pub use harness::catalog;
@@ -61,8 +64,25 @@ pub const CONSTRUCTS: &[&str] = &[
 
 #[test]
 fn constructs_equal_batch_answers() {
+    check_all(CONSTRUCTS);
+}
+
+#[test]
+fn aggregates_equal_batch_answers() {
+    check_all(aggregates::ADDITIVE);
+    check_all(aggregates::PICKED);
+    check_all(aggregates::RECOMPUTED);
+    check_all(aggregates::GROUPINGS);
+}
+
+#[test]
+fn window_functions_equal_batch_answers() {
+    check_all(windows::WINDOWS);
+}
+
+fn check_all(views: &[&str]) {
     let seed = seed();
-    for (number, sql) in CONSTRUCTS.iter().enumerate() {
+    for (number, sql) in views.iter().enumerate() {
         for workers in [1, 2] {
             let mut random = Pcg64::seed_from_u64(seed ^ number as u64);
             check(sql, workers, 12, &mut random, seed);

@@ -1,8 +1,10 @@
 //! The operators, one file each.
 
 pub mod accumulate;
+mod group;
 pub mod join;
 pub mod map;
+pub mod recompute;
 pub mod select;
 mod stateful;
 

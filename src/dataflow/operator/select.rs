@@ -4,7 +4,6 @@
 //! found by walking the batches from that end: the cost of a change is the number of rows wanted
 //! plus the rows at that end that have cancelled out, not the size of the group.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt64Array};
@@ -13,9 +12,10 @@ use arrow::datatypes::SchemaRef;
 use super::super::arrange::{Changes, Index};
 use super::super::chunk::columns;
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::cursor::Reader;
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
+use super::group::{Walk, for_each_changed_group};
 use super::stateful::react_to_batches;
 
 /// Rows given on at once.
@@ -48,108 +48,23 @@ pub fn select<'scope>(
     react_to_batches(index, name, move |novel, earlier, emit| {
         let batches = novel.iter().chain(earlier);
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
-        let mut cursors = reader.cursors.clone();
         let mut output = Output::default();
-        while let Some(hash) = least_hash(&cursors[..novel.len()]) {
-            for cursor in &mut cursors {
-                cursor.seek(hash);
-            }
-            for group in changed_groups(&reader, &cursors[..novel.len()], hash) {
-                let walk = Walk {
-                    reader: &reader,
-                    group: &group,
-                    wanted,
-                    starts: starts(&cursors, hash, wanted.from_end),
-                    novel_batches: novel.len(),
-                };
-                walk.emit_changes(&mut output);
-            }
-            for cursor in &mut cursors[..novel.len()] {
-                pass(cursor, hash);
-            }
+        for_each_changed_group(&reader, novel.len(), wanted.from_end, |walk| {
+            Selecting { walk, wanted }.emit_changes(&mut output);
             if output.picks.len() >= ROWS_AT_ONCE {
                 emit(std::mem::take(&mut output).gather(&reader, &schema, &positions, wanted));
             }
-        }
+        });
         if !output.picks.is_empty() {
             emit(output.gather(&reader, &schema, &positions, wanted));
         }
     })
 }
 
-/// A key with new rows, and their times in ascending order.
-struct ChangedGroup {
-    key: Pick,
-    times: Vec<u64>,
-}
-
-/// The keys of this hash that have new rows.
-fn changed_groups(reader: &Reader, novel: &[Cursor], hash: u64) -> Vec<ChangedGroup> {
-    let mut groups: Vec<ChangedGroup> = Vec::new();
-    for cursor in novel {
-        let mut cursor = cursor.clone();
-        while cursor.hash() == Some(hash) {
-            let pick = cursor.pick();
-            let (body, row) = (reader.body(pick), pick.row as usize);
-            let time = body.times.get(row);
-            let known = groups.iter_mut().find(|group| {
-                let key = group.key;
-                body.same_key(row, reader.body(key), key.row as usize)
-            });
-            match known {
-                Some(group) => group.times.push(time),
-                None => groups.push(ChangedGroup {
-                    key: pick,
-                    times: vec![time],
-                }),
-            }
-            cursor.step();
-        }
-    }
-    for group in &mut groups {
-        group.times.sort_unstable();
-        group.times.dedup();
-    }
-    groups
-}
-
-fn pass(cursor: &mut Cursor, hash: u64) {
-    match hash.checked_add(1) {
-        Some(next) => cursor.seek(next),
-        None => {
-            while cursor.hash().is_some() {
-                cursor.step();
-            }
-        }
-    }
-}
-
-/// Where each batch's rows of this hash begin, or, from the end, the last of them; `None` for
-/// batches without such rows.
-fn starts<'a>(cursors: &[Cursor<'a>], hash: u64, from_end: bool) -> Vec<Option<Cursor<'a>>> {
-    cursors
-        .iter()
-        .map(|cursor| {
-            let mut start = cursor.clone();
-            if start.hash() != Some(hash) {
-                return None;
-            }
-            if from_end {
-                pass(&mut start, hash);
-                start.step_back();
-            }
-            Some(start)
-        })
-        .collect()
-}
-
-/// One group's rows in all batches.
-struct Walk<'a> {
-    reader: &'a Reader<'a>,
-    group: &'a ChangedGroup,
+/// A walk that selects rows.
+struct Selecting<'w, 'a> {
+    walk: &'w Walk<'a>,
     wanted: Wanted,
-    starts: Vec<Option<Cursor<'a>>>,
-    novel_batches: usize,
 }
 
 /// A row that is selected, with how many copies and the position of the first.
@@ -160,10 +75,10 @@ struct Selected {
     position: u64,
 }
 
-impl Walk<'_> {
+impl Selecting<'_, '_> {
     fn emit_changes(&self, output: &mut Output) {
         let mut old = self.selected(None);
-        for time in &self.group.times {
+        for time in &self.walk.group.times {
             let new = self.selected(Some(*time));
             if self.wanted.with_position {
                 self.emit_positions(&old, &new, *time, output);
@@ -176,7 +91,7 @@ impl Walk<'_> {
 
     /// The selected rows before the new batches (`None`) or as of a time within them.
     fn selected(&self, as_of: Option<u64>) -> Vec<Selected> {
-        let mut cursors = self.starts.clone();
+        let mut places = self.walk.starts();
         let mut selected = Vec::new();
         let mut position = 0u64;
         let end = self
@@ -184,7 +99,7 @@ impl Walk<'_> {
             .limit
             .map(|limit| self.wanted.offset.saturating_add(limit));
         while end.is_none_or(|end| position < end) {
-            let Some((pick, copies)) = self.next_row(&mut cursors, as_of) else {
+            let Some((pick, copies)) = self.walk.next_row(&mut places, as_of) else {
                 break;
             };
             if copies <= 0 {
@@ -205,101 +120,19 @@ impl Walk<'_> {
         selected
     }
 
-    /// The next distinct row of the group in walking order, with its count as of the time.
-    fn next_row(&self, cursors: &mut [Option<Cursor>], as_of: Option<u64>) -> Option<(Pick, i64)> {
-        loop {
-            let first = cursors
-                .iter()
-                .flatten()
-                .map(Cursor::pick)
-                .reduce(|best, pick| {
-                    if self.is_before(pick, best) {
-                        pick
-                    } else {
-                        best
-                    }
-                })?;
-            let mut copies = 0;
-            for (batch, slot) in cursors.iter_mut().enumerate() {
-                while let Some(cursor) = slot {
-                    let pick = cursor.pick();
-                    let (body, row) = (self.reader.body(pick), pick.row as usize);
-                    let is_equal =
-                        body.compare_within_hash(row, self.reader.body(first), first.row as usize)
-                            == Ordering::Equal;
-                    if !is_equal {
-                        break;
-                    }
-                    let has_happened = batch >= self.novel_batches
-                        || as_of.is_some_and(|time| body.times.get(row) <= time);
-                    if has_happened {
-                        copies += body.counts.get(row);
-                    }
-                    self.advance(slot);
-                }
-            }
-            let key = self.group.key;
-            let is_of_group = self.reader.body(first).same_key(
-                first.row as usize,
-                self.reader.body(key),
-                key.row as usize,
-            );
-            if is_of_group {
-                return Some((first, copies));
-            }
-        }
-    }
-
-    fn is_before(&self, left: Pick, right: Pick) -> bool {
-        let ordering = self.reader.body(left).compare_within_hash(
-            left.row as usize,
-            self.reader.body(right),
-            right.row as usize,
-        );
-        match self.wanted.from_end {
-            false => ordering == Ordering::Less,
-            true => ordering == Ordering::Greater,
-        }
-    }
-
-    /// Moves on within the rows of this hash.
-    fn advance(&self, slot: &mut Option<Cursor>) {
-        let Some(cursor) = slot else { return };
-        let hash = cursor.hash();
-        let has_moved = match self.wanted.from_end {
-            false => {
-                cursor.step();
-                true
-            }
-            true => cursor.step_back(),
-        };
-        if !has_moved || cursor.hash() != hash {
-            *slot = None;
-        }
-    }
-
-    fn is_same_row(&self, left: Pick, right: Pick) -> bool {
-        left == right
-            || self.reader.body(left).compare_within_hash(
-                left.row as usize,
-                self.reader.body(right),
-                right.row as usize,
-            ) == Ordering::Equal
-    }
-
     /// Both lists are in walking order: a merge gives what left and what came.
     fn emit_difference(&self, old: &[Selected], new: &[Selected], time: u64, output: &mut Output) {
         let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
         loop {
             let (pick, copies) = match (old.peek(), new.peek()) {
-                (Some(left), Some(right)) if self.is_same_row(left.pick, right.pick) => {
+                (Some(left), Some(right)) if self.walk.is_same_row(left.pick, right.pick) => {
                     let change = (left.pick, right.copies - left.copies);
                     old.next();
                     new.next();
                     change
                 }
                 (Some(left), right)
-                    if right.is_none_or(|right| self.is_before(left.pick, right.pick)) =>
+                    if right.is_none_or(|right| self.walk.is_before(left.pick, right.pick)) =>
                 {
                     let change = (left.pick, -left.copies);
                     old.next();
@@ -324,7 +157,7 @@ impl Walk<'_> {
         // Positions are dense from the offset on, so the lists pair up.
         loop {
             match (old.next(), new.next()) {
-                (Some((left, _)), Some((right, _))) if self.is_same_row(left, right) => {}
+                (Some((left, _)), Some((right, _))) if self.walk.is_same_row(left, right) => {}
                 (None, None) => break,
                 (left, right) => {
                     if let Some((pick, position)) = left {
