@@ -4,7 +4,8 @@ use std::fmt::{self, Formatter};
 
 use arrow::datatypes::SchemaRef;
 
-use super::function::{Argument, WindowCall, WindowNode};
+use super::function::{Argument, RankLimit, WindowCall, WindowNode};
+use super::reach::Reach;
 use super::plan::{Aggregate, AggregateFunction, AggregateNode, Plan, SortKey};
 
 /// An aggregate with its type and what a change costs where that is the size of the group.
@@ -72,7 +73,17 @@ pub fn write_window(window: &WindowNode, plan: &Plan, f: &mut Formatter<'_>) -> 
         let result = schema.fields().len() + position;
         write!(f, " {}", plan.schema.field(result).data_type())?;
     }
-    write!(f, "]: a change recomputes its whole partition")
+    if let Some(RankLimit { is_dense, most }) = window.limit {
+        let rank = if is_dense { "dense rank" } else { "rank" };
+        return write!(f, "] up to {rank} {most}");
+    }
+    match window.reach() {
+        None => write!(f, "]: a change recomputes its whole partition"),
+        Some(Reach { before, after }) => write!(
+            f,
+            "]: a change recomputes the rows near it, {after} before and {before} behind"
+        ),
+    }
 }
 
 fn write_window_call(

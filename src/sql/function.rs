@@ -59,6 +59,17 @@ pub struct WindowNode {
     /// The order within a partition; ties are broken by the whole row.
     pub order: Vec<SortKey>,
     pub calls: Vec<WindowCall>,
+    /// If only the first rows of each partition are needed: which. All calls are ranks then.
+    pub limit: Option<RankLimit>,
+}
+
+/// The rows up to a rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RankLimit {
+    /// Whether ranks are counted without gaps.
+    pub is_dense: bool,
+    /// The last rank needed.
+    pub most: u64,
 }
 
 /// One window function.
@@ -193,6 +204,23 @@ impl Argument {
 }
 
 impl WindowNode {
+    /// The same functions over the rows up to a rank that one of them gives; `None` if other rows
+    /// matter, too.
+    pub fn limited(&self, call: usize, most: u64) -> Option<WindowNode> {
+        let is_rank = |call: &WindowCall| matches!(call.function.name(), "rank" | "dense_rank");
+        if self.limit.is_some() || self.order.is_empty() || !self.calls.iter().all(is_rank) {
+            return None;
+        }
+        let limit = RankLimit {
+            is_dense: self.calls.get(call)?.function.name() == "dense_rank",
+            most,
+        };
+        Some(WindowNode {
+            limit: Some(limit),
+            ..self.clone()
+        })
+    }
+
     /// DataFusion's form of the calls.
     pub fn compiled(&self) -> Result<Vec<Arc<dyn WindowExpr>>, DataFusionError> {
         let input = &self.input.schema;

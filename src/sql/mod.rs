@@ -11,6 +11,7 @@ pub mod mapping;
 pub mod plan;
 pub mod planner;
 pub mod query;
+pub mod reach;
 pub mod statement;
 
 pub use catalog::{Catalog, ViewDefinition};

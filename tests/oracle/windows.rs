@@ -18,6 +18,8 @@ pub const WINDOWS: &[&str] = &[
     "SELECT a, sum(b) FILTER (WHERE t IS NOT NULL) OVER (PARTITION BY a ORDER BY b) AS s, count(*) FILTER (WHERE b > 2) OVER () AS n FROM r",
     "SELECT a, array_agg(b) OVER (PARTITION BY a ORDER BY b, t, d, f ROWS UNBOUNDED PRECEDING) AS l FROM r",
     "SELECT a, b, t FROM r QUALIFY rank() OVER (PARTITION BY a ORDER BY b DESC) <= 2",
+    "SELECT a, b, t FROM r QUALIFY dense_rank() OVER (PARTITION BY a ORDER BY b, d) < 3",
+    "SELECT * FROM (SELECT a, b, rank() OVER (ORDER BY b DESC) AS r, dense_rank() OVER (ORDER BY b DESC) AS d FROM r) WHERE d <= 2 AND r > 1",
     "SELECT a, b FROM r QUALIFY b > avg(b) OVER (PARTITION BY a)",
     "SELECT a, count(*) AS n, rank() OVER (ORDER BY count(*) DESC) AS r, sum(sum(b)) OVER () AS total FROM r GROUP BY a",
     "SELECT a, b, sum(b) OVER (PARTITION BY a ORDER BY b) AS s, rank() OVER (PARTITION BY t ORDER BY a) AS r, count(*) OVER (ORDER BY a, b) AS n FROM r",

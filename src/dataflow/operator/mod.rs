@@ -4,6 +4,7 @@ pub mod accumulate;
 mod group;
 pub mod join;
 pub mod map;
+mod neighbours;
 pub mod recompute;
 pub mod select;
 mod stateful;

@@ -22,7 +22,9 @@ use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
 use super::group::{Walk, for_each_changed_group};
 use super::map::describe;
+use super::neighbours::{Reach, neighbours};
 use super::stateful::react_to_batches;
+use crate::sql::function::RankLimit;
 
 /// Rows read before results are given on.
 const ROWS_AT_ONCE: usize = 8192;
@@ -44,6 +46,10 @@ pub struct Recompute {
     /// For display.
     pub name: &'static str,
     pub shape: Shape,
+    /// For rows whose results depend on few others: on how many.
+    pub reach: Option<Reach>,
+    /// If only the first rows of a group, by the sort key of the arrangement, are needed.
+    pub limit: Option<RankLimit>,
     /// The columns that `evaluate` sees.
     pub rows: SchemaRef,
     /// Where each of them stands in the arrangement.
@@ -66,7 +72,10 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
         let mut portion = Portion::default();
         for_each_changed_group(&reader, novel.len(), false, |walk| {
-            portion.read(walk);
+            match how.reach {
+                None => portion.read_group(walk, how.limit),
+                Some(reach) => portion.read_neighbours(walk, reach),
+            }
             if portion.rows.len() >= ROWS_AT_ONCE {
                 emit(std::mem::take(&mut portion).changes(&reader, &how));
             }
@@ -84,29 +93,61 @@ struct Portion {
     states: Vec<State>,
 }
 
-/// What a group holds from some time on.
+/// What a group holds from some time on, as far as it has been read.
 struct State {
     key: Pick,
-    /// `None`: before the new batches, where a group's states begin.
+    /// When it begins; `None` for a state that only serves to be compared with the next one.
     time: Option<u64>,
-    rows: Range<usize>,
+    segments: Vec<Segment>,
+}
+
+/// Consecutive rows of a group, by their positions among those that have been read.
+#[derive(Clone)]
+pub struct Segment {
+    pub rows: Range<usize>,
+    /// The rows whose results are wanted; those of the others may be wrong.
+    pub wanted: Range<usize>,
 }
 
 impl Portion {
-    fn read(&mut self, walk: &Walk) {
+    /// Takes in a group before and after each of its changes.
+    fn read_group(&mut self, walk: &Walk, limit: Option<RankLimit>) {
         let times = walk.group.times.iter().copied().map(Some);
         for time in std::iter::once(None).chain(times) {
             let start = self.rows.len();
             let mut places = walk.starts();
+            let mut ranks = Ranks::default();
             while let Some((row, copies)) = walk.next_row(&mut places, time) {
                 let copies = usize::try_from(copies).unwrap_or(0);
+                if copies > 0 && limit.is_some_and(|limit| ranks.pass(walk, row, copies, limit)) {
+                    break;
+                }
                 self.rows.extend(std::iter::repeat_n(row, copies));
             }
+            let rows = start..self.rows.len();
+            let wanted = rows.clone();
             self.states.push(State {
                 key: walk.group.key,
                 time,
-                rows: start..self.rows.len(),
+                segments: vec![Segment { rows, wanted }],
             });
+        }
+    }
+
+    /// Takes in what stands near the rows that change, before and after each change.
+    fn read_neighbours(&mut self, walk: &Walk, reach: Reach) {
+        let mut previous = None;
+        for time in &walk.group.times {
+            let changed = walk.changed_rows(*time);
+            for (as_of, begins) in [(previous, None), (Some(*time), Some(*time))] {
+                let segments = neighbours(walk, &changed, as_of, reach, &mut self.rows);
+                self.states.push(State {
+                    key: walk.group.key,
+                    time: begins,
+                    segments,
+                });
+            }
+            previous = Some(*time);
         }
     }
 
@@ -118,10 +159,40 @@ impl Portion {
                 continue;
             };
             if let Some(time) = state.time {
-                table.emit_difference(old.clone(), new.clone(), time, reader, &mut output);
+                table.emit_difference(old, new, time, reader, &mut output);
             }
         }
         output.take(table, &how.output)
+    }
+}
+
+/// How far a walk has come.
+#[derive(Default)]
+struct Ranks {
+    rows: u64,
+    peers: u64,
+    last: Option<Pick>,
+}
+
+impl Ranks {
+    /// Takes the next row in; whether it is beyond the limit.
+    fn pass(&mut self, walk: &Walk, row: Pick, copies: usize, limit: RankLimit) -> bool {
+        let is_peer = |last: Pick| {
+            let (body, other) = (walk.reader.body(last), walk.reader.body(row));
+            // The sort key stands behind the key columns.
+            let (left, right) = (&body.columns[body.key_columns], &other.columns[other.key_columns]);
+            left.compare(last.row as usize, right, row.row as usize) == Ordering::Equal
+        };
+        if !self.last.is_some_and(is_peer) {
+            let before = if limit.is_dense { self.peers } else { self.rows };
+            if before >= limit.most {
+                return true;
+            }
+            self.peers += 1;
+        }
+        self.rows += copies as u64;
+        self.last = Some(row);
+        false
     }
 }
 
@@ -131,7 +202,7 @@ struct Table {
     /// The row of the arrangement that each row stands for.
     rows: Vec<Pick>,
     /// The rows of each state.
-    states: Vec<Range<usize>>,
+    states: Vec<Vec<Range<usize>>>,
     /// The columns that come out.
     columns: Vec<ArrayRef>,
     /// Those that have been computed, with words to compare.
@@ -144,8 +215,15 @@ impl Table {
         let inputs = batch(Arc::clone(&how.rows), inputs, portion.rows.len());
         let mut builder = Builder::new(how);
         for state in &portion.states {
-            let rows = inputs.slice(state.rows.start, state.rows.len());
-            builder.add(state.key, &portion.rows[state.rows.clone()], &rows, how);
+            builder.states.push(Vec::new());
+            for Segment { rows, wanted } in &state.segments {
+                if !rows.is_empty() {
+                    let picks = &portion.rows[rows.clone()];
+                    let wanted = wanted.start - rows.start..wanted.end - rows.start;
+                    let rows = inputs.slice(rows.start, rows.len());
+                    builder.add(state.key, picks, wanted, &rows, how);
+                }
+            }
         }
         let mut columns = match how.shape {
             Shape::Rows => inputs.columns().to_vec(),
@@ -168,13 +246,14 @@ impl Table {
     /// Both states are in walking order: a merge gives what left and what came.
     fn emit_difference(
         &self,
-        old: Range<usize>,
-        new: Range<usize>,
+        old: &[Range<usize>],
+        new: &[Range<usize>],
         time: u64,
         reader: &Reader,
         output: &mut Output,
     ) {
-        let (mut old, mut new) = (old.peekable(), new.peekable());
+        let mut old = old.iter().cloned().flatten().peekable();
+        let mut new = new.iter().cloned().flatten().peekable();
         loop {
             let ordering = match (old.peek(), new.peek()) {
                 (None, None) => break,
@@ -215,7 +294,7 @@ impl Table {
 /// Puts the results of one state after those of another.
 struct Builder {
     rows: Vec<Pick>,
-    states: Vec<Range<usize>>,
+    states: Vec<Vec<Range<usize>>>,
     /// For each result the values state by state.
     parts: Vec<Vec<ArrayRef>>,
     errors: Vec<Option<String>>,
@@ -231,28 +310,38 @@ impl Builder {
         }
     }
 
-    fn add(&mut self, key: Pick, picks: &[Pick], rows: &RecordBatch, how: &Recompute) {
+    /// Adds consecutive rows of a group to the last state.
+    fn add(
+        &mut self,
+        key: Pick,
+        picks: &[Pick],
+        wanted: Range<usize>,
+        rows: &RecordBatch,
+        how: &Recompute,
+    ) {
         let start = self.rows.len();
-        if picks.is_empty() {
-            self.states.push(start..start);
-            return;
-        }
-        let length = match how.shape {
-            Shape::Group { .. } => 1,
-            Shape::Rows => picks.len(),
+        let (length, wanted) = match how.shape {
+            Shape::Group { .. } => {
+                self.rows.push(key);
+                (1, 0..1)
+            }
+            Shape::Rows => {
+                self.rows.extend_from_slice(picks);
+                (picks.len(), wanted)
+            }
         };
-        match how.shape {
-            Shape::Group { .. } => self.rows.push(key),
-            Shape::Rows => self.rows.extend_from_slice(picks),
-        }
         let outcome = evaluate(rows, length, how);
-        let error = outcome.as_ref().err().cloned();
         // A partition that failed comes out as one row, that of the error.
-        let shown = if error.is_some() { 1 } else { length };
-        self.states.push(start..start + shown);
-        self.errors.push(error);
+        let shown = match &outcome {
+            Ok(_) => wanted.clone(),
+            Err(_) => wanted.start..wanted.end.min(wanted.start + 1),
+        };
+        if let Some(ranges) = self.states.last_mut() {
+            ranges.push(start + shown.start..start + shown.end);
+        }
         self.errors.resize(start + length, None);
-        let values = outcome.unwrap_or_else(|_| {
+        let values = outcome.unwrap_or_else(|error| {
+            self.errors[start + wanted.start.min(length - 1)] = Some(error);
             let fields = results(how).iter();
             let nulls = fields.map(|field| new_null_array(field.data_type(), length));
             nulls.collect()

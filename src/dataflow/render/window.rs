@@ -37,6 +37,8 @@ impl<'scope> Renderer<'_, 'scope> {
             Recompute {
                 name: "Window",
                 shape: Shape::Rows,
+                reach: window.reach(),
+                limit: window.limit,
                 rows: Arc::clone(&window.input.schema),
                 positions,
                 evaluate: evaluate::windows(window),

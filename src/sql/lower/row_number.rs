@@ -1,4 +1,4 @@
-//! `ROW_NUMBER()`, and the filters on it that make it a top-k.
+//! `ROW_NUMBER()`, and the filters on it, or on a rank, that make it a top-k.
 
 use std::sync::Arc;
 
@@ -98,6 +98,11 @@ fn with_limit(plan: &Arc<Plan>, position: usize, limit: u64) -> Option<Arc<Plan>
                 ..top.clone()
             });
             Some(plan_of(node, Arc::clone(&plan.schema)))
+        }
+        Node::Window(window) => {
+            let call = position.checked_sub(window.input.schema.fields().len())?;
+            let limited = Node::Window(window.limited(call, limit)?);
+            Some(plan_of(limited, Arc::clone(&plan.schema)))
         }
         _ => None,
     }

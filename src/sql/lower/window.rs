@@ -113,6 +113,7 @@ impl Stage<'_> {
                 partition,
                 order,
                 calls,
+                limit: None,
             };
             fields.extend(results(&window)?);
             plan_of(Node::Window(window), Arc::new(Schema::new(fields)))

@@ -76,6 +76,8 @@ impl<'scope> Renderer<'_, 'scope> {
             Recompute {
                 name: "RecomputeGroups",
                 shape: Shape::Group { keys },
+                reach: None,
+                limit: None,
                 rows: Arc::clone(&plan.schema),
                 positions,
                 evaluate,
