@@ -101,7 +101,10 @@ fn write_window_call(
     if let Some(filter) = call.filter {
         write!(f, " where {}@{filter}", schema.field(filter).name())?;
     }
-    write!(f, " {}", call.frame)
+    match call.function.name() {
+        "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" | "lag" | "lead" => Ok(()),
+        _ => write!(f, " {}", call.frame),
+    }
 }
 
 fn write_arguments(

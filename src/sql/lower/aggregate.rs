@@ -11,6 +11,7 @@ use super::super::function::Pick;
 use super::super::plan::{
     Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan, TopK,
 };
+use super::trial::check_aggregates;
 use super::{arrow_schema, call, column, grouping, map, physical_all, plan_of, refused};
 
 /// Lowers an aggregation: keys, arguments and filters become columns of a map below.
@@ -48,7 +49,7 @@ pub fn grouped(
         let pick = pick.clone();
         return Ok(picked_rows(input, keys, &aggregates, pick, schema));
     }
-    call::check(&aggregates, &input.schema, keys.is_empty())?;
+    check_aggregates(&aggregates, &input.schema, keys.is_empty())?;
     let node = Node::Aggregate(AggregateNode {
         input,
         keys,

@@ -1,16 +1,14 @@
 //! Calls of aggregate functions: which way each of them is maintained.
 
-use arrow::array::{RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{AggregateFunction as LogicalCall, NullTreatment};
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
 use super::super::error::SqlError;
-use super::super::function::{AggregateCall, Argument, Pick, Statistic, nullable};
+use super::super::function::{AggregateCall, Argument, Pick, Statistic};
 use super::super::plan::{Aggregate, AggregateFunction, Expression, SortKey};
 use super::aggregate::Columns;
 use super::{physical, physical_all, refuse_unordered, refused};
@@ -31,6 +29,11 @@ pub fn aggregate(
     columns: &mut Columns,
 ) -> Result<Aggregate, SqlError> {
     refuse_approximate(logical.func.name())?;
+    if logical.func.name() == "bit_xor" && logical.params.distinct {
+        // DataFusion takes equal values of a group twice here, so a query would give another answer.
+        return Err(refused("bit_xor(DISTINCT …)")
+            .with_hint("take the distinct values in a subquery, and bit_xor() of those"));
+    }
     let call = Call {
         logical,
         schema,
@@ -98,8 +101,8 @@ impl Call<'_> {
         if let Some(function) = function {
             return Ok(function);
         }
-        if !self.is_distinct()
-            && let Some(statistic) = Statistic::named(name)
+        if let Some(statistic) = Statistic::named(name)
+            && (!self.is_distinct() || self.arguments.len() == 1)
         {
             return Ok(AggregateFunction::Statistic(statistic));
         }
@@ -263,55 +266,4 @@ fn is_averaged(argument: &DataType) -> bool {
 /// Whether the set bits of an integer are counted one by one.
 fn has_counted_bits(argument: &DataType) -> bool {
     argument.is_integer() && argument.primitive_width() != Some(2)
-}
-
-/// Refuses calls that DataFusion's accumulators do not take, found by trying them on a row of
-/// NULLs.
-pub fn check(
-    aggregates: &[Aggregate],
-    input: &SchemaRef,
-    is_global: bool,
-) -> Result<(), SqlError> {
-    for aggregate in aggregates {
-        if let AggregateFunction::Recomputed(call) = &aggregate.function {
-            let name = call.function.name();
-            let of_nothing = try_out(call, input).map_err(|error| refusal(name, &error))?;
-            if is_global && !of_nothing.is_null() {
-                return Err(refused(&format!("{name}() without GROUP BY")));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The value over no rows.
-fn try_out(call: &AggregateCall, input: &SchemaRef) -> Result<ScalarValue, DataFusionError> {
-    let function = call.compiled(input)?;
-    let row = null_row(input)?;
-    let mut accumulator = function.create_accumulator()?;
-    let orders = function.order_bys().iter().map(|key| key.expr.clone());
-    let arguments = function.expressions().into_iter().chain(orders);
-    let values = arguments.map(|argument| argument.evaluate(&row)?.into_array(1));
-    accumulator.update_batch(&values.collect::<Result<Vec<_>, _>>()?)?;
-    accumulator.evaluate()?;
-    function.create_accumulator()?.evaluate()
-}
-
-/// One row of NULLs.
-pub fn null_row(schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
-    let columns = schema.fields().iter();
-    let columns = columns.map(|field| new_null_array(field.data_type(), 1));
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
-    Ok(RecordBatch::try_new_with_options(
-        nullable(schema),
-        columns.collect(),
-        &options,
-    )?)
-}
-
-/// The refusal of a function in DataFusion's words.
-pub fn refusal(function: &str, error: &DataFusionError) -> SqlError {
-    let reason = error.strip_backtrace();
-    let reason = reason.lines().next().unwrap_or_default().to_owned();
-    SqlError::unsupported(format!("{function}() cannot be computed this way: {reason}"))
 }

@@ -8,6 +8,7 @@ mod call;
 mod grouping;
 mod join;
 mod row_number;
+mod trial;
 mod window;
 
 use std::sync::Arc;

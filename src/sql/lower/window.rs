@@ -13,8 +13,9 @@ use datafusion::physical_planner::is_window_frame_bound_valid;
 use super::super::error::SqlError;
 use super::super::function::{Argument, WindowCall, WindowNode, window_type};
 use super::super::plan::{Expression, Node, Plan};
-use super::call::{constant, null_row, refusal};
+use super::call::constant;
 use super::row_number::with_position;
+use super::trial::{refusal, try_window};
 use super::{
     arrow_schema, column, identity, map, physical, physical_all, plan_of, refused, sort_keys,
     with_columns,
@@ -173,8 +174,7 @@ fn window_call(
     Ok((input, call))
 }
 
-/// The columns of the results. What DataFusion cannot evaluate is found by trying it on a row of
-/// NULLs.
+/// The columns of the results; calls that DataFusion cannot evaluate are refused.
 fn results(window: &WindowNode) -> Result<Vec<Field>, SqlError> {
     let names = window.calls.iter().map(|call| call.function.name());
     let failure = |error: DataFusionError| {
@@ -182,10 +182,9 @@ fn results(window: &WindowNode) -> Result<Vec<Field>, SqlError> {
         refusal(&names.join(", "), &error)
     };
     let compiled = window.compiled().map_err(&failure)?;
-    let row = null_row(&window.input.schema)?;
     let mut fields = Vec::new();
     for call in &compiled {
-        call.evaluate(&row).map_err(&failure)?;
+        try_window(call.as_ref(), &window.input.schema).map_err(&failure)?;
         let name = WindowExpr::name(call.as_ref());
         let data_type = window_type(call.as_ref()).map_err(&failure)?;
         fields.push(Field::new(name, data_type, true));
