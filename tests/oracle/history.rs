@@ -47,6 +47,16 @@ impl History {
         History::default()
     }
 
+    /// Adds many rows to `r`.
+    pub fn grow(&mut self, random: &mut Pcg64, rows: usize) -> Change {
+        let rows: Vec<RowR> = (0..rows).map(|_| row_r(random)).collect();
+        self.r.extend(rows.iter().cloned());
+        Change {
+            r: rows.into_iter().map(|row| (row, 1)).collect(),
+            s: Vec::new(),
+        }
+    }
+
     /// Changes up to `most` rows.
     pub fn step(&mut self, random: &mut Pcg64, most: usize) -> Change {
         let mut change = Change {

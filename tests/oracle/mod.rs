@@ -6,6 +6,7 @@ mod compare;
 mod grammar;
 mod harness;
 mod history;
+mod large;
 pub mod windows;
 
 use harness::Harness;
