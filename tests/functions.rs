@@ -35,9 +35,15 @@ fn every_aggregate_function_is_maintained_or_refused_as_its_page_says() {
         if name == "grouping" {
             continue;
         }
-        let mut calls = ARGUMENTS.iter().map(|arguments| format!("{name}({arguments})"));
+        let mut calls = ARGUMENTS
+            .iter()
+            .map(|arguments| format!("{name}({arguments})"));
         let is_estimate = name.starts_with("approx_");
-        assert_eq!(calls.any(|call| is_maintained(&call)), !is_estimate, "{name}");
+        assert_eq!(
+            calls.any(|call| is_maintained(&call)),
+            !is_estimate,
+            "{name}"
+        );
     }
 }
 
@@ -46,9 +52,9 @@ fn every_window_function_is_maintained() {
     for function in all_default_window_functions() {
         let name = function.name();
         assert_named(name, function.aliases());
-        let mut calls = ARGUMENTS.iter().map(|arguments| {
-            format!("{name}({arguments}) OVER (PARTITION BY a ORDER BY b, t)")
-        });
+        let mut calls = ARGUMENTS
+            .iter()
+            .map(|arguments| format!("{name}({arguments}) OVER (PARTITION BY a ORDER BY b, t)"));
         assert!(calls.any(|call| is_maintained(&call)), "{name}");
     }
 }

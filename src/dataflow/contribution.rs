@@ -74,7 +74,9 @@ pub fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
         TermKind::Square | TermKind::Product => {
             let left = argument.as_primitive::<Float64Type>().values();
             let right = match (term.kind, partner) {
-                (TermKind::Product, Some(partner)) => partner.as_primitive::<Float64Type>().values(),
+                (TermKind::Product, Some(partner)) => {
+                    partner.as_primitive::<Float64Type>().values()
+                }
                 _ => left,
             };
             let rows = (0..updates.len()).map(|row| {
@@ -142,4 +144,3 @@ impl Participation<'_> {
         products.into()
     }
 }
-

@@ -40,7 +40,9 @@ pub fn product_sum_lanes(
 ) -> Vec<SumLane> {
     let mut sum = LongSum::new(PRODUCT_DIGITS, length);
     for (row, (factors, count)) in rows.enumerate() {
-        let Some((left, right)) = factors else { continue };
+        let Some((left, right)) = factors else {
+            continue;
+        };
         if !left.is_finite() || !right.is_finite() {
             sum.add_special(row, left * right, count);
             continue;

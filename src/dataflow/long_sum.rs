@@ -121,6 +121,8 @@ pub fn integer(lanes: &[SumLane], digits: usize, row: usize) -> BigInt {
         true => Sign::Minus,
         false => Sign::Plus,
     };
-    let halves = words.iter().flat_map(|word| [*word as u32, (*word >> 32) as u32]);
+    let halves = words
+        .iter()
+        .flat_map(|word| [*word as u32, (*word >> 32) as u32]);
     BigInt::from_biguint(sign, BigUint::new(halves.collect()))
 }

@@ -72,9 +72,9 @@ impl Statistic {
             Statistic::RegressionR2 => moments.r2(),
             Statistic::RegressionAverageX => moments.mean(&moments.x),
             Statistic::RegressionAverageY => moments.mean(&moments.y),
-            Statistic::RegressionSxx
-            | Statistic::RegressionSyy
-            | Statistic::RegressionSxy => moments.deviations(self),
+            Statistic::RegressionSxx | Statistic::RegressionSyy | Statistic::RegressionSxy => {
+                moments.deviations(self)
+            }
         }
     }
 }
@@ -153,7 +153,11 @@ impl Moments {
             return None;
         }
         let correlation = quotient(&(&xy * &xy), &square, 0).sqrt();
-        Some(if xy.sign() == Sign::Minus { -correlation } else { correlation })
+        Some(if xy.sign() == Sign::Minus {
+            -correlation
+        } else {
+            correlation
+        })
     }
 
     /// Whether a line through the points is defined: there are two of them with different x.
@@ -268,7 +272,9 @@ mod tests {
     fn moments(rows: &[(f64, f64, i64)]) -> Moments {
         let total = |lanes: Vec<SumLane>| -> Vec<SumLane> {
             let sum = |lane: &SumLane| (0..rows.len()).map(|row| lane.get(row)).sum::<i128>();
-            let lanes = lanes.iter().map(|lane| SumLane::Wide(Lane::Constant(sum(lane), 1)));
+            let lanes = lanes
+                .iter()
+                .map(|lane| SumLane::Wide(Lane::Constant(sum(lane), 1)));
             lanes.collect()
         };
         let sum = |of: fn(&(f64, f64, i64)) -> f64| {
@@ -301,8 +307,14 @@ mod tests {
 
     #[test]
     fn a_large_mean_costs_no_digits() {
-        assert_eq!(variance(&[(1e15, 1), (1e15 + 1.0, 1), (1e15 + 2.0, 1)]), Some(1.0));
-        assert_eq!(variance(&[(1e300, 1), (-1e300, 1), (1e300, -1), (-1e300, -1)]), None);
+        assert_eq!(
+            variance(&[(1e15, 1), (1e15 + 1.0, 1), (1e15 + 2.0, 1)]),
+            Some(1.0)
+        );
+        assert_eq!(
+            variance(&[(1e300, 1), (-1e300, 1), (1e300, -1), (-1e300, -1)]),
+            None
+        );
         assert_eq!(
             variance(&[(1.0, 1), (1e300, 1), (2.0, 1), (1e300, -1)]),
             Some(0.5)

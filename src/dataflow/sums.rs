@@ -9,8 +9,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray,
-    UInt64Array,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, UInt64Array,
 };
 use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{DataType, Decimal128Type, DecimalType};

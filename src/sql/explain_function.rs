@@ -5,15 +5,11 @@ use std::fmt::{self, Formatter};
 use arrow::datatypes::SchemaRef;
 
 use super::function::{Argument, RankLimit, WindowCall, WindowNode};
-use super::reach::Reach;
 use super::plan::{Aggregate, AggregateFunction, AggregateNode, Plan, SortKey};
+use super::reach::Reach;
 
 /// An aggregate with its type and what a change costs where that is the size of the group.
-pub fn write_call(
-    node: &AggregateNode,
-    call: &Aggregate,
-    f: &mut Formatter<'_>,
-) -> fmt::Result {
+pub fn write_call(node: &AggregateNode, call: &Aggregate, f: &mut Formatter<'_>) -> fmt::Result {
     let schema = &node.input.schema;
     let name = |column: usize| schema.field(column).name().clone();
     match &call.function {
@@ -86,11 +82,7 @@ pub fn write_window(window: &WindowNode, plan: &Plan, f: &mut Formatter<'_>) -> 
     }
 }
 
-fn write_window_call(
-    call: &WindowCall,
-    schema: &SchemaRef,
-    f: &mut Formatter<'_>,
-) -> fmt::Result {
+fn write_window_call(call: &WindowCall, schema: &SchemaRef, f: &mut Formatter<'_>) -> fmt::Result {
     let distinct = if call.distinct { "distinct " } else { "" };
     write!(f, "{}({distinct}", call.function.name())?;
     write_arguments(&call.arguments, schema, f)?;

@@ -186,7 +186,9 @@ impl AggregateCall {
     pub fn moved(&self, position: impl Fn(usize) -> usize) -> AggregateCall {
         let arguments = self.arguments.iter();
         AggregateCall {
-            arguments: arguments.map(|argument| argument.moved(&position)).collect(),
+            arguments: arguments
+                .map(|argument| argument.moved(&position))
+                .collect(),
             order: moved_order(&self.order, &position),
             ..self.clone()
         }

@@ -77,7 +77,11 @@ fn rows(batches: &[RecordBatch]) -> Vec<Row> {
                 if *column.data_type() == DataType::Float64 && column.is_valid(row) {
                     let value = column.as_primitive::<Float64Type>().value(row);
                     // SQL has one zero and one NaN.
-                    let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
+                    let value = if value.is_nan() {
+                        f64::NAN
+                    } else {
+                        value + 0.0
+                    };
                     doubles.push(value);
                     texts.push("double".to_owned());
                     continue;

@@ -196,7 +196,10 @@ fn top(random: &mut Pcg64) -> String {
 fn windowed(random: &mut Pcg64) -> String {
     let of = relation(random, 1);
     let partition = pick(random, &["", "PARTITION BY x ", "PARTITION BY z, x "]);
-    let keys = pick(random, &["x, y, z", "y DESC NULLS LAST, z, x", "z, x DESC, y"]);
+    let keys = pick(
+        random,
+        &["x, y, z", "y DESC NULLS LAST, z, x", "z, x DESC, y"],
+    );
     let functions = [
         "row_number()",
         "lag(y)",
@@ -208,7 +211,14 @@ fn windowed(random: &mut Pcg64) -> String {
     ];
     let function = pick(random, &functions);
     let key = pick(random, &["y", "z DESC", "x, y"]);
-    let ranks = ["rank()", "dense_rank()", "percent_rank()", "cume_dist()", "sum(y)", "count(z)"];
+    let ranks = [
+        "rank()",
+        "dense_rank()",
+        "percent_rank()",
+        "cume_dist()",
+        "sum(y)",
+        "count(z)",
+    ];
     let rank = pick(random, &ranks);
     let frames = [
         "ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
@@ -217,7 +227,10 @@ fn windowed(random: &mut Pcg64) -> String {
         "GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
     ];
     let frame = pick(random, &frames);
-    let aggregate = pick(random, &["sum(y)", "count(*)", "max(z)", "min(x)", "avg(y)"]);
+    let aggregate = pick(
+        random,
+        &["sum(y)", "count(*)", "max(z)", "min(x)", "avg(y)"],
+    );
     format!(
         "SELECT x, y, z, {function} OVER ({partition}ORDER BY {keys}) AS f, {rank} OVER ({partition}ORDER BY {key}) AS r, {aggregate} OVER ({partition}ORDER BY {keys} {frame}) AS w FROM {of} AS q"
     )

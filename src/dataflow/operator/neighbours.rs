@@ -40,7 +40,10 @@ pub fn neighbours(
         while rows.len() - last < margin
             && let Some((row, copies)) = walk.next_row(&mut forth, as_of)
         {
-            if changed.next_if(|next| walk.is_same_row(*next, row)).is_some() {
+            if changed
+                .next_if(|next| walk.is_same_row(*next, row))
+                .is_some()
+            {
                 push(rows, row, copies, usize::MAX);
                 last = rows.len();
             } else {

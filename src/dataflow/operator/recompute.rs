@@ -180,11 +180,18 @@ impl Ranks {
         let is_peer = |last: Pick| {
             let (body, other) = (walk.reader.body(last), walk.reader.body(row));
             // The sort key stands behind the key columns.
-            let (left, right) = (&body.columns[body.key_columns], &other.columns[other.key_columns]);
+            let (left, right) = (
+                &body.columns[body.key_columns],
+                &other.columns[other.key_columns],
+            );
             left.compare(last.row as usize, right, row.row as usize) == Ordering::Equal
         };
         if !self.last.is_some_and(is_peer) {
-            let before = if limit.is_dense { self.peers } else { self.rows };
+            let before = if limit.is_dense {
+                self.peers
+            } else {
+                self.rows
+            };
             if before >= limit.most {
                 return true;
             }
@@ -363,7 +370,9 @@ impl Builder {
                 }
             })
             .collect();
-        columns.push(Arc::new(StringArray::from(std::mem::take(&mut self.errors))));
+        columns.push(Arc::new(StringArray::from(std::mem::take(
+            &mut self.errors,
+        ))));
         columns
     }
 }

@@ -220,7 +220,11 @@ impl Call<'_> {
         arguments: usize,
     ) -> Result<Aggregate, SqlError> {
         let mut positions = self.arguments.iter().take(arguments);
-        let mut next = || positions.next().map(|value| columns.position(value.clone()));
+        let mut next = || {
+            positions
+                .next()
+                .map(|value| columns.position(value.clone()))
+        };
         let (argument, partner) = (next(), next());
         let filter = match &self.logical.params.filter {
             None => None,

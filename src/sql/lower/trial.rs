@@ -51,7 +51,12 @@ pub fn try_window(call: &dyn WindowExpr, input: &SchemaRef) -> Result<(), DataFu
 
 fn null_row(schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
     let columns = schema.fields().iter();
-    row(schema, columns.map(|field| new_null_array(field.data_type(), 1)).collect())
+    row(
+        schema,
+        columns
+            .map(|field| new_null_array(field.data_type(), 1))
+            .collect(),
+    )
 }
 
 /// A row of zeros, empty texts and the like, NULL where a type has no such value.
@@ -74,5 +79,7 @@ fn row(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, DataFu
 pub fn refusal(function: &str, error: &DataFusionError) -> SqlError {
     let reason = error.strip_backtrace();
     let reason = reason.lines().next().unwrap_or_default().to_owned();
-    SqlError::unsupported(format!("{function}() cannot be computed this way: {reason}"))
+    SqlError::unsupported(format!(
+        "{function}() cannot be computed this way: {reason}"
+    ))
 }

@@ -106,7 +106,11 @@ impl Stage<'_> {
             .map(|field| field.as_ref().clone())
             .collect();
         let rows = if self.is_position {
-            fields.push(Field::new("position", arrow::datatypes::DataType::UInt64, false));
+            fields.push(Field::new(
+                "position",
+                arrow::datatypes::DataType::UInt64,
+                false,
+            ));
             with_position(input, partition, order, Arc::new(Schema::new(fields)))
         } else {
             let window = WindowNode {
@@ -141,7 +145,10 @@ fn window_call(
     if !is_window_frame_bound_valid(&params.window_frame) {
         return Err(SqlError::new(
             "42P20",
-            format!("the window frame {} ends before it starts", params.window_frame),
+            format!(
+                "the window frame {} ends before it starts",
+                params.window_frame
+            ),
         ));
     }
     let expressions = physical_all(&params.args, schema)?;

@@ -21,7 +21,9 @@ impl<'scope> Renderer<'_, 'scope> {
         let present = assembly.presence(of);
         let data_type = aggregate.data_type.clone();
         let schema = &assembly.input_schema;
-        let argument = aggregate.argument.map(|column| schema.field(column).data_type());
+        let argument = aggregate
+            .argument
+            .map(|column| schema.field(column).data_type());
         let (kind, argument_scale) = match argument {
             Some(DataType::Float64) => (TermKind::Float, 0),
             Some(DataType::Decimal128(_, scale)) => (TermKind::Decimal, *scale),

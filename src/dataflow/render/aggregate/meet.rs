@@ -38,8 +38,7 @@ impl<'scope> Renderer<'_, 'scope> {
             let fields = added
                 .iter()
                 .map(|result| output.field(keys + result).clone().with_nullable(true));
-            (rows, schema) =
-                self.left_join_on_keys(rows, &schema, values, keys, fields.collect());
+            (rows, schema) = self.left_join_on_keys(rows, &schema, values, keys, fields.collect());
             results.extend(added);
         }
         let place = |result: usize| results.iter().position(|other| *other == result);

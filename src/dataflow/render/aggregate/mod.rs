@@ -185,18 +185,16 @@ fn arguments(
     let columns = node.keys.iter().chain(values);
     let columns: Vec<usize> = columns.copied().collect();
     let fields = columns.iter().map(|column| input.field(*column).clone());
-    let not_null = present.map(|column| -> Expression {
-        Arc::new(IsNotNullExpr::new(column_of(input, column)))
-    });
+    let not_null = present
+        .map(|column| -> Expression { Arc::new(IsNotNullExpr::new(column_of(input, column))) });
     let filter = filter.map(|filter| column_of(input, filter));
     let conditions = not_null.into_iter().chain(filter);
     let projection = columns.iter().map(|column| column_of(input, *column));
     Arc::new(Plan {
         node: Node::Map {
             input: Arc::clone(&node.input),
-            predicate: conditions.reduce(|left, right| {
-                Arc::new(BinaryExpr::new(left, Operator::And, right))
-            }),
+            predicate: conditions
+                .reduce(|left, right| Arc::new(BinaryExpr::new(left, Operator::And, right))),
             projection: projection.collect(),
         },
         schema: Arc::new(Schema::new(fields.collect::<Vec<Field>>())),

@@ -101,7 +101,9 @@ fn columns(node: &AggregateNode, results: &[usize]) -> Vec<usize> {
     let mut columns = Vec::new();
     for result in results {
         let filter = node.aggregates[*result].filter;
-        let read = call(node, *result).into_iter().flat_map(AggregateCall::columns);
+        let read = call(node, *result)
+            .into_iter()
+            .flat_map(AggregateCall::columns);
         for column in read.chain(filter) {
             if !columns.contains(&column) {
                 columns.push(column);
