@@ -21,6 +21,7 @@ mod operator;
 mod output;
 mod read;
 mod render;
+mod size;
 mod statistics;
 mod sums;
 #[cfg(test)]
