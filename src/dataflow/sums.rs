@@ -127,6 +127,9 @@ pub enum Finish {
         statistic: Statistic,
         count: CountSource,
         terms: [Option<usize>; 5],
+        /// Whether the population's variance of one value is 0 even of one that is not finite, as
+        /// DataFusion has it where it does not group rows by key, or takes distinct values.
+        one_is_zero: bool,
     },
 }
 
@@ -274,10 +277,11 @@ impl Sums {
                 statistic,
                 count: source,
                 terms,
+                one_is_zero,
             } => {
-                let values = (0..rows).map(|row| {
-                    let moments = self.moments(terms, lanes, row, count(*source, row));
-                    statistic.of(&moments)
+                let values = (0..rows).map(|row| match count(*source, row) {
+                    1 if *one_is_zero && statistic.is_spread_of_population() => Some(0.0),
+                    count => statistic.of(&self.moments(terms, lanes, row, count)),
                 });
                 Arc::new(values.collect::<Float64Array>())
             }

@@ -139,6 +139,14 @@ impl Statistic {
         self.name().starts_with("regr_")
     }
 
+    /// Whether it is the variance or the deviation of a whole population.
+    pub fn is_spread_of_population(self) -> bool {
+        matches!(
+            self,
+            Statistic::VariancePopulation | Statistic::DeviationPopulation
+        )
+    }
+
     /// The function's name in SQL.
     pub fn name(self) -> &'static str {
         let found = STATISTICS.iter().find(|(_, other)| *other == self);

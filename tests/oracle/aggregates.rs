@@ -53,5 +53,5 @@ pub const GROUPINGS: &[&str] = &[
     "SELECT a, min(t) AS m FROM r GROUP BY GROUPING SETS ((a), (a))",
     "SELECT a, t FROM r GROUP BY CUBE (a, t)",
     "SELECT a + 1 AS x, median(b) AS m, array_agg(t ORDER BY t) AS l FROM r GROUP BY ROLLUP (a + 1) HAVING count(*) > 1",
-    "SELECT a, stddev_pop(f) AS s, string_agg(t, ',' ORDER BY t) AS l FROM r GROUP BY GROUPING SETS ((a), ())",
+    "SELECT a, stddev(f) AS s, string_agg(t, ',' ORDER BY t) AS l FROM r GROUP BY GROUPING SETS ((a), ())",
 ];

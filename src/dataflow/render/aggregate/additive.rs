@@ -59,6 +59,7 @@ impl<'scope> Renderer<'_, 'scope> {
                 statistic: *statistic,
                 count: present,
                 terms: assembly.statistic_terms(*statistic, of),
+                one_is_zero: assembly.node.keys.is_empty() || aggregate.distinct,
             },
             _ => Finish::Count(present),
         }
