@@ -1,6 +1,7 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
 mod backup;
+mod bench;
 mod consistency;
 mod demo;
 mod durability;

@@ -4,6 +4,8 @@
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
 mod backup;
+mod bench;
+mod bench_workload;
 mod check;
 mod client;
 mod definitions;
@@ -75,6 +77,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Bench(bench::Bench),
 }
 
 /// Parses the command line, runs the command and says how it ended.
@@ -109,6 +112,7 @@ impl Command {
             Command::Doctor(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
+            Command::Bench(command) => command.run(),
         }
     }
 }

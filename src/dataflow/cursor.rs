@@ -45,10 +45,10 @@ impl<'a> Cursor<'a> {
 
     /// The hash of the last row of the current chunk and of the first row of the next one.
     pub fn chunk_bounds(&self) -> Option<(u64, Option<u64>)> {
-        let hashes = &self.body()?.hashes;
+        let chunk = self.chunks.get(self.chunk)?;
         let next = self.chunks.get(self.chunk + 1);
         let next = next.and_then(|chunk| chunk.body().hashes.first().copied());
-        Some((hashes.last().copied()?, next))
+        Some((chunk.last_hash(), next))
     }
 
     /// Moves on to the next chunk.
@@ -106,10 +106,7 @@ impl<'a> Cursor<'a> {
 
     /// Moves to the first row at or behind the position whose hash is at least `hash`.
     pub fn seek(&mut self, hash: u64) {
-        let last_is_below = |chunk: &Chunk| {
-            let hashes = &chunk.body().hashes;
-            hashes[hashes.len() - 1] < hash
-        };
+        let last_is_below = |chunk: &Chunk| chunk.last_hash() < hash;
         let rest = &self.chunks[self.chunk.min(self.chunks.len())..];
         match rest.first() {
             None => return,
@@ -175,6 +172,25 @@ impl<'a> Reader<'a> {
     pub fn body(&self, pick: Pick) -> &'a Body {
         self.bodies[pick.source as usize]
     }
+}
+
+/// The bodies that picks refer to, and no others; the picks are made to refer to the result.
+///
+/// Gathering looks at each body once for every column, so after a small change of a large
+/// arrangement it must be spared all those that the change does not touch.
+pub fn keep_picked<'a>(bodies: &[&'a Body], picks: &mut [&mut [Pick]]) -> Vec<&'a Body> {
+    const UNSEEN: u32 = u32::MAX;
+    let mut places = vec![UNSEEN; bodies.len()];
+    let mut kept = Vec::new();
+    for pick in picks.iter_mut().flat_map(|picks| picks.iter_mut()) {
+        let place = &mut places[pick.source as usize];
+        if *place == UNSEEN {
+            *place = kept.len() as u32;
+            kept.push(bodies[pick.source as usize]);
+        }
+        pick.source = *place;
+    }
+    kept
 }
 
 /// The least hash any of the cursors stands at.

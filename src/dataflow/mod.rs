@@ -15,6 +15,7 @@ mod form;
 mod lane;
 mod maintenance;
 mod operator;
+mod order;
 mod output;
 mod read;
 mod render;

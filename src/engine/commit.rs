@@ -13,6 +13,7 @@ use super::definition::FROM_FILE;
 use super::disk::{Disk, Unanswered};
 use super::metrics::Metrics;
 use super::queue::Inbox;
+use super::times::{Steps, Times};
 use super::transaction::{CatalogChange, Transaction};
 use super::{Durability, EngineError, Restoring, Shared, State};
 use crate::dataflow::{Command, TableChange, Tables, ViewTask, Workers};
@@ -23,6 +24,10 @@ use crate::view::{TableError, TableStore};
 
 /// Transactions that are written to the log with one sync.
 const GROUP_COMMIT_MAX: usize = 64;
+
+/// Bytes of the log from which on they are synced without waiting for more: the workers are to
+/// get something to do.
+const GROUP_COMMIT_BYTES: u64 = 4 << 20;
 
 /// The directory of the log in a data directory.
 pub const LOG_DIRECTORY: &str = "log";
@@ -82,6 +87,7 @@ pub struct Conductor {
     pub(super) disk: Arc<Disk>,
     pub(super) unanswered: Unanswered,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) times: Times,
     _lock: DirectoryLock,
 }
 
@@ -127,6 +133,7 @@ impl Conductor {
             disk: Arc::new(disk),
             unanswered: Unanswered::default(),
             metrics,
+            times: Times::default(),
             _lock: lock,
         };
         conductor.restore(file_system.as_ref(), observer)?;
@@ -169,11 +176,16 @@ impl Conductor {
 
     pub(super) fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
         let mut appended = Vec::new();
+        let mut synced_bytes = self.log.size_bytes();
         self.take_in_held(&mut appended);
         for request in group {
             match request {
                 Request::Submit { submission, reply } => {
                     self.take_in(submission, reply, &mut appended);
+                    if self.log.size_bytes() > synced_bytes + GROUP_COMMIT_BYTES {
+                        self.finish(std::mem::take(&mut appended), shared);
+                        synced_bytes = self.log.size_bytes();
+                    }
                 }
                 Request::Catalog { changes, reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
@@ -202,16 +214,20 @@ impl Conductor {
 
     /// Checks rows and appends them to the log, not yet synced.
     pub(super) fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+        let mut steps = Steps::begin();
         for change in &submission.changes {
             let store = self.stores.get(change.table.as_ref());
             let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
             store.validate(change)?;
         }
+        steps.end(&mut self.times.spent.check);
         let timestamp_ms = self.next_timestamp(submission.timestamp_ms.unwrap_or_else(now_ms));
         let record = Transaction::Rows(submission.clone())
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
+        steps.end(&mut self.times.spent.encode);
         self.log.append(timestamp_ms, &record)?;
+        steps.end(&mut self.times.spent.append);
         self.last_timestamp_ms = timestamp_ms;
         Ok(timestamp_ms)
     }
@@ -245,6 +261,7 @@ impl Conductor {
         if has_positions {
             self.publish(shared);
         }
+        self.times.publish();
         self.metrics.note_log(&self.log, self.last_timestamp_ms);
         let horizon_ms = self.workers.progress().completed();
         for store in self.stores.values_mut() {
@@ -255,13 +272,18 @@ impl Conductor {
     fn sync_log(&mut self) -> Result<(), LogError> {
         let begun = Instant::now();
         self.log.sync()?;
-        self.metrics.syncs.observe(begun.elapsed());
+        let elapsed = begun.elapsed();
+        self.times.spent.sync += elapsed;
+        self.metrics.syncs.observe(elapsed);
         Ok(())
     }
 
     /// Applies durable rows to the tables and hands the workers what changed.
     fn apply(&mut self, submission: Submission, timestamp_ms: u64) -> Result<(), EngineError> {
+        let mut steps = Steps::begin();
         let changes = self.apply_to_tables(&submission, timestamp_ms)?;
+        steps.end(&mut self.times.spent.apply);
+        self.times.spent.transactions += 1;
         self.metrics.count(&submission);
         if let Some((source, position)) = submission.position {
             self.positions.insert(source, position);
@@ -270,6 +292,7 @@ impl Conductor {
             timestamp_ms,
             changes: Arc::new(changes),
         })?;
+        steps.end(&mut self.times.spent.hand_over);
         Ok(())
     }
 

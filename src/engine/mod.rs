@@ -21,6 +21,7 @@ mod reading;
 mod recovery;
 mod session;
 mod sizes;
+mod times;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
 pub use session::{CopyTarget, Description, Outcome, Session};
 pub use sizes::RelationSize;
+pub use times::CommitTimes;
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
@@ -74,6 +76,7 @@ struct Shared {
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
     progress: Arc<crate::dataflow::Progress>,
+    times: times::SharedTimes,
     /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
     /// newest such write.
     newest_rewrite_ms: tokio::sync::Mutex<u64>,
@@ -136,6 +139,7 @@ impl Engine {
             state: Mutex::new(conductor.state()),
             completed,
             progress,
+            times: Arc::clone(&conductor.times.shared),
             newest_rewrite_ms: tokio::sync::Mutex::new(0),
             planner,
             limits: QueryLimits::default(),
@@ -201,6 +205,18 @@ impl Engine {
         let timestamp_ms = self.call(|reply| Request::Flush { reply })?;
         self.wait_for(timestamp_ms)?;
         Ok(timestamp_ms)
+    }
+
+    /// Waits until a timestamp beyond the given one is complete in all views: the newest complete
+    /// timestamp (ms).
+    pub fn wait_beyond(&self, timestamp_ms: u64) -> Result<u64, EngineError> {
+        self.wait_for(timestamp_ms + 1)?;
+        Ok(self.shared.progress.completed())
+    }
+
+    /// How the committing thread has spent its time so far.
+    pub fn commit_times(&self) -> CommitTimes {
+        times::read(&self.shared.times)
     }
 
     /// Writes a checkpoint and returns when it is durable: its timestamp (ms). Returns at once if

@@ -1,6 +1,7 @@
 //! The operators, one file each.
 
 pub mod accumulate;
+mod group;
 pub mod join;
 pub mod map;
 pub mod select;

@@ -187,15 +187,12 @@ impl<'scope> Renderer<'_, 'scope> {
             key: (0..keys).collect(),
             keys_only: false,
         };
-        let layout = Layout {
-            key: (0..keys).collect(),
-            values: vec![keys],
-            order: vec![SortKey {
-                column: keys,
-                descending: false,
-                nulls_first: false,
-            }],
+        let ascending = SortKey {
+            column: keys,
+            descending: false,
+            nulls_first: false,
         };
+        let layout = Layout::sorted((0..keys).collect(), vec![keys], vec![ascending], &schema);
         let positions = (0..=keys)
             .filter_map(|column| layout.position(column))
             .collect();
@@ -299,7 +296,7 @@ impl<'scope> Renderer<'_, 'scope> {
             let layout = Layout {
                 key: (0..keys).collect(),
                 values: (keys..columns).collect(),
-                order: Vec::new(),
+                ..Layout::default()
             };
             arrange(key_by(stream, layout, true, |_| Vec::new()), "Extremes")
         };
@@ -386,7 +383,8 @@ impl<'scope> Assembly<'_, 'scope> {
 fn arguments(node: &AggregateNode, argument: usize, filter: Option<usize>) -> Arc<Plan> {
     let input = &node.input.schema;
     let columns: Vec<usize> = node.keys.iter().copied().chain([argument]).collect();
-    let fields = columns.iter().map(|column| input.field(*column).clone());
+    let keys = node.keys.iter().map(|column| input.field(*column).clone());
+    let fields = keys.chain([input.field(argument).clone().with_nullable(false)]);
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let not_null: Expression = Arc::new(IsNotNullExpr::new(column_of(input, argument)));
     let predicate: Expression = match filter {

@@ -295,6 +295,6 @@ pub fn index_layout(name: &IndexName, columns: usize) -> Layout {
     Layout {
         key: name.key.clone(),
         values,
-        order: Vec::new(),
+        ..Layout::default()
     }
 }
