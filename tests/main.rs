@@ -7,6 +7,7 @@ mod demo;
 mod durability;
 mod engine;
 mod formats;
+mod functions;
 mod generator;
 mod house;
 mod kill;

@@ -47,6 +47,7 @@ fn of_generator(seed: u64, scale: f64) -> (String, Begin) {
         seed,
         scale_thousandths: (scale * 1000.0).round().max(1.0) as u64,
         days: DAYS,
+        ..GeneratorOptions::default()
     };
     let begin: Begin = Box::new(move || {
         let generator = Generator::open(options, None);

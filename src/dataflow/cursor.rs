@@ -104,6 +104,33 @@ impl<'a> Cursor<'a> {
         true
     }
 
+    /// Moves to the first row at or behind the position for which `is_before` does not hold, which
+    /// must hold for a beginning of the rows.
+    pub fn seek_row(&mut self, is_before: impl Fn(Pick) -> bool) {
+        let pick = |chunk: usize, row: usize| Pick {
+            source: self.offset + chunk as u32,
+            row: row as u32,
+        };
+        let (mut low, mut high) = (self.chunk, self.chunks.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match is_before(pick(middle, self.chunks[middle].rows() - 1)) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let mut row = if low == self.chunk { self.row } else { 0 };
+        let mut end = self.chunks.get(low).map_or(0, Chunk::rows);
+        while row < end {
+            let middle = row + (end - row) / 2;
+            match is_before(pick(low, middle)) {
+                true => row = middle + 1,
+                false => end = middle,
+            }
+        }
+        (self.chunk, self.row) = (low, row);
+    }
+
     /// Moves to the first row at or behind the position whose hash is at least `hash`.
     pub fn seek(&mut self, hash: u64) {
         let last_is_below = |chunk: &Chunk| chunk.last_hash() < hash;

@@ -1,187 +1,261 @@
-//! The rows of one group of a sorted arrangement, read from either end as of any new time.
+//! Walking the rows of changed groups in the order of their arrangement.
 //!
-//! The earlier batches are merged once and only as far as somebody asks, whatever the number of
-//! new times; the few new rows are merged in for each of them.
+//! Each group of an ordered arrangement is sorted in every batch, so a walk over the batches side
+//! by side gives its rows in order, from either end, without reading more of them than are asked
+//! for.
 
 use std::cmp::Ordering;
 
-use super::super::cursor::{Cursor, Reader};
+use super::super::cursor::{Cursor, Reader, least_hash};
 use super::super::lane::Pick;
 
-/// The order in which a group's rows are walked.
-#[derive(Clone, Copy)]
-pub struct Order<'a> {
-    pub reader: &'a Reader<'a>,
-    /// From the end rather than from the beginning.
-    pub from_end: bool,
+/// A key with new rows, and their times in ascending order.
+pub struct ChangedGroup {
+    /// A row of the group.
+    pub key: Pick,
+    /// When it changes.
+    pub times: Vec<u64>,
 }
 
-impl Order<'_> {
-    /// How two rows of one hash follow each other.
+/// One group's rows in all batches.
+pub struct Walk<'a> {
+    pub reader: &'a Reader<'a>,
+    pub group: &'a ChangedGroup,
+    hash: u64,
+    novel_batches: usize,
+    starts: Places<'a>,
+}
+
+/// Where a walk stands in each of the batches; `None` where it has no more rows.
+#[derive(Clone)]
+pub struct Places<'a> {
+    cursors: Vec<Option<Cursor<'a>>>,
+    from_end: bool,
+}
+
+/// Visits the groups that have rows in the first `novel_batches` of the batches being read.
+pub fn for_each_changed_group<'a>(
+    reader: &'a Reader<'a>,
+    novel_batches: usize,
+    from_end: bool,
+    mut visit: impl FnMut(&Walk),
+) {
+    let mut cursors = reader.cursors.clone();
+    while let Some(hash) = least_hash(&cursors[..novel_batches]) {
+        for cursor in &mut cursors {
+            cursor.seek(hash);
+        }
+        for group in changed_groups(reader, &cursors[..novel_batches], hash) {
+            visit(&Walk {
+                reader,
+                group: &group,
+                hash,
+                novel_batches,
+                starts: starts(&cursors, hash, from_end),
+            });
+        }
+        for cursor in &mut cursors[..novel_batches] {
+            pass(cursor, hash);
+        }
+    }
+}
+
+/// The keys of this hash that have new rows.
+fn changed_groups(reader: &Reader, novel: &[Cursor], hash: u64) -> Vec<ChangedGroup> {
+    let mut groups: Vec<ChangedGroup> = Vec::new();
+    for cursor in novel {
+        let mut cursor = cursor.clone();
+        while cursor.hash() == Some(hash) {
+            let pick = cursor.pick();
+            let (body, row) = (reader.body(pick), pick.row as usize);
+            let time = body.times.get(row);
+            let known = groups.iter_mut().find(|group| {
+                let key = group.key;
+                body.same_key(row, reader.body(key), key.row as usize)
+            });
+            match known {
+                Some(group) => group.times.push(time),
+                None => groups.push(ChangedGroup {
+                    key: pick,
+                    times: vec![time],
+                }),
+            }
+            cursor.step();
+        }
+    }
+    for group in &mut groups {
+        group.times.sort_unstable();
+        group.times.dedup();
+    }
+    groups
+}
+
+fn pass(cursor: &mut Cursor, hash: u64) {
+    match hash.checked_add(1) {
+        Some(next) => cursor.seek(next),
+        None => {
+            while cursor.hash().is_some() {
+                cursor.step();
+            }
+        }
+    }
+}
+
+/// Where each batch's rows of this hash begin, or, from the end, the last of them; `None` for
+/// batches without such rows.
+fn starts<'a>(cursors: &[Cursor<'a>], hash: u64, from_end: bool) -> Places<'a> {
+    let cursors = cursors.iter().map(|cursor| {
+        let mut start = cursor.clone();
+        if start.hash() != Some(hash) {
+            return None;
+        }
+        if from_end {
+            pass(&mut start, hash);
+            start.step_back();
+        }
+        Some(start)
+    });
+    Places {
+        cursors: cursors.collect(),
+        from_end,
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// The places from which a walk begins.
+    pub fn starts(&self) -> Places<'a> {
+        self.starts.clone()
+    }
+
+    /// The next distinct row of the group in walking order, with its count before the new batches
+    /// (`None`) or as of a time within them.
+    pub fn next_row(&self, places: &mut Places<'a>, as_of: Option<u64>) -> Option<(Pick, i64)> {
+        loop {
+            let from_end = places.from_end;
+            let picks = places.cursors.iter().flatten().map(Cursor::pick);
+            let first = picks.reduce(|best, pick| {
+                let is_before = match from_end {
+                    false => self.compare(pick, best) == Ordering::Less,
+                    true => self.compare(pick, best) == Ordering::Greater,
+                };
+                if is_before { pick } else { best }
+            })?;
+            let mut copies = 0;
+            for (batch, slot) in places.cursors.iter_mut().enumerate() {
+                while let Some(cursor) = slot {
+                    let pick = cursor.pick();
+                    if self.compare(pick, first) != Ordering::Equal {
+                        break;
+                    }
+                    let (body, row) = (self.reader.body(pick), pick.row as usize);
+                    let has_happened = batch >= self.novel_batches
+                        || as_of.is_some_and(|time| body.times.get(row) <= time);
+                    if has_happened {
+                        copies += body.counts.get(row);
+                    }
+                    advance(slot, from_end);
+                }
+            }
+            if self.is_of_group(first) {
+                return Some((first, copies));
+            }
+        }
+    }
+
+    /// The rows of the group that change at a time, in order, each once.
+    pub fn changed_rows(&self, time: u64) -> Vec<Pick> {
+        let mut rows = Vec::new();
+        for mut cursor in self.first_rows().take(self.novel_batches).flatten() {
+            while cursor.hash() == Some(self.hash) {
+                let pick = cursor.pick();
+                let happens = self.reader.body(pick).times.get(pick.row as usize) == time;
+                if happens && self.is_of_group(pick) {
+                    rows.push(pick);
+                }
+                cursor.step();
+            }
+        }
+        rows.sort_by(|left, right| self.compare(*left, *right));
+        rows.dedup_by(|left, right| self.is_same_row(*left, *right));
+        rows
+    }
+
+    /// The places from which to walk away from a row: backwards without it, and forwards with it.
+    pub fn around(&self, row: Pick) -> (Places<'a>, Places<'a>) {
+        let is_before = |pick: Pick| {
+            let (body, target) = (self.reader.body(pick), self.reader.body(row));
+            body.compare_rows(pick.row as usize, target, row.row as usize) == Ordering::Less
+        };
+        let of_hash = |cursor: Cursor<'a>| (cursor.hash() == Some(self.hash)).then_some(cursor);
+        let (mut back, mut forth) = (Vec::new(), Vec::new());
+        for cursor in self.first_rows() {
+            let sought = cursor.map(|mut cursor| {
+                cursor.seek_row(is_before);
+                cursor
+            });
+            let mut previous = sought.clone();
+            let has_previous = previous.as_mut().is_some_and(Cursor::step_back);
+            back.push(previous.filter(|_| has_previous).and_then(of_hash));
+            forth.push(sought.and_then(of_hash));
+        }
+        let back = Places {
+            cursors: back,
+            from_end: true,
+        };
+        let forth = Places {
+            cursors: forth,
+            from_end: false,
+        };
+        (back, forth)
+    }
+
+    /// For each batch its first row of this hash; only for walks from the beginning.
+    fn first_rows(&self) -> impl Iterator<Item = Option<Cursor<'a>>> {
+        debug_assert!(!self.starts.from_end, "the walk begins with the first rows");
+        self.starts.cursors.iter().cloned()
+    }
+
+    fn is_of_group(&self, pick: Pick) -> bool {
+        let key = self.group.key;
+        let (body, of) = (self.reader.body(pick), self.reader.body(key));
+        body.same_key(pick.row as usize, of, key.row as usize)
+    }
+
+    /// Whether one row comes before another in walking order.
+    pub fn is_before(&self, left: Pick, right: Pick) -> bool {
+        match self.starts.from_end {
+            false => self.compare(left, right) == Ordering::Less,
+            true => self.compare(left, right) == Ordering::Greater,
+        }
+    }
+
+    /// Whether two rows are equal.
+    pub fn is_same_row(&self, left: Pick, right: Pick) -> bool {
+        left == right || self.compare(left, right) == Ordering::Equal
+    }
+
     #[inline]
-    pub fn compare(&self, left: Pick, right: Pick) -> Ordering {
-        let ordering = self.reader.body(left).compare_within_hash(
+    fn compare(&self, left: Pick, right: Pick) -> Ordering {
+        self.reader.body(left).compare_within_hash(
             left.row as usize,
             self.reader.body(right),
             right.row as usize,
-        );
-        match self.from_end {
-            false => ordering,
-            true => ordering.reverse(),
-        }
-    }
-
-    /// Whether a row comes before another.
-    #[inline]
-    pub fn is_before(&self, left: Pick, right: Pick) -> bool {
-        self.compare(left, right) == Ordering::Less
-    }
-
-    /// Whether two rows are the same but for time and count.
-    #[inline]
-    pub fn is_same(&self, left: Pick, right: Pick) -> bool {
-        left == right || self.compare(left, right) == Ordering::Equal
+        )
     }
 }
 
-/// A group's rows in walking order.
-pub struct GroupRows<'a> {
-    order: Order<'a>,
-    /// A row of the group, for its key.
-    key: Pick,
-    /// Where the earlier batches are, the one with the next row last.
-    heads: Vec<Cursor<'a>>,
-    /// The distinct rows read from the earlier batches, each with its count.
-    earlier: Vec<(Pick, i64)>,
-    /// The new rows in walking order.
-    novel: Vec<Pick>,
-}
-
-/// A place among a group's rows.
-pub struct Place {
-    earlier: usize,
-    novel: usize,
-    as_of: Option<u64>,
-}
-
-impl<'a> GroupRows<'a> {
-    /// The rows of the group with the key of `key`: its new ones, and those at and behind `starts`,
-    /// which are the first rows in walking order that the earlier batches have of the same hash.
-    pub fn new(
-        order: Order<'a>,
-        key: Pick,
-        mut novel: Vec<Pick>,
-        mut starts: Vec<Cursor<'a>>,
-    ) -> Self {
-        novel.sort_by(|left, right| order.compare(*left, *right));
-        starts.sort_by(|left, right| order.compare(right.pick(), left.pick()));
-        GroupRows {
-            order,
-            key,
-            heads: starts,
-            earlier: Vec::new(),
-            novel,
+/// Moves on within the rows of one hash.
+fn advance(slot: &mut Option<Cursor>, from_end: bool) {
+    let Some(cursor) = slot else { return };
+    let hash = cursor.hash();
+    let has_moved = match from_end {
+        false => {
+            cursor.step();
+            true
         }
-    }
-
-    /// The place before all rows: those before the new batches (`None`), or those as of a time
-    /// within them.
-    pub fn begin(&self, as_of: Option<u64>) -> Place {
-        Place {
-            earlier: 0,
-            novel: match as_of {
-                None => self.novel.len(),
-                Some(_) => 0,
-            },
-            as_of,
-        }
-    }
-
-    /// The next distinct row with its count, which may be zero.
-    pub fn next(&mut self, place: &mut Place) -> Option<(Pick, i64)> {
-        if place.earlier == self.earlier.len() {
-            self.read_earlier();
-        }
-        let earlier = self.earlier.get(place.earlier).copied();
-        let novel = self.novel.get(place.novel).copied();
-        let ordering = match (earlier, novel) {
-            (None, None) => return None,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((earlier, _)), Some(novel)) => self.order.compare(earlier, novel),
-        };
-        let mut copies = 0;
-        let mut found = None;
-        if ordering != Ordering::Greater {
-            let (pick, count) = earlier?;
-            copies += count;
-            found = Some(pick);
-            place.earlier += 1;
-        }
-        if ordering != Ordering::Less {
-            let first = novel?;
-            found = found.or(novel);
-            while let Some(pick) = self.novel.get(place.novel).copied()
-                && self.order.is_same(pick, first)
-            {
-                copies += self.count_as_of(pick, place.as_of);
-                place.novel += 1;
-            }
-        }
-        Some((found?, copies))
-    }
-
-    fn count_as_of(&self, pick: Pick, as_of: Option<u64>) -> i64 {
-        let (body, row) = (self.order.reader.body(pick), pick.row as usize);
-        match as_of.is_some_and(|time| body.times.get(row) <= time) {
-            true => body.counts.get(row),
-            false => 0,
-        }
-    }
-
-    /// Reads one more row that is there from the earlier batches, if there is one.
-    fn read_earlier(&mut self) {
-        let reader = self.order.reader;
-        while let Some(first) = self.heads.last().map(Cursor::pick) {
-            let mut copies = 0;
-            while let Some(head) = self.heads.last()
-                && self.order.is_same(head.pick(), first)
-            {
-                let pick = head.pick();
-                copies += reader.body(pick).counts.get(pick.row as usize);
-                self.advance_head();
-            }
-            let (body, key) = (reader.body(first), self.key);
-            let is_of_group = body.same_key(first.row as usize, reader.body(key), key.row as usize);
-            if copies != 0 && is_of_group {
-                self.earlier.push((first, copies));
-                return;
-            }
-        }
-    }
-
-    /// Moves the batch with the next row on, within the rows of its hash, and puts it in its place
-    /// among the others.
-    fn advance_head(&mut self) {
-        let Some(mut head) = self.heads.pop() else {
-            return;
-        };
-        let hash = head.hash();
-        let has_moved = match self.order.from_end {
-            false => {
-                head.step();
-                true
-            }
-            true => head.step_back(),
-        };
-        if !has_moved || head.hash() != hash {
-            return;
-        }
-        let pick = head.pick();
-        let mut place = self.heads.len();
-        while place > 0 && self.order.is_before(self.heads[place - 1].pick(), pick) {
-            place -= 1;
-        }
-        self.heads.insert(place, head);
+        true => cursor.step_back(),
+    };
+    if !has_moved || cursor.hash() != hash {
+        *slot = None;
     }
 }

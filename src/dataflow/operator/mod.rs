@@ -2,8 +2,11 @@
 
 pub mod accumulate;
 mod group;
+mod group_rows;
 pub mod join;
 pub mod map;
+mod neighbours;
+pub mod recompute;
 pub mod select;
 mod stateful;
 

@@ -15,7 +15,7 @@ use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
-use super::group::{GroupRows, Order};
+use super::group_rows::{GroupRows, Order};
 use super::stateful::react_to_batches;
 
 /// Rows given on at once.

@@ -1,6 +1,6 @@
 //! The generated history: the same everywhere, resumable, and with the shape that is promised.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::Decimal128Type;
 use arrow::ipc::writer::StreamWriter;
 
