@@ -515,6 +515,7 @@ fn a_failed_sync_stops_acknowledgement_for_good() {
     let engine = open(&durability).expect("opened");
     define(&engine).expect("defined");
     engine.submit(submission(0)).expect("submitted");
+    engine.flush().expect("complete");
     faulty.set_fault(Some(Fault::FailSync { number: 0 }));
     let error = engine.submit(submission(1)).expect_err("the sync failed");
     assert_eq!(error.sqlstate(), "58030");

@@ -196,8 +196,7 @@ impl Engine {
             submission,
             reply: None,
         };
-        let sent = self.shared.requests.send(request);
-        sent.map_err(|_| EngineError::ShutDown)
+        self.shared.requests.send(request)
     }
 
     /// Waits until everything enqueued so far is durable and complete in all views: the newest
@@ -328,8 +327,7 @@ impl Engine {
     /// Sends a request and blocks for the reply.
     fn call(&self, request: impl FnOnce(commit::Reply) -> Request) -> Result<u64, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.shared.requests.send(request(reply));
-        sent.map_err(|_| EngineError::ShutDown)?;
+        self.shared.requests.send(request(reply))?;
         // Callers are plain threads, or tasks that have declared themselves blocking.
         let answer = futures::executor::block_on(answer);
         answer.map_err(|_| EngineError::ShutDown)?

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::EngineError;
 use super::commit::Request;
 use super::metrics::Metrics;
 
@@ -39,14 +40,14 @@ pub fn queue(metrics: &Arc<Metrics>) -> (Requests, Inbox) {
 }
 
 impl Requests {
-    /// Hands a request in; waits while the queue is full. Fails if the committing thread has ended.
-    pub fn send(&self, request: Request) -> Result<(), SendError<Request>> {
+    /// Hands a request in; waits while the queue is full. Fails with [`EngineError::ShutDown`] if
+    /// the committing thread has ended.
+    pub fn send(&self, request: Request) -> Result<(), EngineError> {
         self.metrics.queued.fetch_add(1, Ordering::Relaxed);
-        let sent = self.sender.send(request);
-        if sent.is_err() {
+        self.sender.send(request).map_err(|_| {
             self.metrics.queued.fetch_sub(1, Ordering::Relaxed);
-        }
-        sent
+            EngineError::ShutDown
+        })
     }
 }
 

@@ -5,6 +5,8 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
+use super::tombstones::Tombstone;
+
 /// What a change really changed.
 #[derive(Clone, Debug)]
 pub struct Delta {
@@ -43,7 +45,7 @@ pub(super) struct Effect {
     /// The index entry of each added row; empty for a table without a key.
     pub(super) entries: Vec<AddedEntry>,
     /// Encoded keys with the encoded version of their deletion, `None` where one is lifted.
-    pub(super) tombstones: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+    pub(super) tombstones: Vec<Tombstone>,
     /// Fingerprints of the events seen for the first time.
     pub(super) events: Vec<u128>,
     /// The identities of the removed rows; they stay seen.

@@ -11,6 +11,9 @@ use hashbrown::HashMap;
 /// Encoded keys of deleted rows with the encoded version of the deletion.
 pub(super) type DeletedKeys = HashMap<Box<[u8]>, Box<[u8]>>;
 
+/// An encoded key with the encoded version of its deletion; `None`: the deletion is lifted.
+pub(super) type Tombstone = (Box<[u8]>, Option<Box<[u8]>>);
+
 /// The deletions that later rows of the same keys have to beat.
 #[derive(Default)]
 pub(super) struct Tombstones {
