@@ -27,7 +27,7 @@ pub async fn run(session: &mut Session, sql: &str) -> Result<String, EngineError
     Ok(text)
 }
 
-async fn rows(session: &mut Session, sql: &str) -> String {
+pub async fn rows(session: &mut Session, sql: &str) -> String {
     let table = run(session, sql)
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -39,7 +39,7 @@ async fn rows(session: &mut Session, sql: &str) -> String {
     cells.collect::<Vec<_>>().join(" ")
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()

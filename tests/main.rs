@@ -5,4 +5,6 @@ mod house;
 mod oracle;
 mod plans;
 mod serve;
+mod time;
 mod tools;
+mod tpch;

@@ -14,7 +14,7 @@ use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::ViewFile;
 use super::{runtime, services, sources};
-use crate::config::{self, Environment, Overrides, Settings};
+use crate::config::{self, Clock, Environment, Overrides, Settings};
 use crate::engine::{Engine, EngineOptions};
 use crate::source::Source;
 
@@ -80,6 +80,9 @@ impl Running {
         // Addresses that are taken are found before the log is replayed, which may take long.
         let listeners = runtime.block_on(services::bind(&settings.serve))?;
         let engine = open(&settings, views)?;
+        // Where history is read on the clock of its events, time is theirs.
+        let is_live = settings.sources.iter().all(|source| source.clock == Clock::Wall);
+        engine.follow_wall_clock(is_live);
         {
             let _context = runtime.enter();
             let snapshots = Snapshots::new(&engine, &settings.snapshot);

@@ -18,6 +18,7 @@ mod operator;
 mod output;
 mod read;
 mod render;
+mod schedule;
 mod sums;
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,8 @@ pub struct Progress {
 struct State {
     /// For each worker, the timestamp up to which it has completed everything.
     completed: Vec<u64>,
+    /// For each worker, the timestamp at which rows change next if no transaction comes.
+    next_changes: Vec<Option<u64>>,
     views: BTreeMap<u64, PublishedView>,
     failure: Option<String>,
 }
@@ -101,6 +103,7 @@ impl Progress {
         Progress {
             state: Mutex::new(State {
                 completed: vec![0; workers],
+                next_changes: vec![None; workers],
                 views: BTreeMap::new(),
                 failure: None,
             }),
@@ -118,6 +121,12 @@ impl Progress {
         completed(&self.state())
     }
 
+    /// The timestamp (ms) at which rows of some view change next by the passing of time alone, as
+    /// far as everything that is completed shows.
+    pub fn next_change(&self) -> Option<u64> {
+        self.state().next_changes.iter().copied().flatten().min()
+    }
+
     /// All views at the newest completed timestamp.
     pub fn read(&self) -> PublishedViews {
         let state = self.state();
@@ -132,6 +141,7 @@ impl Progress {
         &self,
         worker: usize,
         completed_ms: u64,
+        next_change_ms: Option<u64>,
         changed: Vec<(u64, Arc<OutputShape>, Share)>,
     ) {
         let mut state = self.state();
@@ -145,6 +155,7 @@ impl Progress {
         }
         let before = completed(&state);
         state.completed[worker] = completed_ms;
+        state.next_changes[worker] = next_change_ms;
         let now = completed(&state);
         drop(state);
         if now > before {

@@ -24,6 +24,7 @@ use super::chunk::Chunk;
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::operator::flatten;
 use super::operator::map::error_schema;
+use super::operator::temporal::Due;
 use super::output::{OutputShape, Progress, Share};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
@@ -39,6 +40,7 @@ struct Flow {
     inputs: HashMap<Arc<str>, TableInput>,
     stops: Vec<Stop>,
     probe: ProbeHandle<u64>,
+    dues: Vec<Due>,
 }
 
 struct RunningView {
@@ -180,8 +182,10 @@ impl<'w> Running<'w> {
                 changed.push((*number, Arc::clone(&view.shape), share));
             }
         }
+        let dues = self.flows().flat_map(|flow| flow.dues.iter().map(|due| due.get()));
+        let next_change_ms = dues.min().filter(|due| *due < u64::MAX);
         self.progress
-            .publish(self.worker.index(), completed_ms, changed);
+            .publish(self.worker.index(), completed_ms, next_change_ms, changed);
         self.compact(completed_ms);
         true
     }
@@ -245,6 +249,7 @@ impl<'w> Running<'w> {
                 inputs: std::mem::take(&mut renderer.inputs),
                 stops,
                 probe,
+                dues: std::mem::take(&mut renderer.dues),
             };
             (flow, rows, errors)
         })
@@ -279,6 +284,7 @@ impl<'w> Running<'w> {
                 inputs: std::mem::take(&mut renderer.inputs),
                 stops,
                 probe,
+                dues: std::mem::take(&mut renderer.dues),
             };
             (flow, index.trace)
         });

@@ -38,6 +38,8 @@ pub enum Request {
     },
     /// Answers with the newest timestamp, or the first failure of what came without a reply.
     Flush { reply: Reply },
+    /// Lets time pass up to the wall clock.
+    PassTime { reply: Reply },
     /// Ends the thread.
     Stop,
 }
@@ -46,7 +48,7 @@ pub enum Request {
 pub struct Conductor {
     pub(super) log: Log,
     pub(super) opened: Opened,
-    workers: Workers,
+    pub(super) workers: Workers,
     planner: Planner,
     pub(super) stores: BTreeMap<String, TableStore>,
     pub(super) catalog: Catalog,
@@ -58,6 +60,8 @@ pub struct Conductor {
     pub(super) catalog_timestamp_ms: u64,
     /// Views of the log that can no longer be planned, with the reason.
     pub(super) broken: Vec<(String, String)>,
+    /// Whether the newest transaction has come with a timestamp of its own.
+    pub(super) replays_history: bool,
     next_number: u64,
     failure: Option<EngineError>,
     _lock: DirectoryLock,
@@ -86,6 +90,7 @@ impl Conductor {
             last_timestamp_ms: 0,
             catalog_timestamp_ms: 0,
             broken: Vec::new(),
+            replays_history: false,
             next_number: 1,
             failure: None,
             _lock: lock,
@@ -110,7 +115,7 @@ impl Conductor {
 
     /// Commits until told to stop, or until nobody is left to ask.
     pub fn run(mut self, requests: &Receiver<Request>, shared: &Weak<Shared>) {
-        while let Ok(first) = requests.recv() {
+        while let Some(first) = self.receive(requests, shared) {
             let mut group = vec![first];
             while group.len() < GROUP_COMMIT_MAX {
                 match requests.try_recv() {
@@ -147,6 +152,11 @@ impl Conductor {
                     };
                     self.answer(Some(reply), outcome);
                 }
+                Request::PassTime { reply } => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    let outcome = self.pass_time();
+                    self.answer(Some(reply), outcome);
+                }
                 Request::Stop => {}
             }
         }
@@ -166,6 +176,7 @@ impl Conductor {
             .map_err(|error| system("encode a transaction", error))?;
         self.log.append(timestamp_ms, &record)?;
         self.last_timestamp_ms = timestamp_ms;
+        self.replays_history = submission.timestamp_ms.is_some();
         Ok(timestamp_ms)
     }
 
@@ -476,7 +487,7 @@ pub(super) fn system(action: &str, reason: impl ToString) -> EngineError {
 }
 
 /// The wall clock, in milliseconds since the epoch.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

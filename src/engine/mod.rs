@@ -5,6 +5,7 @@
 //! workers. Readers ([`reading`]) take all tables and views at one timestamp. Sessions
 //! ([`session`]) run SQL and wait until they can read their own writes.
 
+mod clock;
 mod commit;
 mod definition;
 mod error;
@@ -15,6 +16,7 @@ mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -68,6 +70,7 @@ struct Shared {
     planner: Planner,
     limits: QueryLimits,
     recovered: Recovered,
+    follows_wall_clock: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -116,6 +119,7 @@ impl Engine {
             planner,
             limits: QueryLimits::default(),
             recovered,
+            follows_wall_clock: AtomicBool::new(false),
             thread: Mutex::new(None),
         });
         let engine = Engine { shared };

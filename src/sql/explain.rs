@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use super::plan::{
     Aggregate, AggregateNode, Expression, Join, JoinKind, Node, Plan, SortKey, TopK,
 };
+use super::recursive::LEVELS_MAX;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -42,24 +43,56 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
             ..
         } => {
             write!(f, "Map")?;
-            if let Some(predicate) = predicate {
-                write!(f, " where {predicate}")?;
-            }
-            write!(f, " [")?;
-            for (position, expression) in projection.iter().enumerate() {
-                if position > 0 {
-                    write!(f, ", ")?;
-                }
-                write_column(plan, position, expression, f)?;
-            }
-            write!(f, "]")
+            write_map(plan, predicate.as_ref(), projection, f)
         }
         Node::Union { .. } => write!(f, "Union"),
         Node::Join(join) => write_join(join, f),
         Node::Aggregate(node) => write_aggregate(node, f),
         Node::Distinct { .. } => write!(f, "Distinct"),
         Node::TopK(top) => write_top(top, f),
+        Node::Level { name } => write!(f, "Level {name}"),
+        Node::Recursive(recursive) => {
+            let distinct = if recursive.distinct { " distinct" } else { "" };
+            let name = &recursive.name;
+            write!(f, "Recursive{distinct} {name}, up to {LEVELS_MAX} levels, each maintained")
+        }
+        Node::Unnest(unnest) => {
+            write!(f, "Unnest")?;
+            for (position, _) in &unnest.lists {
+                write!(f, " {}", unnest.input.schema.field(*position).name())?;
+            }
+            Ok(())
+        }
+        Node::Temporal(temporal) => {
+            write!(f, "Temporal")?;
+            write_map(plan, temporal.predicate.as_ref(), &temporal.projection, f)?;
+            write!(f, "; a row changes when its time comes:")?;
+            for (position, condition) in temporal.conditions.iter().enumerate() {
+                let separator = if position == 0 { "" } else { ";" };
+                write!(f, "{separator} {condition}")?;
+            }
+            Ok(())
+        }
     }
+}
+
+fn write_map(
+    plan: &Plan,
+    predicate: Option<&Expression>,
+    projection: &[Expression],
+    f: &mut Formatter<'_>,
+) -> fmt::Result {
+    if let Some(predicate) = predicate {
+        write!(f, " where {predicate}")?;
+    }
+    write!(f, " [")?;
+    for (position, expression) in projection.iter().enumerate() {
+        if position > 0 {
+            write!(f, ", ")?;
+        }
+        write_column(plan, position, expression, f)?;
+    }
+    write!(f, "]")
 }
 
 /// An expression; with its name where that is not the column's own.

@@ -1,6 +1,7 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
 pub mod catalog;
+mod clock;
 mod error;
 mod explain;
 mod guard;
@@ -9,7 +10,11 @@ pub mod mapping;
 pub mod plan;
 pub mod planner;
 pub mod query;
+pub mod recursive;
 pub mod statement;
+mod subquery;
+pub mod temporal;
+pub mod unnest;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::SqlError;

@@ -117,6 +117,12 @@ impl Harness {
         self.complete(changes);
     }
 
+    /// Lets time pass without rows.
+    pub fn pass(&mut self, milliseconds: u64) {
+        self.timestamp += milliseconds;
+        self.complete(Vec::new());
+    }
+
     fn complete(&self, changes: Vec<TableChange>) {
         let command = Command::Commit {
             timestamp_ms: self.timestamp,
@@ -152,7 +158,8 @@ impl Harness {
         let maintained: Vec<RecordBatch> = (0..shares.shares.len())
             .flat_map(|share| shares.scan(share, published.timestamp_ms, None))
             .collect();
-        let answer = self.runtime.block_on(batch_answer(&self.sql, history));
+        let sql = at_moment(&self.sql, published.timestamp_ms);
+        let answer = self.runtime.block_on(batch_answer(&sql, history));
         let (maintained, answer) = (bag(&maintained), bag(&answer));
         if maintained != answer {
             let missing: Vec<_> = difference(&answer, &maintained);
@@ -163,6 +170,16 @@ impl Harness {
             );
         }
     }
+}
+
+/// The query with the time written into it.
+fn at_moment(sql: &str, timestamp_ms: u64) -> String {
+    let moment = format!(
+        "arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')",
+        timestamp_ms * 1000
+    );
+    let date = format!("arrow_cast({}, 'Date32')", timestamp_ms / 86_400_000);
+    sql.replace("now()", &moment).replace("current_date", &date)
 }
 
 fn difference(left: &BTreeMap<String, i64>, right: &BTreeMap<String, i64>) -> Vec<(String, i64)> {

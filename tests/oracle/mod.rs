@@ -4,6 +4,8 @@
 mod grammar;
 mod harness;
 mod history;
+pub mod relational;
+pub mod temporal;
 
 use harness::Harness;
 pub use harness::catalog;
@@ -82,7 +84,7 @@ fn random_views_equal_batch_answers() {
     }
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("ORACLE_SEED")
         .ok()
         .map(|seed| seed.parse().expect("a number"));

@@ -5,6 +5,8 @@ pub mod join;
 pub mod map;
 pub mod select;
 mod stateful;
+pub mod temporal;
+pub mod unnest;
 
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;

@@ -5,6 +5,10 @@
 
 mod aggregate;
 mod join;
+mod monotone;
+mod recursive;
+pub mod temporal;
+mod unnest;
 mod window;
 
 use std::sync::Arc;
@@ -73,6 +77,8 @@ pub fn lower(plan: &LogicalPlan) -> Result<Arc<Plan>, SqlError> {
         LogicalPlan::Sort(node) => lower(&node.input),
         LogicalPlan::Limit(node) => limit(node),
         LogicalPlan::Subquery(node) => lower(&node.subquery),
+        LogicalPlan::RecursiveQuery(node) => recursive::lower(node),
+        LogicalPlan::Unnest(node) => unnest::lower(node),
         other => Err(refused(describe(other))),
     }
 }
@@ -86,8 +92,6 @@ pub(super) fn refused(construct: &str) -> SqlError {
 
 fn describe(plan: &LogicalPlan) -> &'static str {
     match plan {
-        LogicalPlan::Unnest(_) => "UNNEST",
-        LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE",
         LogicalPlan::Extension(_) => "this extension of DataFusion",
         LogicalPlan::Subquery(_) => "this kind of correlated subquery",
         _ => "this statement",
@@ -109,6 +113,9 @@ pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
 
 /// The physical form of an expression over a logical plan's output.
 pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Expression, SqlError> {
+    if let Some(temporal) = temporal::physical(expression, schema)? {
+        return Ok(temporal);
+    }
     let context = PhysicalPlanningContext::default();
     Ok(create_physical_expr(
         expression,
@@ -250,18 +257,10 @@ pub(super) fn remap(
 }
 
 fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
-    let Some(source) = node.source.downcast_ref::<LiveSource>() else {
-        let name = node.table_name.table();
-        return Err(refused(&format!("table function or relation \"{name}\"")));
-    };
-    let name = Arc::clone(&source.name);
-    let table = match source.is_view {
-        true => Node::View { name },
-        false => Node::Table { name },
-    };
+    let table = relation(node)?;
     let full = DFSchema::try_from_qualified_schema(
         node.table_name.clone(),
-        &datafusion::logical_expr::TableSource::schema(source),
+        &node.source.schema(),
     )?;
     let mut input = plan_of(table, arrow_schema(&full));
     if let Some(predicate) = datafusion::logical_expr::utils::conjunction(node.filters.clone()) {
@@ -280,6 +279,21 @@ fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
         columns,
         arrow_schema(&node.projected_schema),
     ))
+}
+
+fn relation(node: &TableScan) -> Result<Node, SqlError> {
+    if let Some(source) = node.source.downcast_ref::<LiveSource>() {
+        let name = Arc::clone(&source.name);
+        return Ok(match source.is_view {
+            true => Node::View { name },
+            false => Node::Table { name },
+        });
+    }
+    if let Some(name) = recursive::level(node) {
+        return Ok(Node::Level { name });
+    }
+    let name = node.table_name.table();
+    Err(refused(&format!("table function or relation \"{name}\"")))
 }
 
 fn values(node: &Values) -> Result<Arc<Plan>, SqlError> {

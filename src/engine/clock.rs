@@ -1,0 +1,73 @@
+//! The passing of time without transactions.
+//!
+//! A view with a condition on `now()` changes as time passes. In live operation the committing
+//! thread looks once a second whether a row's time has come and, if so, lets all views move on to
+//! the time of the wall clock. An ad hoc statement that asks for the time makes it move on, too.
+//! Neither is written to the log: time carries no rows, and a restart finds the wall clock ahead.
+//!
+//! Where history is being replayed, time is that of the transactions: while the newest one has
+//! come with a timestamp of its own, the wall clock is left alone.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::commit::{Conductor, Request, now_ms};
+use super::{Engine, EngineError, Shared};
+
+/// How often the committing thread looks whether time has something to do.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Lets views with conditions on `now()` follow the wall clock while no transactions come. Off
+    /// by default: time then passes with transactions, and with statements that ask for it.
+    pub fn follow_wall_clock(&self, follows: bool) {
+        let flag = &self.shared.follows_wall_clock;
+        flag.store(follows, Ordering::Relaxed);
+    }
+}
+
+impl Conductor {
+    /// The next request; lets time pass while there is none. `None`: nobody is left to ask.
+    pub(super) fn receive(
+        &mut self,
+        requests: &Receiver<Request>,
+        shared: &Weak<Shared>,
+    ) -> Option<Request> {
+        loop {
+            match requests.recv_timeout(TICK) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    let shared = Weak::upgrade(shared)?;
+                    if shared.follows_wall_clock.load(Ordering::Relaxed) {
+                        self.tick_if_due();
+                    }
+                }
+            }
+        }
+    }
+
+    fn tick_if_due(&mut self) {
+        let progress = Arc::clone(self.workers.progress());
+        // A tick that is still being worked on has not said yet when the next one is due.
+        let is_settled = progress.completed() >= self.last_timestamp_ms;
+        let is_due = progress.next_change().is_some_and(|due| due <= now_ms());
+        if is_settled && is_due {
+            // A failure of the workers is told to whoever writes or reads next.
+            let _ = self.pass_time();
+        }
+    }
+
+    /// Lets all views move on to the wall clock, unless history is being replayed; returns the
+    /// timestamp (ms) they move to.
+    pub(super) fn pass_time(&mut self) -> Result<u64, EngineError> {
+        let now_ms = now_ms();
+        if !self.replays_history && now_ms > self.last_timestamp_ms {
+            self.last_timestamp_ms = now_ms;
+            self.announce(now_ms)?;
+        }
+        Ok(self.last_timestamp_ms)
+    }
+}
