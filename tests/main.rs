@@ -4,6 +4,7 @@ mod engine;
 mod house;
 mod oracle;
 mod plans;
+mod row_errors;
 mod serve;
 mod time;
 mod tools;

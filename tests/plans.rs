@@ -93,7 +93,9 @@ fn relational_constructs_have_their_golden_plans() {
     let planner = Planner::new();
     let catalog = oracle::catalog();
     let temporal = oracle::temporal::views();
-    let relational = oracle::relational::RELATIONAL.iter().map(|sql| (*sql).to_owned());
+    let relational = oracle::relational::RELATIONAL
+        .iter()
+        .map(|sql| (*sql).to_owned());
     for (name, views) in [("relational", relational.collect()), ("temporal", temporal)] {
         let views: Vec<String> = views;
         let mut text = String::new();

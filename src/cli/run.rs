@@ -81,7 +81,10 @@ impl Running {
         let listeners = runtime.block_on(services::bind(&settings.serve))?;
         let engine = open(&settings, views)?;
         // Where history is read on the clock of its events, time is theirs.
-        let is_live = settings.sources.iter().all(|source| source.clock == Clock::Wall);
+        let is_live = settings
+            .sources
+            .iter()
+            .all(|source| source.clock == Clock::Wall);
         engine.follow_wall_clock(is_live);
         {
             let _context = runtime.enter();

@@ -124,7 +124,13 @@ impl Bucket {
 }
 
 fn pick_rows(updates: &Updates, rows: Vec<u32>) -> Updates {
-    let picks: Vec<Pick> = rows.iter().map(|row| Pick { source: 0, row: *row }).collect();
+    let picks: Vec<Pick> = rows
+        .iter()
+        .map(|row| Pick {
+            source: 0,
+            row: *row,
+        })
+        .collect();
     let indices = UInt32Array::from(rows);
     let columns = updates.rows.columns().iter();
     let columns: Vec<ArrayRef> = columns
@@ -145,7 +151,12 @@ fn consolidate(updates: &[Updates]) -> Option<Updates> {
     let times: Vec<_> = updates.iter().map(|updates| &updates.times).collect();
     let counts: Vec<_> = updates.iter().map(|updates| &updates.counts).collect();
     let chunk = form(Unsorted {
-        columns: rows.columns().iter().map(Arc::clone).map(Column::new).collect(),
+        columns: rows
+            .columns()
+            .iter()
+            .map(Arc::clone)
+            .map(Column::new)
+            .collect(),
         key_columns: rows.num_columns(),
         orders: None,
         times: Lane::concat(&times),
@@ -191,8 +202,17 @@ mod tests {
     fn content(updates: &[Updates]) -> Vec<(i64, u64, i64)> {
         use arrow::array::AsArray;
         let rows = updates.iter().flat_map(|updates| {
-            let values = updates.rows.column(0).as_primitive::<arrow::datatypes::Int64Type>();
-            let row = |row: usize| (values.value(row), updates.times.get(row), updates.counts.get(row));
+            let values = updates
+                .rows
+                .column(0)
+                .as_primitive::<arrow::datatypes::Int64Type>();
+            let row = |row: usize| {
+                (
+                    values.value(row),
+                    updates.times.get(row),
+                    updates.counts.get(row),
+                )
+            };
             (0..updates.len()).map(row).collect::<Vec<_>>()
         });
         rows.collect()

@@ -182,7 +182,9 @@ impl<'w> Running<'w> {
                 changed.push((*number, Arc::clone(&view.shape), share));
             }
         }
-        let dues = self.flows().flat_map(|flow| flow.dues.iter().map(|due| due.get()));
+        let dues = self
+            .flows()
+            .flat_map(|flow| flow.dues.iter().map(|due| due.get()));
         let next_change_ms = dues.min().filter(|due| *due < u64::MAX);
         self.progress
             .publish(self.worker.index(), completed_ms, next_change_ms, changed);

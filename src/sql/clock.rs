@@ -122,7 +122,12 @@ fn value_at(clock: Clock, timestamp_ms: u64) -> Expr {
 /// A plan with the clock left open.
 pub fn symbolic(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     let field = Arc::new(Field::new(MOMENT, now_type(), false));
-    let moment = || Expr::Placeholder(Placeholder::new_with_field(MOMENT.to_owned(), Some(Arc::clone(&field))));
+    let moment = || {
+        Expr::Placeholder(Placeholder::new_with_field(
+            MOMENT.to_owned(),
+            Some(Arc::clone(&field)),
+        ))
+    };
     replace(plan, &|clock| match clock {
         Clock::Moment | Clock::Time => moment(),
         Clock::Date => Expr::Cast(Cast::new(Box::new(moment()), DataType::Date32)),
@@ -155,14 +160,18 @@ pub fn moment_as_column(
     expression: &Expr,
     schema: &DFSchema,
 ) -> DataFusionResult<Option<(Expr, DFSchema)>> {
-    let is_moment = |part: &Expr| matches!(part, Expr::Placeholder(Placeholder { id, .. }) if id == MOMENT);
+    let is_moment =
+        |part: &Expr| matches!(part, Expr::Placeholder(Placeholder { id, .. }) if id == MOMENT);
     if !expression.exists(|part| Ok(is_moment(part)))? {
         return Ok(None);
     }
     let relation = TableReference::bare(MOMENT);
     let field = Field::new(MOMENT, now_type(), false);
     let moment = arrow::datatypes::Schema::new(vec![field]);
-    let wider = schema.join(&DFSchema::try_from_qualified_schema(relation.clone(), &moment)?)?;
+    let wider = schema.join(&DFSchema::try_from_qualified_schema(
+        relation.clone(),
+        &moment,
+    )?)?;
     let column = Expr::Column(Column::new(Some(relation), MOMENT));
     let replaced = expression.clone().transform_up(|part| {
         Ok(match is_moment(&part) {

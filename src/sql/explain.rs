@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::interval_text::readable;
 use super::plan::{
     Aggregate, AggregateNode, Expression, Join, JoinKind, Node, Plan, SortKey, TopK,
 };
@@ -10,7 +11,15 @@ use super::recursive::LEVELS_MAX;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write_plan(self, 0, f)
+        f.write_str(&readable(&Tree(self).to_string()))
+    }
+}
+
+struct Tree<'a>(&'a Plan);
+
+impl Display for Tree<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write_plan(self.0, 0, f)
     }
 }
 
@@ -54,7 +63,10 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
         Node::Recursive(recursive) => {
             let distinct = if recursive.distinct { " distinct" } else { "" };
             let name = &recursive.name;
-            write!(f, "Recursive{distinct} {name}, up to {LEVELS_MAX} levels, each maintained")
+            write!(
+                f,
+                "Recursive{distinct} {name}, up to {LEVELS_MAX} levels, each maintained"
+            )
         }
         Node::Unnest(unnest) => {
             write!(f, "Unnest")?;

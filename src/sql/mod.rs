@@ -5,6 +5,7 @@ mod clock;
 mod error;
 mod explain;
 mod guard;
+mod interval_text;
 mod lower;
 pub mod mapping;
 pub mod plan;

@@ -169,10 +169,9 @@ impl Plan {
     /// The plans this one reads.
     pub fn inputs(&self) -> Vec<&Arc<Plan>> {
         match &self.node {
-            Node::Table { .. }
-            | Node::View { .. }
-            | Node::Level { .. }
-            | Node::Constant { .. } => Vec::new(),
+            Node::Table { .. } | Node::View { .. } | Node::Level { .. } | Node::Constant { .. } => {
+                Vec::new()
+            }
             Node::Map { input, .. } | Node::Distinct { input } => vec![input],
             Node::Union { inputs } => inputs.iter().collect(),
             Node::Join(join) => vec![&join.left, &join.right],
@@ -193,10 +192,8 @@ impl Node {
     ) -> Result<Node, E> {
         let mut node = self.clone();
         match &mut node {
-            Node::Table { .. }
-            | Node::View { .. }
-            | Node::Level { .. }
-            | Node::Constant { .. } => {}
+            Node::Table { .. } | Node::View { .. } | Node::Level { .. } | Node::Constant { .. } => {
+            }
             Node::Map { input, .. } | Node::Distinct { input } => *input = of(input)?,
             Node::Union { inputs } => {
                 for input in inputs {

@@ -20,8 +20,8 @@ use datafusion::sql::sqlparser::ast::Query;
 use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
-use super::subquery::{self, Guarded};
 use super::planner::{Planner, Sources, external, plain_view, session_config};
+use super::subquery::{self, Guarded};
 
 /// Limits of one query.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use datafusion::logical_expr::expr::Exists;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Subquery, Volatility, lit,
+    BinaryExpr, ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility, lit, not,
 };
 
 /// Which scalar subqueries are given a guard against several rows.
@@ -58,7 +58,9 @@ fn guard(expression: Expr, guarded: Guarded) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     }
     let plan = at_most_one_row(subquery.subquery.as_ref().clone())?;
-    Ok(Transformed::yes(Expr::ScalarSubquery(subquery.with_plan(Arc::new(plan)))))
+    Ok(Transformed::yes(Expr::ScalarSubquery(
+        subquery.with_plan(Arc::new(plan)),
+    )))
 }
 
 fn is_ordered(plan: &LogicalPlan) -> bool {
@@ -126,7 +128,8 @@ impl ScalarUDFImpl for AtMostOne {
         };
         let rows = rows.to_array(call.number_rows)?;
         let rows = rows.as_primitive_opt::<Int64Type>();
-        let has_several = |row: usize| rows.is_some_and(|rows| rows.is_valid(row) && rows.value(row) > 1);
+        let has_several =
+            |row: usize| rows.is_some_and(|rows| rows.is_valid(row) && rows.value(row) > 1);
         match (0..rows.map_or(0, Array::len)).any(has_several) {
             true => exec_err!("more than one row returned by a subquery used as an expression"),
             false => Ok(value.clone()),
@@ -142,7 +145,12 @@ fn filter_without_not_in(filter: Filter) -> Result<Transformed<LogicalPlan>> {
             true => Ok(condition),
             false => {
                 let schema = filter.input.schema();
-                let rewritten = condition.transform_up(|part| not_exists_for_not_in(part, schema))?;
+                let rewritten =
+                    condition
+                        .transform_down(negation_inside)?
+                        .transform_data(|condition| {
+                            condition.transform_up(|part| not_exists_for_not_in(part, schema))
+                        })?;
                 is_changed |= rewritten.transformed;
                 Ok(rewritten.data)
             }
@@ -153,6 +161,22 @@ fn filter_without_not_in(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     Ok(match is_changed {
         true => Transformed::yes(filter),
         false => Transformed::no(filter),
+    })
+}
+
+/// NOT moved into AND and OR, so that it stands at the tests it is about.
+fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
+    let Expr::Not(inner) = expression else {
+        return Ok(Transformed::no(expression));
+    };
+    Ok(match *inner {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op == Operator::And => {
+            Transformed::yes(not(*left).or(not(*right)))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op == Operator::Or => {
+            Transformed::yes(not(*left).and(not(*right)))
+        }
+        other => Transformed::no(Expr::Not(Box::new(other))),
     })
 }
 

@@ -116,8 +116,7 @@ impl Display for Condition {
 
 /// Whether an expression depends on the time it is evaluated at.
 pub fn reads_clock(expression: &Expression) -> bool {
-    expression.downcast_ref::<Now>().is_some()
-        || expression.children().into_iter().any(reads_clock)
+    expression.downcast_ref::<Now>().is_some() || expression.children().into_iter().any(reads_clock)
 }
 
 /// An expression with something else in the place of `now()`.

@@ -26,6 +26,8 @@ pub const RELATIONAL: &[&str] = &[
     "SELECT a FROM r EXCEPT SELECT k FROM s INTERSECT SELECT v FROM s",
     "(SELECT a FROM r ORDER BY a LIMIT 2) UNION ALL (SELECT k FROM s ORDER BY k DESC NULLS LAST LIMIT 1)",
     "SELECT a, b FROM r ORDER BY a, b, t, d, f OFFSET 2",
+    "SELECT a FROM r ORDER BY b DESC NULLS LAST, a, t, d, f LIMIT 2 OFFSET 1",
+    "SELECT x + 1 AS y FROM (SELECT a AS x FROM r ORDER BY b, a, t, d, f LIMIT 3) AS q",
     "SELECT a FROM r LIMIT 0",
     "VALUES (1, 'one'), (2, NULL)",
     "SELECT a, b FROM r WHERE b > 3 OR a NOT IN (SELECT k FROM s WHERE v > 1)",
@@ -57,20 +59,44 @@ pub fn random_relation(random: &mut Pcg64, depth: usize) -> String {
     match random.random_range(0..7) {
         0 => {
             let kind = pick(random, &["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
-            let on = pick(random, &["p.y < q.y", "p.x = q.y OR p.y = q.x", "p.z = q.z OR p.x > q.x"]);
-            format!("(SELECT p.x, q.y, coalesce(q.z, p.z) AS z FROM {of} AS p {kind} {inner} AS q ON {on})")
+            let on = pick(
+                random,
+                &[
+                    "p.y < q.y",
+                    "p.x = q.y OR p.y = q.x",
+                    "p.z = q.z OR p.x > q.x",
+                ],
+            );
+            format!(
+                "(SELECT p.x, q.y, coalesce(q.z, p.z) AS z FROM {of} AS p {kind} {inner} AS q ON {on})"
+            )
         }
         1 => {
-            let operation = pick(random, &["INTERSECT", "EXCEPT", "UNION", "INTERSECT ALL", "EXCEPT ALL"]);
+            let operation = pick(
+                random,
+                &[
+                    "INTERSECT",
+                    "EXCEPT",
+                    "UNION",
+                    "INTERSECT ALL",
+                    "EXCEPT ALL",
+                ],
+            );
             format!("(SELECT x, y, z FROM {of} AS p {operation} SELECT x, y, z FROM {inner} AS q)")
         }
         2 => {
             let test = pick(random, &["IN", "NOT IN"]);
-            format!("(SELECT * FROM {of} AS o WHERE o.y > 4 OR o.x {test} (SELECT i.y FROM {inner} AS i))")
+            format!(
+                "(SELECT * FROM {of} AS o WHERE o.y > 4 OR o.x {test} (SELECT i.y FROM {inner} AS i))"
+            )
         }
-        3 => format!("(SELECT * FROM {of} AS o WHERE o.y NOT IN (SELECT i.y FROM {inner} AS i WHERE i.x = o.x))"),
+        3 => format!(
+            "(SELECT * FROM {of} AS o WHERE o.y NOT IN (SELECT i.y FROM {inner} AS i WHERE i.x = o.x))"
+        ),
         4 => format!("(SELECT x, unnest(make_array(y, x, 3)) AS y, z FROM {of} AS u)"),
-        5 => format!("(SELECT o.x, l.y, o.z FROM {of} AS o, LATERAL (SELECT max(i.y) AS y FROM {inner} AS i WHERE i.x = o.x) AS l)"),
+        5 => format!(
+            "(SELECT o.x, l.y, o.z FROM {of} AS o, LATERAL (SELECT max(i.y) AS y FROM {inner} AS i WHERE i.x = o.x) AS l)"
+        ),
         _ => format!(
             "(WITH RECURSIVE walk AS (SELECT x, y, z FROM {of} AS b UNION SELECT walk.x, i.y, walk.z FROM walk JOIN {inner} AS i ON walk.y = i.x) SELECT x, y, z FROM walk)"
         ),

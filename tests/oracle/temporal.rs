@@ -35,6 +35,13 @@ pub const BY_MILLISECOND: &[&str] = &[
     "SELECT v.n, now() < v.at AS is_ahead FROM (VALUES (1, arrow_cast(4, 'Timestamp(Millisecond, Some(\"UTC\"))')), (2, arrow_cast(9, 'Timestamp(Millisecond, Some(\"UTC\"))'))) AS v(n, at) WHERE v.at > now() - INTERVAL '3 milliseconds'",
 ];
 
+/// Tumbling, hopping and session windows as docs/sql-queries.md writes them.
+pub const WINDOWS: &[&str] = &[
+    "SELECT date_bin(INTERVAL '2 milliseconds', at) AS start, count(*) AS n FROM {e} AS e WHERE at IS NOT NULL GROUP BY 1",
+    "SELECT start, count(*) AS n, sum(b) AS s FROM (SELECT b, unnest(generate_series(date_bin(INTERVAL '2 milliseconds', at) - INTERVAL '4 milliseconds', date_bin(INTERVAL '2 milliseconds', at), INTERVAL '2 milliseconds')) AS start FROM {e} AS e WHERE at IS NOT NULL) AS h GROUP BY start",
+    "WITH e AS (SELECT a, at FROM {e} AS i WHERE at IS NOT NULL), starts AS (SELECT DISTINCT a, at FROM e WHERE NOT EXISTS (SELECT 1 FROM e AS p WHERE p.a = e.a AND p.at < e.at AND p.at >= e.at - INTERVAL '1 millisecond')), sessions AS (SELECT e.a, e.at, max(starts.at) AS start FROM (SELECT DISTINCT a, at FROM e) AS e JOIN starts ON starts.a = e.a AND starts.at <= e.at GROUP BY e.a, e.at) SELECT a, start, max(at) AS last, count(*) AS moments FROM sessions GROUP BY a, start",
+];
+
 /// Views that change within days.
 pub const BY_DAY: &[&str] = &[
     "SELECT a, b FROM {e} AS e WHERE day = current_date",
@@ -55,7 +62,7 @@ fn view(template: &str) -> String {
 
 /// All views of this file, as they are written.
 pub fn views() -> Vec<String> {
-    let templates = BY_MILLISECOND.iter().chain(BY_DAY);
+    let templates = BY_MILLISECOND.iter().chain(BY_DAY).chain(WINDOWS);
     templates.map(|template| view(template)).collect()
 }
 
@@ -81,7 +88,8 @@ fn check(template: &str, longest_pause_ms: u64, workers: usize, random: &mut Pcg
 #[test]
 fn views_follow_the_clock() {
     let seed = seed();
-    for (longest_pause_ms, templates) in [(3, BY_MILLISECOND), (130_000_000, BY_DAY)] {
+    let lists = [(3, BY_MILLISECOND), (130_000_000, BY_DAY), (3, WINDOWS)];
+    for (longest_pause_ms, templates) in lists {
         for (number, template) in templates.iter().enumerate() {
             for workers in [1, 2] {
                 let mut random = Pcg64::seed_from_u64(seed ^ number as u64);

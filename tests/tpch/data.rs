@@ -58,12 +58,20 @@ impl Data {
         let pool = TextPool::new(COMMENT_POOL_BYTES, words);
         let nations = tpch::NationGenerator::new_with_distributions_and_text_pool(words, &pool);
         let regions = tpch::RegionGenerator::new_with_distributions_and_text_pool(words, &pool);
-        let parts = tpch::PartGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
-        let suppliers = tpch::SupplierGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
+        let parts =
+            tpch::PartGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
+        let suppliers = tpch::SupplierGenerator::new_with_distributions_and_text_pool(
+            SCALE, 1, 1, words, &pool,
+        );
         let offers = tpch::PartSuppGenerator::new_with_text_pool(SCALE, 1, 1, &pool);
-        let customers = tpch::CustomerGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
-        let orders = tpch::OrderGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
-        let lines = tpch::LineItemGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
+        let customers = tpch::CustomerGenerator::new_with_distributions_and_text_pool(
+            SCALE, 1, 1, words, &pool,
+        );
+        let orders =
+            tpch::OrderGenerator::new_with_distributions_and_text_pool(SCALE, 1, 1, words, &pool);
+        let lines = tpch::LineItemGenerator::new_with_distributions_and_text_pool(
+            SCALE, 1, 1, words, &pool,
+        );
         let mut by_order: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         for line in rows(lines.iter()) {
             by_order.entry(line[0].clone()).or_default().push(line);
@@ -198,6 +206,8 @@ fn batch(engine: &Engine, table: &str, rows: &[Row]) -> RecordBatch {
         .with_batch_size(rows.len().max(1))
         .build(Cursor::new(lines.join("\n")))
         .expect("a reader");
-    let rows = reader.next().map(|rows| rows.expect("rows of the table's types"));
+    let rows = reader
+        .next()
+        .map(|rows| rows.expect("rows of the table's types"));
     rows.unwrap_or_else(|| RecordBatch::new_empty(schema))
 }

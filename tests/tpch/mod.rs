@@ -23,16 +23,28 @@ fn all_tpch_queries_follow_small_transactions() {
     let directory = tempfile::tempdir().expect("a directory");
     let engine = open(directory.path(), 2);
     let mut session = engine.session();
-    runtime.block_on(run(&mut session, data::TABLES)).expect("tables");
+    runtime
+        .block_on(run(&mut session, data::TABLES))
+        .expect("tables");
     let mut data = Data::generate();
     engine.submit(data.initial(&engine)).expect("rows that fit");
     for number in 1..=22 {
-        let view = format!("CREATE MATERIALIZED VIEW q{number} AS {}", queries::query(number));
+        let view = format!(
+            "CREATE MATERIALIZED VIEW q{number} AS {}",
+            queries::query(number)
+        );
         let created = runtime.block_on(run(&mut session, &view));
         created.unwrap_or_else(|error| panic!("query {number}: {error}"));
     }
-    let answered = runtime.block_on(compare(&engine, &mut session, &format!("seed={seed} at first")));
-    assert!(answered >= 18, "only {answered} of the queries have an answer at this scale");
+    let answered = runtime.block_on(compare(
+        &engine,
+        &mut session,
+        &format!("seed={seed} at first"),
+    ));
+    assert!(
+        answered >= 18,
+        "only {answered} of the queries have an answer at this scale"
+    );
     for step in 0..steps {
         let transaction = data.step(&engine, &mut random);
         engine.submit(transaction).expect("rows that fit");

@@ -106,7 +106,12 @@ impl Temporal {
         for number in 0..most {
             let turning: BooleanArray = turns.iter().map(|row| Some(row.len() > number)).collect();
             let part = updates.filter(&turning)?;
-            let of_part = || turns.iter().zip(&begin).filter(|(row, _)| row.len() > number);
+            let of_part = || {
+                turns
+                    .iter()
+                    .zip(&begin)
+                    .filter(|(row, _)| row.len() > number)
+            };
             let at: Vec<u64> = of_part().map(|(row, _)| row[number]).collect();
             let before = of_part().map(|(row, begin)| match number {
                 0 => *begin,
@@ -162,12 +167,18 @@ impl Temporal {
         let changing: Vec<usize> = (0..begin.len())
             .filter(|row| begin[*row] < LATEST_MS && changes(*row))
             .collect();
-        let mask: BooleanArray = (0..begin.len()).map(|row| Some(changing.binary_search(&row).is_ok())).collect();
+        let mask: BooleanArray = (0..begin.len())
+            .map(|row| Some(changing.binary_search(&row).is_ok()))
+            .collect();
         let part = updates.filter(&mask)?.rows;
         let mut before: Vec<u64> = changing.iter().map(|row| begin[*row]).collect();
         let mut behind = vec![LATEST_MS; changing.len()];
         let begins = turn == Turn::Begins;
-        while before.iter().zip(&behind).any(|(before, behind)| behind - before > 1) {
+        while before
+            .iter()
+            .zip(&behind)
+            .any(|(before, behind)| behind - before > 1)
+        {
             let middle: Vec<u64> = before
                 .iter()
                 .zip(&behind)
@@ -286,7 +297,9 @@ pub fn temporal<'scope>(
                 for (port, made) in made.into_iter().enumerate() {
                     for updates in made.into_iter().filter(|updates| updates.len() > 0) {
                         let retained = || capability.retain_least(port);
-                        if let Some(mut ready) = waiting[port].keep_later(updates, reached, retained) {
+                        if let Some(mut ready) =
+                            waiting[port].keep_later(updates, reached, retained)
+                        {
                             let mut session = outputs[port].session_with_builder(&capability);
                             session.give_container(&mut ready);
                         }

@@ -40,8 +40,12 @@ impl<'scope> Renderer<'_, 'scope> {
             self.forget_level(&node.name);
         }
         self.levels.remove(&node.name);
-        self.levels.extend(outer.map(|level| (Arc::clone(&node.name), level)));
-        let message = format!("the recursion of \"{}\" goes beyond {LEVELS_MAX} levels", node.name);
+        self.levels
+            .extend(outer.map(|level| (Arc::clone(&node.name), level)));
+        let message = format!(
+            "the recursion of \"{}\" goes beyond {LEVELS_MAX} levels",
+            node.name
+        );
         let failure = Arc::new(Failure::new(message));
         let overflow = levels.pop().unwrap_or(level);
         // Every row fails, so that nothing but errors comes of them.
@@ -76,7 +80,9 @@ impl<'scope> Renderer<'_, 'scope> {
     /// Forgets what has been rendered over a level, so that it is rendered anew over the next.
     fn forget_level(&mut self, name: &str) {
         self.rendered.retain(|plan, _| !reads_level(plan, name));
-        self.indexes.retain(|index, _| !reads_level(&index.plan, name));
-        self.extremes.retain(|index, _| !reads_level(&index.plan, name));
+        self.indexes
+            .retain(|index, _| !reads_level(&index.plan, name));
+        self.extremes
+            .retain(|index, _| !reads_level(&index.plan, name));
     }
 }

@@ -227,7 +227,9 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<SendableRecordBatchStream, EngineError> {
         let since_ms = self.last_write_ms;
-        let (context, plan) = self.planned(since_ms, |context| context.plan(query)).await?;
+        let (context, plan) = self
+            .planned(since_ms, |context| context.plan(query))
+            .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         if reads_tables(&plan)? {
             self.block.check_readable()?;

@@ -129,7 +129,9 @@ impl Session {
         let engine = self.engine.clone();
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
         let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
-        let (context, plan) = self.planned(since_ms, |context| context.plan(&query)).await?;
+        let (context, plan) = self
+            .planned(since_ms, |context| context.plan(&query))
+            .await?;
         self.block.check_readable()?;
         let plan = QueryContext::bind(plan, parameters)?;
         let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;

@@ -116,6 +116,10 @@ pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Expressio
     if let Some(temporal) = temporal::physical(expression, schema)? {
         return Ok(temporal);
     }
+    if expression.exists(|part| Ok(matches!(part, Expr::Exists(_) | Expr::InSubquery(_))))? {
+        return Err(refused("IN or EXISTS with a subquery as a value")
+            .with_hint("use it in WHERE, or a LEFT JOIN with the distinct rows of the subquery"));
+    }
     let context = PhysicalPlanningContext::default();
     Ok(create_physical_expr(
         expression,
@@ -258,10 +262,7 @@ pub(super) fn remap(
 
 fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
     let table = relation(node)?;
-    let full = DFSchema::try_from_qualified_schema(
-        node.table_name.clone(),
-        &node.source.schema(),
-    )?;
+    let full = DFSchema::try_from_qualified_schema(node.table_name.clone(), &node.source.schema())?;
     let mut input = plan_of(table, arrow_schema(&full));
     if let Some(predicate) = datafusion::logical_expr::utils::conjunction(node.filters.clone()) {
         input = filter(input, physical(&predicate, &full)?);
@@ -325,8 +326,23 @@ fn limit(node: &Limit) -> Result<Arc<Plan>, SqlError> {
         FetchType::Literal(rows) => rows.map(|rows| rows as u64),
         FetchType::UnsupportedExpr => return Err(refused("a LIMIT that is not a number")),
     };
-    match node.input.as_ref() {
-        LogicalPlan::Sort(sort) => top(&sort.input, &sort.expr, offset, limit),
+    limited(&node.input, offset, limit)
+}
+
+/// Some rows of an input, in its order: one that stands below projections counts, too.
+fn limited(input: &LogicalPlan, offset: u64, limit: Option<u64>) -> Result<Arc<Plan>, SqlError> {
+    match input {
+        LogicalPlan::Sort(sort) => {
+            let fetched = sort.fetch.map(|rows| (rows as u64).saturating_sub(offset));
+            let limit = limit.into_iter().chain(fetched).min();
+            top(&sort.input, &sort.expr, offset, limit)
+        }
+        LogicalPlan::Projection(node) => {
+            let rows = limited(&node.input, offset, limit)?;
+            let expressions = physical_all(&node.expr, node.input.schema())?;
+            Ok(map(rows, None, expressions, arrow_schema(&node.schema)))
+        }
+        LogicalPlan::SubqueryAlias(node) => limited(&node.input, offset, limit),
         input => top(input, &[], offset, limit),
     }
 }

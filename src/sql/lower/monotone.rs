@@ -68,7 +68,8 @@ pub fn trend(expression: &Expression, schema: &Schema) -> Option<Trend> {
 /// summer time goes back once a year, so only UTC does.
 fn keeps_order(from: &DataType, to: &DataType) -> bool {
     let is_utc = |zone: &Option<std::sync::Arc<str>>| {
-        zone.as_deref().is_none_or(|zone| zone == "UTC" || zone == "+00:00")
+        zone.as_deref()
+            .is_none_or(|zone| zone == "UTC" || zone == "+00:00")
     };
     match (from, to) {
         (DataType::Timestamp(..), DataType::Timestamp(_, Some(_))) => true,
@@ -76,7 +77,10 @@ fn keeps_order(from: &DataType, to: &DataType) -> bool {
             is_utc(zone) && (to.is_temporal() || to.is_integer()) && !is_time_of_day(to)
         }
         (DataType::Date32 | DataType::Date64, to) => {
-            matches!(to, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+            matches!(
+                to,
+                DataType::Timestamp(..) | DataType::Date32 | DataType::Date64
+            )
         }
         (from, to) => from.is_numeric() && to.is_numeric(),
     }
@@ -94,9 +98,8 @@ fn sum(binary: &BinaryExpr, schema: &Schema) -> Option<Trend> {
         Operator::Minus => right.reversed(),
         _ => return None,
     };
-    let of_interval = |side: &Expression| {
-        matches!(side.data_type(schema), Ok(DataType::Interval(_)))
-    };
+    let of_interval =
+        |side: &Expression| matches!(side.data_type(schema), Ok(DataType::Interval(_)));
     // The day of the month is cut where a month is too short for it, so that adding months to a
     // later time of day can give an earlier moment.
     let months_are_safe = |interval: &Expression, moment: &Expression| {
@@ -156,7 +159,10 @@ fn function(call: &ScalarFunctionExpr, schema: &Schema) -> Option<Trend> {
     let is_fixed = !reads_clock(parameter) && !rest.iter().any(reads_clock);
     let moment_type = moment.data_type(schema).ok()?;
     let is_monotone = match call.fun().name() {
-        "date_trunc" | "date_bin" => keeps_order(&moment_type, &DataType::Timestamp(arrow::datatypes::TimeUnit::Second, None)),
+        "date_trunc" | "date_bin" => keeps_order(
+            &moment_type,
+            &DataType::Timestamp(arrow::datatypes::TimeUnit::Second, None),
+        ),
         "date_part" => {
             let is_utc = keeps_order(&moment_type, &DataType::Date32);
             is_utc && text_of(Some(parameter)).is_some_and(|part| part == "year" || part == "epoch")

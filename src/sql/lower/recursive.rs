@@ -21,7 +21,11 @@ pub fn lower(node: &RecursiveQuery) -> Result<Arc<Plan>, SqlError> {
         let is_nullable = [&base, &step]
             .iter()
             .any(|term| term.schema.field(column).is_nullable());
-        Field::new(field.name(), field.data_type().clone(), field.is_nullable() || is_nullable)
+        Field::new(
+            field.name(),
+            field.data_type().clone(),
+            field.is_nullable() || is_nullable,
+        )
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let recursive = Recursive {

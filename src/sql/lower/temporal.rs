@@ -15,6 +15,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::clock;
 use super::super::error::SqlError;
+use super::super::interval_text::readable;
 use super::super::plan::{Expression, Join, JoinKind, Node, Plan, one_row};
 use super::super::temporal::{
     Condition, LATEST_MS, Now, TemporalNode, Turn, reads_clock, replace_now,
@@ -82,7 +83,10 @@ fn depends_on_clock(plan: &Plan) -> bool {
         Node::Join(join) => join.residual.as_ref().is_some_and(reads_clock),
         _ => false,
     };
-    own || plan.inputs().into_iter().any(|input| depends_on_clock(input))
+    own || plan
+        .inputs()
+        .into_iter()
+        .any(|input| depends_on_clock(input))
 }
 
 /// A join on a condition that reads the clock, as a filter of the pairs.
@@ -156,7 +160,10 @@ impl Map {
         let predicate = predicate.map(|predicate| conditions.extract(predicate));
         let projection = self.projection.iter();
         let projection = projection.map(|column| conditions.extract(column));
-        let (predicate, projection) = (predicate.transpose()?, projection.collect::<Result<_, _>>()?);
+        let (predicate, projection) = (
+            predicate.transpose()?,
+            projection.collect::<Result<_, _>>()?,
+        );
         let conditions = conditions.found;
         let input = schedule(&self.input)?;
         let node = match conditions.is_empty() {
@@ -277,8 +284,9 @@ impl Conditions<'_> {
 }
 
 fn refused(expression: &Expression) -> SqlError {
+    let condition = readable(&expression.to_string());
     SqlError::unsupported(format!(
-        "the condition {expression} may change more than once for a row as time passes, so it \
+        "the condition {condition} may change more than once for a row as time passes, so it \
          cannot be scheduled"
     ))
     .with_hint(
