@@ -17,15 +17,15 @@ use crate::engine::open;
 use crate::tools::has_program;
 
 /// An engine that serves; dropped, it stops.
-struct Served {
+pub struct Served {
     engine: Engine,
     address: SocketAddr,
-    runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
     _directory: tempfile::TempDir,
 }
 
 impl Served {
-    fn start(max_connections: usize) -> Served {
+    pub fn start(max_connections: usize) -> Served {
         let directory = tempfile::tempdir().expect("a directory");
         let engine = open(directory.path(), 2);
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -48,7 +48,7 @@ impl Served {
         }
     }
 
-    async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+    pub async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
         let settings = format!(
             "host={} port={} user=analyst dbname=any",
             self.address.ip(),

@@ -46,14 +46,6 @@ impl Failure {
         }
     }
 
-    /// What happened first, without what to do about it.
-    pub fn first_line(&self) -> String {
-        self.messages
-            .first()
-            .map(|message| message.what.clone())
-            .unwrap_or_default()
-    }
-
     /// Says on which input it happened, in front of each message.
     pub fn at(mut self, place: impl fmt::Display) -> Failure {
         for message in &mut self.messages {

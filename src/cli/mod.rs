@@ -6,9 +6,13 @@
 mod check;
 mod client;
 mod definitions;
+mod demo;
 mod demo_directory;
+mod event_files;
+mod examples;
 mod explain;
 mod failure;
+mod generate;
 mod ingest;
 mod logging;
 mod output;
@@ -54,12 +58,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Sql(sql::Sql),
     Query(query::Query),
     Check(check::Check),
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
+    Generate(generate::Generate),
     Tables(tables::Tables),
 }
 
@@ -82,12 +88,14 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self, is_quiet: bool) -> Result<(), Failure> {
         match self {
+            Command::Demo(command) => command.run(is_quiet),
             Command::Run(command) => command.run(is_quiet),
             Command::Sql(command) => command.run(),
             Command::Query(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
+            Command::Generate(command) => command.run(is_quiet),
             Command::Tables(command) => command.run(),
         }
     }

@@ -122,6 +122,11 @@ impl Running {
         Ok(summary.sources)
     }
 
+    /// Whether a clean end has been asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_requested()
+    }
+
     /// Runs a future to its end, on the threads of the services.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)

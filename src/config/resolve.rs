@@ -30,15 +30,15 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
     let value = |path: &str| raw.values.get(path);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = resolver.count(value("workers"), cores.min(MOST_WORKERS), MOST_WORKERS);
-    let default_pgwire = SocketAddr::from((Ipv4Addr::LOCALHOST, 7432));
+    let loopback = |port: u16| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     Settings {
         data_dir: resolver.path(value("data_dir"), "mainstem-data"),
         dataflows: resolver.directory_if_any(value("dataflows"), "dataflows"),
         queries: resolver.directory_if_any(value("queries"), "queries"),
         workers,
         serve: ServeSettings {
-            pgwire: resolver.address(value("serve.pgwire"), Some(default_pgwire)),
-            http: resolver.address(value("serve.http"), None),
+            pgwire: resolver.address(value("serve.pgwire"), loopback(7432)),
+            http: resolver.address(value("serve.http"), loopback(7400)),
         },
         snapshot: SnapshotSettings {
             dir: resolver.path(value("snapshot.dir"), "mainstem-snapshots"),
