@@ -90,7 +90,6 @@ fn constructs_have_their_golden_plans() {
 
 #[test]
 fn relational_constructs_have_their_golden_plans() {
-    let planner = Planner::new();
     let catalog = oracle::catalog();
     let temporal = oracle::temporal::views();
     let relational = oracle::relational::RELATIONAL
@@ -101,7 +100,10 @@ fn relational_constructs_have_their_golden_plans() {
         let mut text = String::new();
         for sql in views {
             let query = mainstem::sql::statement::parse_query(&sql).expect(&sql);
-            let view = planner.plan_view(&catalog, "v", &query, &sql).expect(&sql);
+            // Each with a planner of its own, so that the names it invents do not depend on the others.
+            let view = Planner::new()
+                .plan_view(&catalog, "v", &query, &sql)
+                .expect(&sql);
             writeln!(text, "{sql}\n{}\n", view.plan).expect("writing to a String");
         }
         compare(name, &text);
@@ -132,7 +134,6 @@ fn refusals_say_why_and_what_to_do() {
         "SELECT a FROM nowhere",
         "SELECT * FROM r, LATERAL (SELECT * FROM s WHERE s.k = r.a LIMIT 1) AS x",
         "SELECT array_agg(a) AS x FROM r",
-        "SELECT a, a IN (SELECT k FROM s) AS x FROM r",
     ] {
         let query = mainstem::sql::statement::parse_query(sql).expect(sql);
         let error = match planner.plan_view(&catalog, "v", &query, sql) {

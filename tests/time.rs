@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mainstem::engine::{Engine, Session};
+use mainstem::engine::{Engine, Session, WallClock};
 
 use crate::engine::{open, rows, run, runtime};
 
@@ -37,7 +37,7 @@ fn rows_leave_by_themselves_when_their_time_is_over() {
     runtime().block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
         let engine = open(directory.path(), 2);
-        engine.follow_wall_clock(true);
+        engine.set_wall_clock(WallClock::Followed);
         let mut session = with_events(&engine).await;
         let insert = "INSERT INTO events VALUES (1, now()), (2, now() + INTERVAL '1 day'), (3, now() - INTERVAL '1 day'), (4, NULL)";
         run(&mut session, insert).await.expect("inserted");
@@ -68,6 +68,24 @@ fn a_query_that_asks_for_the_time_agrees_with_the_views() {
 }
 
 #[test]
+fn where_the_clock_is_ignored_time_is_that_of_the_transactions() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        engine.set_wall_clock(WallClock::Ignored);
+        let mut session = with_events(&engine).await;
+        let long_ago = "SELECT now() < TIMESTAMPTZ '1970-01-02T00:00:00Z'";
+        assert_eq!(rows(&mut session, long_ago).await, "true");
+        run(&mut session, "INSERT INTO events VALUES (1, now())")
+            .await
+            .expect("inserted");
+        assert_eq!(rows(&mut session, long_ago).await, "false");
+        assert_eq!(rows(&mut session, "SELECT n FROM how_many").await, "0");
+        engine.shutdown();
+    });
+}
+
+#[test]
 fn a_restart_schedules_what_is_still_to_come() {
     runtime().block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
@@ -81,7 +99,7 @@ fn a_restart_schedules_what_is_still_to_come() {
         }
         let engine = open(directory.path(), 2);
         assert_eq!(engine.recovered().broken_views, Vec::new());
-        engine.follow_wall_clock(true);
+        engine.set_wall_clock(WallClock::Followed);
         let mut session = engine.session();
         wait_for(&mut session, "SELECT n FROM how_many", "1").await;
         engine.shutdown();

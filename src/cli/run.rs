@@ -15,7 +15,7 @@ use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::ViewFile;
 use super::{runtime, services, sources};
 use crate::config::{self, Clock, Environment, Overrides, Settings};
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, WallClock};
 use crate::source::Source;
 
 /// Runs the engine: reads the sources, keeps the views up to date, serves them
@@ -81,11 +81,14 @@ impl Running {
         let listeners = runtime.block_on(services::bind(&settings.serve))?;
         let engine = open(&settings, views)?;
         // Where history is read on the clock of its events, time is theirs.
-        let is_live = settings
+        let has_history = settings
             .sources
             .iter()
-            .all(|source| source.clock == Clock::Wall);
-        engine.follow_wall_clock(is_live);
+            .any(|source| source.clock == Clock::Event);
+        engine.set_wall_clock(match has_history {
+            true => WallClock::Ignored,
+            false => WallClock::Followed,
+        });
         {
             let _context = runtime.enter();
             let snapshots = Snapshots::new(&engine, &settings.snapshot);

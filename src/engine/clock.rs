@@ -8,9 +8,8 @@
 //! Where history is being replayed, time is that of the transactions: while the newest one has
 //! come with a timestamp of its own, the wall clock is left alone.
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use super::commit::{Conductor, Request, now_ms};
@@ -19,13 +18,32 @@ use super::{Engine, EngineError, Shared};
 /// How often the committing thread looks whether time has something to do.
 const TICK: Duration = Duration::from_secs(1);
 
+/// When time passes without transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WallClock {
+    /// Never: time is that of the transactions.
+    Ignored,
+    /// When a statement asks for the time.
+    #[default]
+    Asked,
+    /// When a statement asks for the time, and when a row's time has come.
+    Followed,
+}
+
 impl Engine {
-    /// Lets views with conditions on `now()` follow the wall clock while no transactions come. Off
-    /// by default: time then passes with transactions, and with statements that ask for it.
-    pub fn follow_wall_clock(&self, follows: bool) {
-        let flag = &self.shared.follows_wall_clock;
-        flag.store(follows, Ordering::Relaxed);
+    /// Says when time passes without transactions.
+    pub fn set_wall_clock(&self, clock: WallClock) {
+        let setting = &self.shared.wall_clock;
+        *setting.lock().unwrap_or_else(PoisonError::into_inner) = clock;
     }
+}
+
+fn setting(shared: &Weak<Shared>) -> WallClock {
+    let clock = |shared: Arc<Shared>| {
+        let setting = shared.wall_clock.lock();
+        *setting.unwrap_or_else(PoisonError::into_inner)
+    };
+    shared.upgrade().map_or(WallClock::Ignored, clock)
 }
 
 impl Conductor {
@@ -39,32 +57,31 @@ impl Conductor {
             match requests.recv_timeout(TICK) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    let shared = Weak::upgrade(shared)?;
-                    if shared.follows_wall_clock.load(Ordering::Relaxed) {
-                        self.tick_if_due();
-                    }
+                Err(RecvTimeoutError::Timeout) if setting(shared) == WallClock::Followed => {
+                    self.tick_if_due(shared);
                 }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    fn tick_if_due(&mut self) {
+    fn tick_if_due(&mut self, shared: &Weak<Shared>) {
         let progress = Arc::clone(self.workers.progress());
         // A tick that is still being worked on has not said yet when the next one is due.
         let is_settled = progress.completed() >= self.last_timestamp_ms;
         let is_due = progress.next_change().is_some_and(|due| due <= now_ms());
         if is_settled && is_due {
             // A failure of the workers is told to whoever writes or reads next.
-            let _ = self.pass_time();
+            let _ = self.pass_time(shared);
         }
     }
 
-    /// Lets all views move on to the wall clock, unless history is being replayed; returns the
+    /// Lets all views move on to the wall clock, unless it is to be left alone; returns the
     /// timestamp (ms) they move to.
-    pub(super) fn pass_time(&mut self) -> Result<u64, EngineError> {
+    pub(super) fn pass_time(&mut self, shared: &Weak<Shared>) -> Result<u64, EngineError> {
         let now_ms = now_ms();
-        if !self.replays_history && now_ms > self.last_timestamp_ms {
+        let is_ignored = self.replays_history || setting(shared) == WallClock::Ignored;
+        if !is_ignored && now_ms > self.last_timestamp_ms {
             self.last_timestamp_ms = now_ms;
             self.announce(now_ms)?;
         }

@@ -154,7 +154,7 @@ impl Conductor {
                 }
                 Request::PassTime { reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
-                    let outcome = self.pass_time();
+                    let outcome = self.pass_time(shared);
                     self.answer(Some(reply), outcome);
                 }
                 Request::Stop => {}

@@ -16,7 +16,6 @@ mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -34,6 +33,7 @@ use commit::{Conductor, Request};
 use transaction::CatalogChange;
 
 pub use crate::sql::CopyFormat;
+pub use clock::WallClock;
 pub use error::EngineError;
 pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
@@ -70,7 +70,7 @@ struct Shared {
     planner: Planner,
     limits: QueryLimits,
     recovered: Recovered,
-    follows_wall_clock: AtomicBool,
+    wall_clock: Mutex<WallClock>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -119,7 +119,7 @@ impl Engine {
             planner,
             limits: QueryLimits::default(),
             recovered,
-            follows_wall_clock: AtomicBool::new(false),
+            wall_clock: Mutex::default(),
             thread: Mutex::new(None),
         });
         let engine = Engine { shared };

@@ -81,7 +81,7 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
             write!(f, "; a row changes when its time comes:")?;
             for (position, condition) in temporal.conditions.iter().enumerate() {
                 let separator = if position == 0 { "" } else { ";" };
-                write!(f, "{separator} {condition}")?;
+                write!(f, "{separator} [{}] {condition}", position + 1)?;
             }
             Ok(())
         }

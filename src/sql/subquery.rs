@@ -8,13 +8,14 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema, exec_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{count, min};
-use datafusion::logical_expr::expr::Exists;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility, lit, not,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility, lit, not, when,
 };
+use datafusion::scalar::ScalarValue;
 
 /// Which scalar subqueries are given a guard against several rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub enum Guarded {
 ///
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
 ///   fails for the rows for which it does give several;
+/// - `EXISTS` and `IN` as values become counts of the rows they ask for;
 /// - `NOT IN` that is correlated or stands within OR becomes NOT EXISTS with the comparison with
 ///   NULL spelled out.
 pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
@@ -39,10 +41,19 @@ pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
         };
         node.transform_data(|node| {
             let names = NamePreserver::new(&node);
+            let outer = match &node {
+                LogicalPlan::Projection(projection) => Some(Arc::clone(projection.input.schema())),
+                _ => None,
+            };
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let guarded = expression.transform_up(|part| guard(part, guarded))?;
-                Ok(guarded.update_data(|expression| name.restore(expression)))
+                let rewritten = expression.transform_up(|part| match &outer {
+                    Some(outer) => {
+                        as_value(part, outer)?.transform_data(|part| guard(part, guarded))
+                    }
+                    None => guard(part, guarded),
+                })?;
+                Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
     });
@@ -189,6 +200,71 @@ fn is_joinable(condition: &Expr) -> bool {
     matches!(in_subquery, Expr::InSubquery(test) if test.subquery.outer_ref_columns.is_empty())
 }
 
+/// `EXISTS` and `IN` where their value is asked for, rather than the rows for which they hold.
+fn as_value(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expression {
+        Expr::Exists(Exists { subquery, negated }) => {
+            let found = has_rows(&subquery, None)?;
+            Transformed::yes(if negated { not(found) } else { found })
+        }
+        Expr::InSubquery(test) => {
+            let negated = test.negated;
+            let found = is_in(test, outer)?;
+            Transformed::yes(if negated { not(found) } else { found })
+        }
+        other => Transformed::no(other),
+    })
+}
+
+/// Whether a value is among those of a subquery: NULL if it is not, but a NULL on either side might
+/// be it.
+fn is_in(test: InSubquery, outer: &DFSchema) -> Result<Expr> {
+    let element = element(&test.subquery);
+    let mut subquery = test.subquery.clone();
+    let (value, references) = as_outer(test.expr.as_ref().clone(), outer)?;
+    subquery.outer_ref_columns.extend(references);
+    let equal = has_rows(&subquery, Some(value.eq(element.clone())))?;
+    let without_value = has_rows(&test.subquery, Some(element.is_null()))?;
+    let any = has_rows(&test.subquery, None)?;
+    let is_unknown = test.expr.is_null().and(any).or(without_value);
+    when(equal, lit(true))
+        .when(is_unknown, lit(ScalarValue::Boolean(None)))
+        .otherwise(lit(false))
+}
+
+/// Whether a subquery gives rows that satisfy a condition.
+fn has_rows(subquery: &Subquery, condition: Option<Expr>) -> Result<Expr> {
+    let mut builder = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
+    if let Some(condition) = condition {
+        builder = builder.filter(condition)?;
+    }
+    let rows = count(lit(1i64)).alias("rows");
+    let plan = builder.aggregate(Vec::<Expr>::new(), [rows])?.build()?;
+    let counted = Expr::ScalarSubquery(subquery.with_plan(Arc::new(plan)));
+    Ok(counted.gt(lit(0i64)))
+}
+
+/// The one column of a subquery.
+fn element(subquery: &Subquery) -> Expr {
+    let (relation, field) = subquery.subquery.schema().qualified_field(0);
+    Expr::Column(Column::new(relation.cloned(), field.name()))
+}
+
+/// An expression of the outer query as a subquery sees it, with its columns.
+fn as_outer(expression: Expr, outer: &DFSchema) -> Result<(Expr, Vec<Expr>)> {
+    let mut references = Vec::new();
+    let seen = expression.transform_up(|part| {
+        let Expr::Column(column) = part else {
+            return Ok(Transformed::no(part));
+        };
+        let field = Arc::clone(outer.field_from_column(&column)?);
+        let reference = Expr::OuterReferenceColumn(field, column);
+        references.push(reference.clone());
+        Ok(Transformed::yes(reference))
+    });
+    Ok((seen.data()?, references))
+}
+
 /// `x NOT IN (SELECT c …)` is true if no row has `x = c`, `x IS NULL` or `c IS NULL`.
 fn not_exists_for_not_in(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
     let test = match expression {
@@ -199,20 +275,11 @@ fn not_exists_for_not_in(expression: Expr, outer: &DFSchema) -> Result<Transform
         },
         other => return Ok(Transformed::no(other)),
     };
+    let (value, references) = as_outer(*test.expr, outer)?;
     let mut outer_ref_columns = test.subquery.outer_ref_columns.clone();
-    let value = test.expr.transform_up(|part| {
-        let Expr::Column(column) = part else {
-            return Ok(Transformed::no(part));
-        };
-        let field = Arc::clone(outer.field_from_column(&column)?);
-        let reference = Expr::OuterReferenceColumn(field, column);
-        outer_ref_columns.push(reference.clone());
-        Ok(Transformed::yes(reference))
-    });
-    let value = value.data()?;
+    outer_ref_columns.extend(references);
+    let element = element(&test.subquery);
     let subquery = test.subquery.subquery.as_ref().clone();
-    let (relation, field) = subquery.schema().qualified_field(0);
-    let element = Expr::Column(Column::new(relation.cloned(), field.name()));
     let is_unknown = value.clone().is_null().or(element.clone().is_null());
     let plan = LogicalPlanBuilder::from(subquery)
         .filter(value.eq(element).or(is_unknown))?

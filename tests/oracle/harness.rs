@@ -117,6 +117,11 @@ impl Harness {
         self.complete(changes);
     }
 
+    /// Compares with the answer to another query from here on.
+    pub fn expect(&mut self, sql: &str) {
+        self.sql = sql.to_owned();
+    }
+
     /// Lets time pass without rows.
     pub fn pass(&mut self, milliseconds: u64) {
         self.timestamp += milliseconds;

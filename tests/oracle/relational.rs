@@ -4,6 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::grammar::{pick, relation};
+use super::harness::Harness;
+use super::history::History;
 use super::{check, seed};
 
 /// Views that each exercise one construct.
@@ -30,9 +32,6 @@ pub const RELATIONAL: &[&str] = &[
     "SELECT x + 1 AS y FROM (SELECT a AS x FROM r ORDER BY b, a, t, d, f LIMIT 3) AS q",
     "SELECT a FROM r LIMIT 0",
     "VALUES (1, 'one'), (2, NULL)",
-    "SELECT a, b FROM r WHERE b > 3 OR a NOT IN (SELECT k FROM s WHERE v > 1)",
-    "SELECT a, b FROM r WHERE b NOT IN (SELECT v FROM s WHERE s.k = r.a)",
-    "SELECT a, b FROM r WHERE NOT (b IN (SELECT v FROM s WHERE s.k = r.a) OR a = 2)",
     "SELECT a, b FROM r WHERE a + 1 NOT IN (SELECT k FROM s)",
     "SELECT a, b FROM r WHERE b = 2 OR EXISTS (SELECT 1 FROM s WHERE s.k = r.a AND s.v > r.b)",
     "SELECT a, b FROM r WHERE (SELECT count(*) FROM s WHERE s.k = r.a) > 1",
@@ -50,6 +49,39 @@ pub const RELATIONAL: &[&str] = &[
     "WITH RECURSIVE reach AS (SELECT k AS x, v AS y FROM s UNION SELECT reach.x, s.v FROM reach JOIN s ON reach.y = s.k) SELECT * FROM reach",
     "WITH RECURSIVE reach(node) AS (SELECT a FROM r WHERE b = 3 UNION SELECT s.v FROM reach, s WHERE s.k = node) SELECT node, count(*) AS n FROM reach GROUP BY node",
     "WITH RECURSIVE reach AS (SELECT k AS x FROM s WHERE w = 'a' UNION SELECT v FROM reach JOIN s ON k = x) SELECT a, b FROM r WHERE a NOT IN (SELECT x FROM reach WHERE x IS NOT NULL)",
+];
+
+/// Views for which DataFusion, asked directly, forgets NULLs or gives up, with a query that says
+/// the same in other words.
+const IN_OTHER_WORDS: &[(&str, &str)] = &[
+    (
+        "SELECT a, b FROM r WHERE b > 3 OR a NOT IN (SELECT k FROM s WHERE v > 1)",
+        "SELECT a, b FROM r WHERE b > 3 OR NOT EXISTS (SELECT 1 FROM s WHERE v > 1 AND (k = r.a OR k IS NULL))",
+    ),
+    (
+        "SELECT a, b FROM r WHERE b NOT IN (SELECT v FROM s WHERE s.k = r.a)",
+        "SELECT a, b FROM r WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.k = r.a AND (v = r.b OR v IS NULL OR r.b IS NULL))",
+    ),
+    (
+        "SELECT a, b FROM r WHERE NOT (b IN (SELECT v FROM s WHERE s.k = r.a) OR a = 2)",
+        "SELECT a, b FROM r WHERE a <> 2 AND NOT EXISTS (SELECT 1 FROM s WHERE s.k = r.a AND (v = r.b OR v IS NULL OR r.b IS NULL))",
+    ),
+    (
+        "SELECT a, b FROM r WHERE NOT (b = 1 AND a + 1 IN (SELECT v FROM s))",
+        "SELECT a, b FROM r WHERE b <> 1 OR NOT EXISTS (SELECT 1 FROM s WHERE v = r.a + 1 OR v IS NULL)",
+    ),
+    (
+        "SELECT a, EXISTS (SELECT 1 FROM s WHERE s.k = r.a) AS x, NOT EXISTS (SELECT 1 FROM s WHERE v = 3) AS y FROM r",
+        "SELECT a, (SELECT count(*) FROM s WHERE s.k = r.a) > 0 AS x, (SELECT count(*) FROM s WHERE v = 3) = 0 AS y FROM r",
+    ),
+    (
+        "SELECT a, b, b IN (SELECT v FROM s WHERE k = 2) AS x, b NOT IN (SELECT v FROM s) AS y FROM r",
+        "SELECT a, b, CASE WHEN (SELECT count(*) FROM s WHERE k = 2 AND v = r.b) > 0 THEN true WHEN b IS NULL AND (SELECT count(*) FROM s WHERE k = 2) > 0 OR (SELECT count(*) FROM s WHERE k = 2 AND v IS NULL) > 0 THEN NULL ELSE false END AS x, CASE WHEN (SELECT count(*) FROM s WHERE v = r.b) > 0 THEN false WHEN b IS NULL AND (SELECT count(*) FROM s) > 0 OR (SELECT count(*) FROM s WHERE v IS NULL) > 0 THEN NULL ELSE true END AS y FROM r",
+    ),
+    (
+        "SELECT a, (SELECT w FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a' GROUP BY w) AS w FROM r",
+        "SELECT a, (SELECT min(w) FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a') AS w FROM r",
+    ),
 ];
 
 /// A random relation with columns x, y (numbers), z (text) over the constructs of this file.
@@ -91,7 +123,7 @@ pub fn random_relation(random: &mut Pcg64, depth: usize) -> String {
             )
         }
         3 => format!(
-            "(SELECT * FROM {of} AS o WHERE o.y NOT IN (SELECT i.y FROM {inner} AS i WHERE i.x = o.x))"
+            "(SELECT * FROM {of} AS o WHERE o.y > 4 OR EXISTS (SELECT 1 FROM {inner} AS i WHERE i.x = o.x AND i.y < o.y))"
         ),
         4 => format!("(SELECT x, unnest(make_array(y, x, 3)) AS y, z FROM {of} AS u)"),
         5 => format!(
@@ -110,6 +142,27 @@ fn relational_constructs_equal_batch_answers() {
         for workers in [1, 2] {
             let mut random = Pcg64::seed_from_u64(seed ^ number as u64);
             check(sql, workers, 8, &mut random, seed);
+        }
+    }
+}
+
+#[test]
+fn constructs_equal_the_same_in_other_words() {
+    let seed = seed();
+    for (number, (sql, other)) in IN_OTHER_WORDS.iter().enumerate() {
+        for workers in [1, 2] {
+            let context = format!("ORACLE_SEED={seed} workers={workers} view: {sql}");
+            let mut random = Pcg64::seed_from_u64(seed ^ number as u64);
+            let mut history = History::new();
+            let mut harness = Harness::start(workers);
+            harness.commit(&history.step(&mut random, 12));
+            let created = harness.create(sql, &history);
+            created.unwrap_or_else(|error| panic!("{context}: {error}"));
+            harness.expect(other);
+            for step in 0..10 {
+                harness.assert_equal(&history, &format!("{context} step={step}"));
+                harness.commit(&history.step(&mut random, 6));
+            }
         }
     }
 }

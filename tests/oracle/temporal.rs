@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use super::grammar::pick;
 use super::harness::Harness;
 use super::history::History;
 use super::seed;
@@ -64,6 +65,57 @@ fn view(template: &str) -> String {
 pub fn views() -> Vec<String> {
     let templates = BY_MILLISECOND.iter().chain(BY_DAY).chain(WINDOWS);
     templates.map(|template| view(template)).collect()
+}
+
+/// A random condition on time.
+fn condition(random: &mut Pcg64, depth: usize) -> String {
+    if depth > 0 && random.random_bool(0.6) {
+        let (left, right) = (condition(random, depth - 1), condition(random, depth - 1));
+        return match random.random_range(0..3) {
+            0 => format!("({left} AND {right})"),
+            1 => format!("({left} OR {right})"),
+            _ => format!("NOT {left}"),
+        };
+    }
+    let operator = pick(random, &["<", "<=", ">", ">=", "=", "<>"]);
+    let sign = pick(random, &["+", "-"]);
+    let distance = random.random_range(0..6);
+    match random.random_range(0..4) {
+        0 => format!("b {operator} {distance}"),
+        1 => format!("now() {sign} INTERVAL '{distance} milliseconds' {operator} at"),
+        _ => format!("at {operator} now() {sign} INTERVAL '{distance} milliseconds'"),
+    }
+}
+
+fn random_view(random: &mut Pcg64) -> String {
+    let (one, two) = (condition(random, 2), condition(random, 1));
+    match random.random_range(0..5) {
+        0 => format!("SELECT a, b FROM {{e}} AS e WHERE {one}"),
+        1 => format!(
+            "SELECT a, count(*) FILTER (WHERE {one}) AS n, max(b) FILTER (WHERE {two}) AS m FROM {{e}} AS e GROUP BY a"
+        ),
+        2 => format!(
+            "SELECT a, b, CASE WHEN {one} THEN 1 WHEN {two} THEN 2 END AS c FROM {{e}} AS e"
+        ),
+        3 => format!(
+            "SELECT e.a, e.b, s.v FROM (SELECT * FROM {{e}} AS i WHERE {one}) AS e LEFT JOIN s ON e.a = s.k"
+        ),
+        _ => {
+            format!("SELECT a, b, {one} AS c FROM {{e}} AS e WHERE {two} ORDER BY b, a, t LIMIT 4")
+        }
+    }
+}
+
+#[test]
+fn random_conditions_follow_the_clock() {
+    let seed = seed();
+    for case in 0..25 {
+        let seed = seed.wrapping_add(case);
+        let mut random = Pcg64::seed_from_u64(seed);
+        let template = random_view(&mut random);
+        let workers = 1 + random.random_range(0..2);
+        check(&template, 3, workers, &mut random, seed);
+    }
 }
 
 fn check(template: &str, longest_pause_ms: u64, workers: usize, random: &mut Pcg64, seed: u64) {

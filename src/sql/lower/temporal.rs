@@ -274,7 +274,7 @@ impl Conditions<'_> {
         let condition = Condition { expression, turn };
         let known = self.found.iter().position(|other| *other == condition);
         let position = known.unwrap_or(self.found.len());
-        let name = condition.expression.to_string();
+        let name = format!("[{}]", position + 1);
         if known.is_none() {
             self.found.push(condition);
         }
