@@ -93,6 +93,8 @@ struct State {
     /// For each worker, the timestamp at which rows change next if no transaction comes.
     next_changes: Vec<Option<u64>>,
     views: BTreeMap<u64, PublishedView>,
+    /// How many workers have dropped each view that some still have.
+    withdrawn: BTreeMap<u64, usize>,
     failure: Option<String>,
 }
 
@@ -105,6 +107,7 @@ impl Progress {
                 completed: vec![0; workers],
                 next_changes: vec![None; workers],
                 views: BTreeMap::new(),
+                withdrawn: BTreeMap::new(),
                 failure: None,
             }),
             advanced,
@@ -163,9 +166,17 @@ impl Progress {
         }
     }
 
-    /// Forgets a view.
+    /// Takes note that a worker has dropped a view, and forgets it with the last of them: a worker
+    /// that lags behind still publishes it for timestamps at which readers may look for it.
     pub(super) fn withdraw(&self, view: u64) {
-        self.state().views.remove(&view);
+        let mut state = self.state();
+        let workers = state.completed.len();
+        let withdrawn = state.withdrawn.entry(view).or_insert(0);
+        *withdrawn += 1;
+        if *withdrawn == workers {
+            state.withdrawn.remove(&view);
+            state.views.remove(&view);
+        }
     }
 
     /// Why the dataflow has stopped for good, if it has: a worker failed, which is a fault in

@@ -114,7 +114,11 @@ impl<'w> Running<'w> {
                 timestamp_ms,
                 tables,
             } => self.create(&view, timestamp_ms, &tables),
-            Command::Drop { view } => self.remove(view),
+            Command::Drop { view } => {
+                // Readers of the timestamps before may still look for the view.
+                self.complete_all();
+                self.remove(view);
+            }
             Command::Commit {
                 timestamp_ms,
                 changes,
@@ -190,6 +194,15 @@ impl<'w> Running<'w> {
             .publish(self.worker.index(), completed_ms, next_change_ms, changed);
         self.compact(completed_ms);
         true
+    }
+
+    /// Works until everything that has been taken in is complete.
+    fn complete_all(&mut self) {
+        while !self.in_flight.is_empty() {
+            if !self.complete() {
+                self.worker.step_or_park(None);
+            }
+        }
     }
 
     /// Lets the history before what readers may still ask for be forgotten.
