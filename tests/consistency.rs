@@ -54,9 +54,15 @@ fn every_read_is_of_one_moment() {
                 let (mut reads, mut seen) = (0, 0);
                 while !is_done.load(Ordering::Relaxed) {
                     let values = row(&client, SAME).await;
-                    assert_eq!(values[0], values[1], "lines and customers differ: {values:?}");
+                    assert_eq!(
+                        values[0], values[1],
+                        "lines and customers differ: {values:?}"
+                    );
                     assert_eq!(values[0], values[2], "lines and total differ: {values:?}");
-                    assert_eq!(values[3], values[4], "customers and best differ: {values:?}");
+                    assert_eq!(
+                        values[3], values[4],
+                        "customers and best differ: {values:?}"
+                    );
                     assert!(values[0] >= seen, "time went back: {values:?} after {seen}");
                     seen = values[0];
                     reads += 1;

@@ -207,6 +207,7 @@ fn the_books_of_the_generated_shop_are_right() {
         seed: 20,
         scale_thousandths: 150,
         days: 100,
+        ..GeneratorOptions::default()
     };
     let engine = engine_with(options, directory.path());
     runtime().block_on(async {
@@ -239,12 +240,13 @@ fn the_books_of_the_generated_shop_are_right() {
     engine.shutdown();
 }
 
-const SAMPLE: [&str; 4] = ["--scale", "0.02", "--days", "7"];
+const SAMPLE: [&str; 6] = ["--seed", "3", "--scale", "0.01", "--days", "16"];
 
 fn sample_options() -> GeneratorOptions {
     GeneratorOptions {
-        scale_thousandths: 20,
-        days: 7,
+        seed: 3,
+        scale_thousandths: 10,
+        days: 16,
         ..GeneratorOptions::default()
     }
 }

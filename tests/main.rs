@@ -1,10 +1,15 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod backup;
 mod consistency;
 mod demo;
+mod durability;
 mod engine;
+mod formats;
 mod generator;
 mod house;
+mod kill;
+mod operations;
 mod oracle;
 mod plans;
 mod readme;

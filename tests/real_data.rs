@@ -201,7 +201,8 @@ fn online_retail_gives_its_known_answers_however_it_arrives() {
     let bought = "SELECT orders, gross_minor = returned_minor, net_minor FROM customer_360 \
                   WHERE customer_id = '12346'";
     assert_eq!(reference.lines(bought), ["1,true,0"]);
-    let sums = "SELECT (SELECT sum(total_minor) FROM order_lines) = sum(net_minor) FROM customer_360";
+    let sums =
+        "SELECT (SELECT sum(total_minor) FROM order_lines) = sum(net_minor) FROM customer_360";
     assert_eq!(reference.value(sums), "true");
     let expected = reference.views();
     drop(reference);
@@ -292,7 +293,10 @@ fn cdnow_gives_the_published_summary() {
     for line in summary.lines().skip(1).filter(|line| !line.is_empty()) {
         let (number, expected) = split(line);
         let customer = numbers[&number.parse().expect("a number")];
-        assert_eq!(found[customer], expected, "customer {customer}, {number} of the sample");
+        assert_eq!(
+            found[customer], expected,
+            "customer {customer}, {number} of the sample"
+        );
         checked += 1;
     }
     assert_eq!(checked, 2357);

@@ -17,15 +17,15 @@ pub struct Example {
 
 const EXAMPLES: &[Example] = &[
     Example {
-        question: "How does the business develop?",
+        question: "How does the business in euros develop?",
         sql: "\
-SELECT date_trunc('month', sold_at) AS month, currency,
+SELECT CAST(date_trunc('month', sold_at) AS DATE) AS month,
        count(DISTINCT order_id) FILTER (WHERE NOT is_return) AS orders,
        sum(amount_minor) FILTER (WHERE NOT is_return) / 100 AS sales,
        -sum(amount_minor) FILTER (WHERE is_return) / 100 AS returns
 FROM sale_lines
 WHERE currency = 'EUR'
-GROUP BY month, currency
+GROUP BY month
 ORDER BY month DESC
 LIMIT 6",
         views: &["sale_lines"],
@@ -70,25 +70,34 @@ LIMIT 5",
         views: &["customer_360"],
     },
     Example {
-        question: "What is sold out although people still look for it?",
+        question: "What sold well in the last four weeks and is now sold out somewhere?",
         sql: "\
-SELECT p.title, p.variant_title, p.units_sold, p.views, p.cart_additions, a.inbound
+SELECT p.title, p.variant_title, a.location_id, d.units_sold,
+       CAST(a.inbound AS BIGINT) AS on_its_way
 FROM available_to_sell a
-JOIN product_360 p ON p.source = a.source AND p.product_id = a.product_id
-WHERE a.scope = 'pooled' AND a.available <= 0 AND p.views > 0
-ORDER BY p.cart_additions DESC, p.product_id
+JOIN products p ON p.source = a.source AND p.product_id = a.product_id
+JOIN (SELECT source, product_id, location_id, CAST(sum(units_sold) AS BIGINT) AS units_sold
+      FROM demand_daily
+      WHERE day > (SELECT max(day) FROM demand_daily) - INTERVAL '28 days'
+      GROUP BY source, product_id, location_id) d
+  ON d.source = a.source AND d.product_id = a.product_id AND d.location_id = a.location_id
+WHERE a.scope = 'location' AND a.available <= 0 AND d.units_sold > 0
+ORDER BY d.units_sold DESC, p.product_id, a.location_id
 LIMIT 5",
-        views: &["available_to_sell", "product_360"],
+        views: &["available_to_sell", "demand_daily"],
     },
     Example {
         question: "What comes back most often?",
         sql: "\
-SELECT p.title, p.variant_title, r.channel, r.units_sold, r.units_returned,
-       round(100 * r.return_rate, 1) AS percent
+SELECT p.category,
+       CAST(sum(r.units_sold) AS BIGINT) AS units_sold,
+       CAST(sum(r.units_returned) AS BIGINT) AS units_returned,
+       round(100.0 * sum(r.units_returned) / sum(r.units_sold), 1) AS percent
 FROM returns_rate r
 JOIN products p ON p.source = r.source AND p.product_id = r.product_id
-WHERE r.units_sold >= 50
-ORDER BY r.return_rate DESC, r.product_id, r.channel
+GROUP BY p.category
+HAVING sum(r.units_sold) > 0
+ORDER BY percent DESC
 LIMIT 5",
         views: &["returns_rate"],
     },

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
+use crate::engine::backup::BackupError;
 use crate::serve::named_query::NamedQueryError;
 use crate::snapshot::SnapshotError;
 use crate::source::SourceError;
@@ -109,6 +110,12 @@ impl From<SourceError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
+        Failure::new(error.to_string(), "")
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
         Failure::new(error.to_string(), "")
     }
 }

@@ -33,6 +33,7 @@ impl GeneratorArguments {
             seed: self.seed,
             scale_thousandths: self.scale.thousandths,
             days: self.days,
+            ..GeneratorOptions::default()
         };
         Ok(Generator::open(options, None)?)
     }

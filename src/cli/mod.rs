@@ -3,11 +3,13 @@
 //! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
+mod backup;
 mod check;
 mod client;
 mod definitions;
 mod demo;
 mod demo_directory;
+mod doctor;
 mod event_files;
 mod examples;
 mod explain;
@@ -19,7 +21,9 @@ mod output;
 mod plans;
 mod progress;
 mod query;
+mod rejected;
 mod remote;
+mod restoring;
 mod run;
 mod services;
 mod shipped;
@@ -67,6 +71,10 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     Generate(generate::Generate),
     Tables(tables::Tables),
+    Rejected(rejected::Rejected),
+    Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
 }
 
 /// Parses the command line, runs the command and says how it ended.
@@ -97,6 +105,10 @@ impl Command {
             Command::Snapshot(command) => command.run(),
             Command::Generate(command) => command.run(is_quiet),
             Command::Tables(command) => command.run(),
+            Command::Rejected(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
         }
     }
 }

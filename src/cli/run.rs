@@ -13,9 +13,9 @@ use super::snapshots::{self, Snapshots};
 use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::ViewFile;
-use super::{runtime, services, sources};
+use super::{restoring, runtime, services, sources};
 use crate::config::{self, Clock, Environment, Overrides, Settings};
-use crate::engine::{Engine, EngineOptions, WallClock};
+use crate::engine::{Engine, WallClock};
 use crate::source::Source;
 
 /// Runs the engine: reads the sources, keeps the views up to date, serves them
@@ -167,10 +167,7 @@ impl Running {
 
 fn open(settings: &Settings, views: &[ViewFile]) -> Result<Engine, Failure> {
     let started = Instant::now();
-    let engine = Engine::open(EngineOptions {
-        data_dir: settings.data_dir.clone(),
-        workers: settings.workers,
-    })?;
+    let engine = restoring::open(settings)?;
     engine.ensure_tables(&crate::model::standard_tables())?;
     let files: Vec<(String, String)> = views
         .iter()

@@ -43,6 +43,13 @@ pub fn check(settings: &Settings, tables: &[TableDefinition]) -> Vec<Failure> {
     opened.filter_map(Result::err).collect()
 }
 
+/// Opens one source at its beginning, wherever the engine says it stands.
+pub fn open_one(settings: &SourceSettings, engine: &Engine) -> Result<FileSource, Failure> {
+    let tables = engine.tables();
+    let tables: Vec<TableDefinition> = tables.iter().map(|table| table.as_ref().clone()).collect();
+    open(settings, &tables, None)
+}
+
 fn open(
     settings: &SourceSettings,
     tables: &[TableDefinition],

@@ -19,6 +19,7 @@ mod output;
 mod read;
 mod render;
 mod schedule;
+mod size;
 mod sums;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,6 @@
 //! Where history is being replayed, time is that of the transactions: while the newest one has
 //! come with a timestamp of its own, the wall clock is left alone.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -35,6 +34,8 @@ impl Engine {
     pub fn set_wall_clock(&self, clock: WallClock) {
         let setting = &self.shared.wall_clock;
         *setting.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+        // A thread that has ended has no time to follow.
+        let _ = self.shared.requests.send(Request::Wake);
     }
 }
 
@@ -47,25 +48,16 @@ fn setting(shared: &Weak<Shared>) -> WallClock {
 }
 
 impl Conductor {
-    /// The next request; lets time pass while there is none. `None`: nobody is left to ask.
-    pub(super) fn receive(
-        &mut self,
-        requests: &Receiver<Request>,
-        shared: &Weak<Shared>,
-    ) -> Option<Request> {
-        loop {
-            match requests.recv_timeout(TICK) {
-                Ok(request) => return Some(request),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if setting(shared) == WallClock::Followed => {
-                    self.tick_if_due(shared);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
+    /// How long to wait until time may have something to do; `None`: for ever.
+    pub(super) fn tick_in(shared: &Weak<Shared>) -> Option<Duration> {
+        (setting(shared) == WallClock::Followed).then_some(TICK)
     }
 
-    fn tick_if_due(&mut self, shared: &Weak<Shared>) {
+    /// Lets all views move on if the time of some row has come.
+    pub(super) fn tick_if_due(&mut self, shared: &Weak<Shared>) {
+        if setting(shared) != WallClock::Followed {
+            return;
+        }
         let progress = Arc::clone(self.workers.progress());
         // A tick that is still being worked on has not said yet when the next one is due.
         let is_settled = progress.completed() >= self.last_timestamp_ms;

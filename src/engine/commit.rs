@@ -1,28 +1,37 @@
 //! The committing thread: the only writer of log, tables, catalog and dataflow.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
+use super::catalog::{Definitions, apply_to_catalog, live_view};
+use super::checkpointing::{Checkpoints, Outcome};
 use super::definition::FROM_FILE;
+use super::disk::{Disk, Unanswered};
+use super::metrics::Metrics;
+use super::queue::Inbox;
 use super::transaction::{CatalogChange, Transaction};
-use super::{EngineError, Shared, State};
+use super::{Durability, EngineError, Restoring, Shared, State};
 use crate::dataflow::{Command, TableChange, Tables, ViewTask, Workers};
-use crate::log::fs::FileSystem;
-use crate::log::{DirectoryLock, Log, LogOptions, Opened};
+use crate::log::{DirectoryLock, Log, LogError, LogOptions, Opened};
 use crate::model::Submission;
-use crate::sql::{Catalog, Planner, SqlError, Statement, ViewDefinition, parse};
+use crate::sql::{Catalog, Planner, SqlError, ViewDefinition};
 use crate::view::{TableError, TableStore};
 
 /// Transactions that are written to the log with one sync.
 const GROUP_COMMIT_MAX: usize = 64;
 
+/// The directory of the log in a data directory.
+pub const LOG_DIRECTORY: &str = "log";
+
 /// Where the timestamp of a request goes, or its failure.
 pub type Reply = oneshot::Sender<Result<u64, EngineError>>;
+
+/// Rows in the log that are not synced yet, with their timestamp (ms).
+pub type Appended = (Submission, u64, Option<Reply>);
 
 /// What the committing thread is asked to do.
 pub enum Request {
@@ -40,6 +49,12 @@ pub enum Request {
     Flush { reply: Reply },
     /// Lets time pass up to the wall clock.
     PassTime { reply: Reply },
+    /// Makes the thread look anew at what it waits for.
+    Wake,
+    /// Writes a checkpoint; answers with its timestamp.
+    Checkpoint { reply: Reply },
+    /// A checkpoint has been written, or failed.
+    Checkpointed(Outcome),
     /// Ends the thread.
     Stop,
 }
@@ -52,6 +67,8 @@ pub struct Conductor {
     planner: Planner,
     pub(super) stores: BTreeMap<String, TableStore>,
     pub(super) catalog: Catalog,
+    /// What makes the catalog from nothing, in order.
+    pub(super) definitions: Definitions,
     pub(super) numbers: BTreeMap<String, u64>,
     pub(super) from_files: BTreeMap<String, String>,
     pub(super) positions: BTreeMap<String, String>,
@@ -63,20 +80,38 @@ pub struct Conductor {
     /// Whether the newest transaction has come with a timestamp of its own.
     pub(super) replays_history: bool,
     next_number: u64,
-    failure: Option<EngineError>,
+    /// Transactions replayed from the log.
+    pub(super) replayed: u64,
+    /// Checkpoints that could not be used, with the reason.
+    pub(super) skipped: Vec<(PathBuf, String)>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) disk: Arc<Disk>,
+    pub(super) unanswered: Unanswered,
+    pub(super) metrics: Arc<Metrics>,
     _lock: DirectoryLock,
 }
 
 impl Conductor {
-    /// Opens the log and replays it into the tables; views are known but do not run yet.
+    /// Restores the tables from a checkpoint and the log; views are known but do not run yet.
     pub fn open(
-        file_system: Arc<dyn FileSystem>,
+        durability: &Durability,
         directory: &Path,
         workers: Workers,
         planner: &Planner,
+        observer: &mut dyn FnMut(Restoring),
     ) -> Result<Conductor, EngineError> {
+        let file_system = &durability.file_system;
         let lock = DirectoryLock::acquire(file_system.as_ref(), directory)?;
-        let (log, opened) = Log::open(file_system, &directory.join("log"), LogOptions::default())?;
+        let checkpoints = Checkpoints::open(durability, directory)?;
+        let options = LogOptions {
+            durable_below: checkpoints.durable_below(),
+            ..durability.log.clone()
+        };
+        let log_directory = directory.join(LOG_DIRECTORY);
+        let (log, opened) = Log::open(Arc::clone(file_system), &log_directory, options)?;
+        let metrics = Arc::new(Metrics::default());
+        let min_free_bytes = durability.min_free_bytes;
+        let disk = Disk::new(file_system, &log_directory, min_free_bytes, &metrics);
         let mut conductor = Conductor {
             log,
             opened,
@@ -84,6 +119,7 @@ impl Conductor {
             planner: planner.clone(),
             stores: BTreeMap::new(),
             catalog: Catalog::default(),
+            definitions: Definitions::default(),
             numbers: BTreeMap::new(),
             from_files: BTreeMap::new(),
             positions: BTreeMap::new(),
@@ -92,10 +128,15 @@ impl Conductor {
             broken: Vec::new(),
             replays_history: false,
             next_number: 1,
-            failure: None,
+            replayed: 0,
+            skipped: Vec::new(),
+            checkpoints,
+            disk: Arc::new(disk),
+            unanswered: Unanswered::default(),
+            metrics,
             _lock: lock,
         };
-        conductor.replay()?;
+        conductor.restore(file_system.as_ref(), observer)?;
         Ok(conductor)
     }
 
@@ -114,13 +155,13 @@ impl Conductor {
     }
 
     /// Commits until told to stop, or until nobody is left to ask.
-    pub fn run(mut self, requests: &Receiver<Request>, shared: &Weak<Shared>) {
-        while let Some(first) = self.receive(requests, shared) {
+    pub fn run(mut self, inbox: &Inbox, shared: &Weak<Shared>) {
+        while let Some(first) = self.next_request(inbox, shared) {
             let mut group = vec![first];
             while group.len() < GROUP_COMMIT_MAX {
-                match requests.try_recv() {
-                    Ok(request) => group.push(request),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                match inbox.try_next() {
+                    Some(request) => group.push(request),
+                    None => break,
                 }
             }
             let stops = group.iter().any(|request| matches!(request, Request::Stop));
@@ -128,28 +169,28 @@ impl Conductor {
             if stops {
                 break;
             }
+            self.checkpoint_if_due(shared);
         }
+        self.give_up_checkpoint(inbox);
     }
 
-    fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
+    pub(super) fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
         let mut appended = Vec::new();
+        self.take_in_held(&mut appended);
         for request in group {
             match request {
-                Request::Submit { submission, reply } => match self.append(&submission) {
-                    Ok(timestamp_ms) => appended.push((submission, timestamp_ms, reply)),
-                    Err(error) => self.answer(reply, Err(error)),
-                },
+                Request::Submit { submission, reply } => {
+                    self.take_in(submission, reply, &mut appended);
+                }
                 Request::Catalog { changes, reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
                     let outcome = self.change_catalog(changes, shared);
                     self.answer(Some(reply), outcome);
                 }
                 Request::Flush { reply } => {
+                    self.take_in_held(&mut appended);
                     self.finish(std::mem::take(&mut appended), shared);
-                    let outcome = match self.failure.take() {
-                        None => Ok(self.last_timestamp_ms),
-                        Some(error) => Err(error),
-                    };
+                    let outcome = self.flushed();
                     self.answer(Some(reply), outcome);
                 }
                 Request::PassTime { reply } => {
@@ -157,14 +198,22 @@ impl Conductor {
                     let outcome = self.pass_time(shared);
                     self.answer(Some(reply), outcome);
                 }
-                Request::Stop => {}
+                Request::Checkpoint { reply } => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    self.checkpoint_on_demand(reply, shared);
+                }
+                Request::Checkpointed(outcome) => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    self.checkpointed(outcome, shared);
+                }
+                Request::Wake | Request::Stop => {}
             }
         }
         self.finish(appended, shared);
     }
 
     /// Checks rows and appends them to the log, not yet synced.
-    fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+    pub(super) fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
         for change in &submission.changes {
             let store = self.stores.get(change.table.as_ref());
             let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
@@ -186,11 +235,11 @@ impl Conductor {
     }
 
     /// Syncs what has been appended, makes it visible and answers.
-    fn finish(&mut self, appended: Vec<(Submission, u64, Option<Reply>)>, shared: &Weak<Shared>) {
+    fn finish(&mut self, appended: Vec<Appended>, shared: &Weak<Shared>) {
         if appended.is_empty() {
             return;
         }
-        if let Err(error) = self.log.sync() {
+        if let Err(error) = self.sync_log() {
             let message = error.to_string();
             let mut first = Some(EngineError::Log(error));
             for (_, _, reply) in appended {
@@ -209,15 +258,24 @@ impl Conductor {
         if has_positions {
             self.publish(shared);
         }
+        self.metrics.note_log(&self.log, self.last_timestamp_ms);
         let horizon_ms = self.workers.progress().completed();
         for store in self.stores.values_mut() {
             store.set_horizon(horizon_ms);
         }
     }
 
+    fn sync_log(&mut self) -> Result<(), LogError> {
+        let begun = Instant::now();
+        self.log.sync()?;
+        self.metrics.syncs.observe(begun.elapsed());
+        Ok(())
+    }
+
     /// Applies durable rows to the tables and hands the workers what changed.
     fn apply(&mut self, submission: Submission, timestamp_ms: u64) -> Result<(), EngineError> {
         let changes = self.apply_to_tables(&submission, timestamp_ms)?;
+        self.metrics.count(&submission);
         if let Some((source, position)) = submission.position {
             self.positions.insert(source, position);
         }
@@ -259,6 +317,7 @@ impl Conductor {
         changes: Vec<CatalogChange>,
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
+        self.disk.check()?;
         let mut checked = self.catalog.clone();
         for change in &changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
@@ -269,7 +328,7 @@ impl Conductor {
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
         self.log.append(timestamp_ms, &record)?;
-        self.log.sync()?;
+        self.sync_log()?;
         self.last_timestamp_ms = timestamp_ms;
         self.catalog_timestamp_ms = timestamp_ms;
         let mut commands = Vec::new();
@@ -321,6 +380,7 @@ impl Conductor {
 
     /// Keeps the tables and the list of files in step with the catalog.
     pub(super) fn note(&mut self, change: &CatalogChange) -> Result<(), EngineError> {
+        self.definitions.note(change);
         match change {
             CatalogChange::CreateTable { definition } => {
                 let store = TableStore::new(definition.clone())?;
@@ -401,82 +461,14 @@ impl Conductor {
         }
     }
 
-    fn answer(&mut self, reply: Option<Reply>, outcome: Result<u64, EngineError>) {
+    pub(super) fn answer(&mut self, reply: Option<Reply>, outcome: Result<u64, EngineError>) {
         match (reply, outcome) {
             // Whoever asked may have gone away; the outcome stands all the same.
             (Some(reply), outcome) => drop(reply.send(outcome)),
             (None, Ok(_)) => {}
-            (None, Err(error)) => {
-                self.failure.get_or_insert(error);
-            }
+            (None, Err(error)) => self.note_failure(error),
         }
     }
-}
-
-/// The name and query of a `CREATE MATERIALIZED VIEW` statement.
-pub fn live_view(
-    statement: &str,
-) -> Result<(String, Box<datafusion::sql::sqlparser::ast::Query>), SqlError> {
-    match parse(statement)?.pop() {
-        Some(Statement::CreateMaterializedView { name, query, .. }) => Ok((name, query)),
-        _ => Err(SqlError::syntax("expected CREATE MATERIALIZED VIEW")),
-    }
-}
-
-/// Checks a change against the catalog and makes it there.
-pub fn apply_to_catalog(
-    planner: &Planner,
-    catalog: &mut Catalog,
-    change: &CatalogChange,
-) -> Result<(), SqlError> {
-    let refuse_taken = |catalog: &Catalog, name: &str| match catalog.contains(name) {
-        true => Err(SqlError::duplicate(name)),
-        false => Ok(()),
-    };
-    let refuse_read = |catalog: &Catalog, name: &str| match catalog.readers(name).as_slice() {
-        [] => Ok(()),
-        readers => {
-            let message = format!("\"{name}\" is read by {}", readers.join(", "));
-            Err(SqlError::new("2BP01", message).with_hint("drop those first, or use CASCADE"))
-        }
-    };
-    match change {
-        CatalogChange::CreateTable { definition } => {
-            refuse_taken(catalog, &definition.name)?;
-            let name = definition.name.clone();
-            catalog.tables.insert(name, Arc::new(definition.clone()));
-        }
-        CatalogChange::DropTable { name } => {
-            refuse_read(catalog, name)?;
-            if catalog.tables.remove(name).is_none() {
-                return Err(SqlError::undefined_table(name));
-            }
-        }
-        CatalogChange::CreateLiveView { statement, .. } => {
-            let (name, query) = live_view(statement)?;
-            refuse_taken(catalog, &name)?;
-            let view = planner.plan_view(catalog, &name, &query, statement)?;
-            catalog.live_views.insert(name, Arc::new(view));
-        }
-        CatalogChange::DropLiveView { name } => {
-            refuse_read(catalog, name)?;
-            if catalog.live_views.remove(name).is_none() {
-                return Err(SqlError::undefined_table(name));
-            }
-        }
-        CatalogChange::CreateView { name, query } => {
-            refuse_taken(catalog, name)?;
-            let parsed = crate::sql::statement::parse_query(query)?;
-            planner.query_schema(catalog, &parsed)?;
-            catalog.plain_views.insert(name.clone(), query.clone());
-        }
-        CatalogChange::DropView { name } => {
-            if catalog.plain_views.remove(name).is_none() {
-                return Err(SqlError::undefined_table(name));
-            }
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn system(action: &str, reason: impl ToString) -> EngineError {

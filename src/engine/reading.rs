@@ -21,8 +21,8 @@ const ERRORS_SHOWN: usize = 3;
 pub struct ReadPoint {
     timestamp_ms: u64,
     catalog: Arc<Catalog>,
-    tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
-    views: Arc<BTreeMap<String, Arc<LiveView>>>,
+    pub(super) tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
+    pub(super) views: Arc<BTreeMap<String, Arc<LiveView>>>,
 }
 
 /// All rows of a table or view.

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
-use super::cast::{Cast, checked_cast};
+use super::cast::checked_cast;
 use super::error::SourceError;
 use crate::model::{ChangeKind, TableDefinition};
 use crate::sql::SqlError;

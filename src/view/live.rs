@@ -47,6 +47,11 @@ impl LiveView {
         self.view.errors(self.timestamp_ms, limit)
     }
 
+    /// The memory of the rows in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        self.view.memory_bytes()
+    }
+
     /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = RecordBatch> + use<> {
         let scans: Vec<_> = (0..self.view.shares.len())

@@ -168,7 +168,7 @@ fn known_email(system: System, person: &Person, number: u32) -> String {
 /// The address as it was typed: at the till, some in capitals.
 fn raw_email(system: System, person: &Person, number: u32) -> String {
     let email = known_email(system, person, number);
-    match system == System::Tills && person.habits % 6 == 0 {
+    match system == System::Tills && person.habits.is_multiple_of(6) {
         true => email.to_uppercase(),
         false => email,
     }

@@ -137,7 +137,7 @@ impl Promotion {
     pub fn holds(&self, day: Day, season: Season, product: usize) -> bool {
         let is_meant = match self.season {
             Some(meant) => meant == season,
-            None => product % 2 == 0,
+            None => product.is_multiple_of(2),
         };
         is_meant && self.is_on(day)
     }

@@ -54,6 +54,8 @@ pub struct GeneratorOptions {
     /// How many days the history has, from 2025-01-01 on. A shorter history is the beginning of a
     /// longer one.
     pub days: u32,
+    /// How many hours of the history are one transaction: 1 to 24, a divisor of 24.
+    pub hours_per_transaction: u32,
 }
 
 impl Default for GeneratorOptions {
@@ -62,12 +64,13 @@ impl Default for GeneratorOptions {
             seed: 42,
             scale_thousandths: 1000,
             days: 365,
+            hours_per_transaction: 24,
         }
     }
 }
 
-/// A generated history as a source: one submission for each hour in which anything arrives, on the
-/// clock of the events.
+/// A generated history as a source: one submission for each day (or fewer hours) in which anything
+/// arrives, on the clock of the events.
 pub struct Generator {
     options: GeneratorOptions,
     shop: Shop,
@@ -124,17 +127,24 @@ impl Generator {
         self.shop.hour(hour as i64, is_end)
     }
 
-    fn submission(&mut self, rows: Vec<rows::Row>) -> Result<Submission, ArrowError> {
-        self.rows_done += rows.len() as u64;
-        for row in rows {
-            self.batches.push(row)?;
+    /// What arrives in the hours of the next transaction; `None` if nothing does.
+    fn transaction(&mut self) -> Result<Option<Submission>, ArrowError> {
+        let rows_before = self.rows_done;
+        for _ in 0..self.options.hours_per_transaction {
+            for row in self.hour() {
+                self.rows_done += 1;
+                self.batches.push(row)?;
+            }
+        }
+        if self.rows_done == rows_before {
+            return Ok(None);
         }
         let end_us = START_US + self.next_hour as i64 * HOUR_US;
-        Ok(Submission {
+        Ok(Some(Submission {
             changes: self.batches.finish()?,
             timestamp_ms: u64::try_from(end_us / 1000).ok(),
             position: Some((NAME.to_owned(), self.options.position(self.next_hour))),
-        })
+        }))
     }
 }
 
@@ -145,9 +155,8 @@ impl Source for Generator {
 
     fn next(&mut self) -> Result<Option<Submission>, SourceError> {
         while self.next_hour < self.options.hours() {
-            let rows = self.hour();
-            if !rows.is_empty() {
-                return self.submission(rows).map(Some).map_err(failed);
+            if let Some(submission) = self.transaction().map_err(failed)? {
+                return Ok(Some(submission));
             }
         }
         Ok(None)
@@ -175,6 +184,10 @@ impl GeneratorOptions {
         if !(1..=DAYS_MAX).contains(&self.days) {
             return Some(format!("the days must be from 1 to {DAYS_MAX}"));
         }
+        let hours = self.hours_per_transaction;
+        if !(1..=24).contains(&hours) || !24_u32.is_multiple_of(hours) {
+            return Some("a transaction must have a divisor of 24 as its hours".to_owned());
+        }
         None
     }
 
@@ -183,8 +196,11 @@ impl GeneratorOptions {
             seed,
             scale_thousandths,
             days,
+            hours_per_transaction,
         } = self;
-        format!("seed {seed}, scale {scale_thousandths}/1000, {days} days")
+        format!(
+            "seed {seed}, scale {scale_thousandths}/1000, {days} days by {hours_per_transaction} hours"
+        )
     }
 
     /// The position behind so many hours.

@@ -243,7 +243,7 @@ pub fn tax_percent(country_code: &str) -> i64 {
 /// The GS1 check digit for the digits before it.
 pub fn check_digit(digits: &str) -> u32 {
     let weighted = digits.bytes().rev().enumerate().map(|(place, digit)| {
-        let weight = if place % 2 == 0 { 3 } else { 1 };
+        let weight = if place.is_multiple_of(2) { 3 } else { 1 };
         weight * u32::from(digit.saturating_sub(b'0'))
     });
     (10 - weighted.sum::<u32>() % 10) % 10

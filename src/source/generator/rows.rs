@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, BooleanBuilder, Decimal128Builder, Int64Builder, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
@@ -192,6 +192,7 @@ pub struct Batches {
 struct Columns {
     table: Table,
     definition: TableDefinition,
+    schema: SchemaRef,
     builders: Vec<Builder>,
     rows: usize,
 }
@@ -249,6 +250,7 @@ impl Columns {
         Ok(Columns {
             table,
             builders: builders.collect::<Result<_, _>>()?,
+            schema: definition.schema(),
             definition,
             rows: 0,
         })
@@ -276,7 +278,7 @@ impl Columns {
         Ok(Change {
             table: Arc::from(self.table.name()),
             kind: ChangeKind::Upsert,
-            rows: RecordBatch::try_new(self.definition.schema(), columns)?,
+            rows: RecordBatch::try_new(SchemaRef::clone(&self.schema), columns)?,
         })
     }
 }

@@ -1,3 +1,5 @@
+//! The generated history: the same everywhere, resumable, and with the shape that is promised.
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Decimal128Type;
 use arrow::ipc::writer::StreamWriter;
@@ -10,6 +12,7 @@ fn options(seed: u64, days: u32) -> GeneratorOptions {
         seed,
         scale_thousandths: 100,
         days,
+        hours_per_transaction: 1,
     }
 }
 
@@ -109,11 +112,20 @@ fn a_history_goes_on_where_it_was_left() {
 
 #[test]
 fn options_out_of_range_are_refused() {
-    for (scale_thousandths, days) in [(0, 5), (1_000_001, 5), (100, 0), (100, 4_000)] {
+    let wrong = [
+        (0, 5, 1),
+        (1_000_001, 5, 1),
+        (9, 0, 1),
+        (9, 4_000, 1),
+        (9, 5, 0),
+        (9, 5, 5),
+    ];
+    for (scale_thousandths, days, hours_per_transaction) in wrong {
         let options = GeneratorOptions {
             seed: 1,
             scale_thousandths,
             days,
+            hours_per_transaction,
         };
         assert!(matches!(
             Generator::open(options, None),
@@ -124,13 +136,36 @@ fn options_out_of_range_are_refused() {
 
 #[test]
 fn transactions_follow_each_other_on_the_clock_of_the_events() {
-    let submissions = history(options(1, 4));
-    let times: Vec<u64> = submissions.iter().filter_map(|s| s.timestamp_ms).collect();
-    assert_eq!(times.len(), submissions.len());
-    assert!(times.is_sorted_by(|earlier, later| earlier < later));
-    assert_eq!(times.first(), Some(&1_735_693_200_000));
-    let end = 1_735_689_600_000 + 4 * 86_400_000;
-    assert_eq!(times.last(), Some(&end));
+    const DAY_MS: u64 = 86_400_000;
+    let start_ms = 1_735_689_600_000;
+    let times = |hours_per_transaction| {
+        let submissions = history(GeneratorOptions {
+            hours_per_transaction,
+            ..options(1, 4)
+        });
+        let times: Vec<u64> = submissions.iter().filter_map(|s| s.timestamp_ms).collect();
+        assert_eq!(times.len(), submissions.len());
+        times
+    };
+    let hourly = times(1);
+    assert!(hourly.is_sorted_by(|earlier, later| earlier < later));
+    assert_eq!(hourly.first(), Some(&(start_ms + DAY_MS / 24)));
+    let ends: Vec<u64> = (1..5).map(|day| start_ms + day * DAY_MS).collect();
+    assert_eq!(times(24), ends);
+}
+
+#[test]
+fn longer_transactions_hold_the_same_rows() {
+    let hourly = history(options(4, 8));
+    let daily = history(GeneratorOptions {
+        hours_per_transaction: 24,
+        ..options(4, 8)
+    });
+    assert_eq!(daily.len(), 8);
+    for table in rows::Table::ALL {
+        let events = |submissions: &[Submission]| texts(submissions, table.name(), "event_id");
+        assert!(events(&hourly) == events(&daily), "{}", table.name());
+    }
 }
 
 #[test]
