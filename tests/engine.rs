@@ -27,7 +27,7 @@ pub async fn run(session: &mut Session, sql: &str) -> Result<String, EngineError
     Ok(text)
 }
 
-async fn rows(session: &mut Session, sql: &str) -> String {
+pub async fn rows(session: &mut Session, sql: &str) -> String {
     let table = run(session, sql)
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -240,18 +240,22 @@ fn what_cannot_be_maintained_is_refused_with_a_reason() {
         let directory = tempfile::tempdir().expect("a directory");
         let engine = open(directory.path(), 1);
         let mut session = engine.session();
-        run(&mut session, "CREATE TABLE t (a BIGINT, b DOUBLE, at TIMESTAMPTZ)").await.expect("created");
+        run(
+            &mut session,
+            "CREATE TABLE t (a BIGINT, b DOUBLE, at TIMESTAMPTZ)",
+        )
+        .await
+        .expect("created");
         for (query, reason) in [
             ("SELECT random() AS r, a FROM t", "random()"),
-            ("SELECT a FROM t WHERE at > now() - INTERVAL '1 day'", "now()"),
-            ("SELECT a, rank() OVER (ORDER BY b) AS r FROM t", "rank()"),
-            ("SELECT stddev(b) AS s FROM t", "stddev"),
-            ("SELECT a, sum(b) AS s FROM t GROUP BY ROLLUP (a)", "ROLLUP"),
-            ("SELECT (SELECT a FROM t) AS x", "several rows"),
+            ("SELECT a, now() - at AS age FROM t", "now()"),
+            (
+                "SELECT a FROM t WHERE at > now() - INTERVAL '1 month'",
+                "more than once",
+            ),
             ("SELECT a, a FROM t", "same name"),
             ("SELECT nothing FROM t", "nothing"),
             ("SELECT a FROM missing", "missing"),
-            ("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i FROM n", "RECURSIVE"),
         ] {
             let sql = format!("CREATE MATERIALIZED VIEW v AS {query}");
             let error = run(&mut session, &sql).await.expect_err(query);
@@ -260,7 +264,10 @@ fn what_cannot_be_maintained_is_refused_with_a_reason() {
         for (sql, reason) in [
             ("COPY t TO '/tmp/x'", "file"),
             ("SELECT * FROM '/etc/passwd'", "passwd"),
-            ("CREATE EXTERNAL TABLE x (a INT) STORED AS PARQUET LOCATION '/etc/passwd'", "EXTERNAL"),
+            (
+                "CREATE EXTERNAL TABLE x (a INT) STORED AS PARQUET LOCATION '/etc/passwd'",
+                "EXTERNAL",
+            ),
             ("SELEC 1", "SELEC"),
         ] {
             let error = run(&mut session, sql).await.expect_err(sql);

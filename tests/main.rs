@@ -16,5 +16,8 @@ mod oracle;
 mod plans;
 mod readme;
 mod real_data;
+mod row_errors;
 mod serve;
+mod time;
 mod tools;
+mod tpch;

@@ -14,8 +14,8 @@ use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::ViewFile;
 use super::{restoring, runtime, services, sources};
-use crate::config::{self, Environment, Overrides, Settings};
-use crate::engine::Engine;
+use crate::config::{self, Clock, Environment, Overrides, Settings};
+use crate::engine::{Engine, WallClock};
 use crate::source::Source;
 
 /// Runs the engine: reads the sources, keeps the views up to date, serves them
@@ -80,6 +80,15 @@ impl Running {
         // Addresses that are taken are found before the log is replayed, which may take long.
         let listeners = runtime.block_on(services::bind(&settings.serve))?;
         let engine = open(&settings, views)?;
+        // Where history is read on the clock of its events, time is theirs.
+        let has_history = settings
+            .sources
+            .iter()
+            .any(|source| source.clock == Clock::Event);
+        engine.set_wall_clock(match has_history {
+            true => WallClock::Ignored,
+            false => WallClock::Followed,
+        });
         {
             let _context = runtime.enter();
             let snapshots = Snapshots::new(&engine, &settings.snapshot);

@@ -22,6 +22,7 @@ mod order;
 mod output;
 mod read;
 mod render;
+mod schedule;
 mod size;
 mod statistics;
 mod sums;

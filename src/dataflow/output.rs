@@ -90,7 +90,11 @@ pub struct Progress {
 struct State {
     /// For each worker, the timestamp up to which it has completed everything.
     completed: Vec<u64>,
+    /// For each worker, the timestamp at which rows change next if no transaction comes.
+    next_changes: Vec<Option<u64>>,
     views: BTreeMap<u64, PublishedView>,
+    /// How many workers have dropped each view that some still have.
+    withdrawn: BTreeMap<u64, usize>,
     failure: Option<String>,
 }
 
@@ -101,7 +105,9 @@ impl Progress {
         Progress {
             state: Mutex::new(State {
                 completed: vec![0; workers],
+                next_changes: vec![None; workers],
                 views: BTreeMap::new(),
+                withdrawn: BTreeMap::new(),
                 failure: None,
             }),
             advanced,
@@ -118,6 +124,12 @@ impl Progress {
         completed(&self.state())
     }
 
+    /// The timestamp (ms) at which rows of some view change next by the passing of time alone, as
+    /// far as everything that is completed shows.
+    pub fn next_change(&self) -> Option<u64> {
+        self.state().next_changes.iter().copied().flatten().min()
+    }
+
     /// All views at the newest completed timestamp.
     pub fn read(&self) -> PublishedViews {
         let state = self.state();
@@ -132,6 +144,7 @@ impl Progress {
         &self,
         worker: usize,
         completed_ms: u64,
+        next_change_ms: Option<u64>,
         changed: Vec<(u64, Arc<OutputShape>, Share)>,
     ) {
         let mut state = self.state();
@@ -145,6 +158,7 @@ impl Progress {
         }
         let before = completed(&state);
         state.completed[worker] = completed_ms;
+        state.next_changes[worker] = next_change_ms;
         let now = completed(&state);
         drop(state);
         if now > before {
@@ -152,9 +166,17 @@ impl Progress {
         }
     }
 
-    /// Forgets a view.
+    /// Takes note that a worker has dropped a view, and forgets it with the last of them: a worker
+    /// that lags behind still publishes it for timestamps at which readers may look for it.
     pub(super) fn withdraw(&self, view: u64) {
-        self.state().views.remove(&view);
+        let mut state = self.state();
+        let workers = state.completed.len();
+        let withdrawn = state.withdrawn.entry(view).or_insert(0);
+        *withdrawn += 1;
+        if *withdrawn == workers {
+            state.withdrawn.remove(&view);
+            state.views.remove(&view);
+        }
     }
 
     /// Why the dataflow has stopped for good, if it has: a worker failed, which is a fault in

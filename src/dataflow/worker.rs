@@ -25,6 +25,7 @@ use super::chunk::Chunk;
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::operator::flatten;
 use super::operator::map::error_schema;
+use super::operator::temporal::Due;
 use super::output::{OutputShape, Progress, Share};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
@@ -46,6 +47,7 @@ struct Flow {
     inputs: HashMap<Arc<str>, TableInput>,
     stops: Vec<Stop>,
     probe: ProbeHandle<u64>,
+    dues: Vec<Due>,
 }
 
 struct RunningView {
@@ -130,7 +132,11 @@ impl<'w> Running<'w> {
                 timestamp_ms,
                 tables,
             } => self.create(&view, timestamp_ms, &tables),
-            Command::Drop { view } => self.remove(view),
+            Command::Drop { view } => {
+                // Readers of the timestamps before may still look for the view.
+                self.complete_all();
+                self.remove(view);
+            }
             Command::Commit {
                 timestamp_ms,
                 changes,
@@ -204,10 +210,23 @@ impl<'w> Running<'w> {
                 changed.push((*number, Arc::clone(&view.shape), share));
             }
         }
+        let dues = self
+            .flows()
+            .flat_map(|flow| flow.dues.iter().map(|due| due.get()));
+        let next_change_ms = dues.min().filter(|due| *due < u64::MAX);
         self.progress
-            .publish(self.worker.index(), completed_ms, changed);
+            .publish(self.worker.index(), completed_ms, next_change_ms, changed);
         self.compact(completed_ms);
         true
+    }
+
+    /// Works until everything that has been taken in is complete.
+    fn complete_all(&mut self) {
+        while !self.in_flight.is_empty() {
+            if !self.complete() {
+                self.worker.step_or_park(None);
+            }
+        }
     }
 
     /// Lets the history before what readers may still ask for be forgotten.
@@ -269,6 +288,7 @@ impl<'w> Running<'w> {
                 inputs: std::mem::take(&mut renderer.inputs),
                 stops,
                 probe,
+                dues: std::mem::take(&mut renderer.dues),
             };
             (flow, rows, errors)
         })
@@ -303,6 +323,7 @@ impl<'w> Running<'w> {
                 inputs: std::mem::take(&mut renderer.inputs),
                 stops,
                 probe,
+                dues: std::mem::take(&mut renderer.dues),
             };
             (flow, index.trace)
         });

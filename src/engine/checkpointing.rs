@@ -99,13 +99,16 @@ impl Conductor {
         loop {
             let due_in = self.checkpoints.due_in(self.log.next_offset());
             let recheck_in = self.waits_for_space().then_some(RECHECK);
-            match inbox.next(due_in.into_iter().chain(recheck_in).min()) {
+            let tick_in = Self::tick_in(shared);
+            let waits = [due_in, recheck_in, tick_in];
+            match inbox.next(waits.into_iter().flatten().min()) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.commit_group(Vec::new(), shared);
             self.checkpoint_if_due(shared);
+            self.tick_if_due(shared);
         }
     }
 

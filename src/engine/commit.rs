@@ -52,6 +52,10 @@ pub enum Request {
     },
     /// Answers with the newest timestamp, or the first failure of what came without a reply.
     Flush { reply: Reply },
+    /// Lets time pass up to the wall clock.
+    PassTime { reply: Reply },
+    /// Makes the thread look anew at what it waits for.
+    Wake,
     /// Writes a checkpoint; answers with its timestamp.
     Checkpoint { reply: Reply },
     /// A checkpoint has been written, or failed.
@@ -64,7 +68,7 @@ pub enum Request {
 pub struct Conductor {
     pub(super) log: Log,
     pub(super) opened: Opened,
-    workers: Workers,
+    pub(super) workers: Workers,
     planner: Planner,
     pub(super) stores: BTreeMap<String, TableStore>,
     pub(super) catalog: Catalog,
@@ -78,6 +82,8 @@ pub struct Conductor {
     pub(super) catalog_timestamp_ms: u64,
     /// Views of the log that can no longer be planned, with the reason.
     pub(super) broken: Vec<(String, String)>,
+    /// Whether the newest transaction has come with a timestamp of its own.
+    pub(super) replays_history: bool,
     next_number: u64,
     /// Transactions replayed from the log.
     pub(super) replayed: u64,
@@ -126,6 +132,7 @@ impl Conductor {
             last_timestamp_ms: 0,
             catalog_timestamp_ms: 0,
             broken: Vec::new(),
+            replays_history: false,
             next_number: 1,
             replayed: 0,
             skipped: Vec::new(),
@@ -198,6 +205,11 @@ impl Conductor {
                     let outcome = self.flushed();
                     self.answer(Some(reply), outcome);
                 }
+                Request::PassTime { reply } => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    let outcome = self.pass_time(shared);
+                    self.answer(Some(reply), outcome);
+                }
                 Request::Checkpoint { reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
                     self.checkpoint_on_demand(reply, shared);
@@ -206,7 +218,7 @@ impl Conductor {
                     self.finish(std::mem::take(&mut appended), shared);
                     self.checkpointed(outcome, shared);
                 }
-                Request::Stop => {}
+                Request::Wake | Request::Stop => {}
             }
         }
         self.finish(appended, shared);
@@ -229,6 +241,7 @@ impl Conductor {
         self.log.append(timestamp_ms, &record)?;
         steps.end(&mut self.times.spent.append);
         self.last_timestamp_ms = timestamp_ms;
+        self.replays_history = submission.timestamp_ms.is_some();
         Ok(timestamp_ms)
     }
 
@@ -489,7 +502,7 @@ pub(super) fn system(action: &str, reason: impl ToString) -> EngineError {
 }
 
 /// The wall clock, in milliseconds since the epoch.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

@@ -9,6 +9,7 @@ pub mod backup;
 mod catalog;
 pub mod checkpoint;
 mod checkpointing;
+mod clock;
 mod commit;
 mod definition;
 mod disk;
@@ -43,6 +44,7 @@ use queue::Requests;
 use transaction::CatalogChange;
 
 pub use crate::sql::CopyFormat;
+pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
 pub use durability::{Durability, Restoring};
 pub use error::EngineError;
@@ -83,6 +85,7 @@ struct Shared {
     planner: Planner,
     limits: QueryLimits,
     recovered: Recovered,
+    wall_clock: Mutex<WallClock>,
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -144,6 +147,7 @@ impl Engine {
             planner,
             limits: QueryLimits::default(),
             recovered,
+            wall_clock: Mutex::default(),
             metrics: Arc::clone(&conductor.metrics),
             disk: Arc::clone(&conductor.disk),
             thread: Mutex::new(None),

@@ -139,6 +139,10 @@ impl Relations for ReadPoint {
     fn catalog(&self) -> &Catalog {
         &self.catalog
     }
+
+    fn timestamp_ms(&self) -> u64 {
+        self.timestamp_ms
+    }
 }
 
 impl ReadPoint {

@@ -149,7 +149,11 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<Response, 
         return Err(Failure::bad(message, "42601"));
     };
     match session.execute(statement, &[]).await? {
-        Outcome::Done(tag) => Ok(Json(json!({ "done": tag })).into_response()),
+        Outcome::Done(tag) => {
+            // The next request is a session of its own and is to read what this one wrote.
+            session.settled().await?;
+            Ok(Json(json!({ "done": tag })).into_response())
+        }
         Outcome::CopyIn(_) => {
             let message = "COPY needs the Postgres protocol; send INSERT, or use psql";
             Err(Failure::bad(message, "0A000"))

@@ -73,10 +73,6 @@ impl From<DataFusionError> for SqlError {
             return SqlError::unsupported("this correlated subquery has no equivalent join")
                 .with_hint("write it as a join with a grouped query");
         }
-        if message.contains("Recursive CTE") {
-            return SqlError::unsupported("WITH RECURSIVE is not supported yet")
-                .with_hint("write the levels out as joins, if they are few");
-        }
         let sqlstate = match root {
             DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
                 SchemaError::FieldNotFound { .. } => "42703",

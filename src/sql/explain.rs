@@ -4,11 +4,21 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::explain_function::{write_call, write_order, write_window};
+use super::interval_text::readable;
 use super::plan::{AggregateNode, Expression, Join, JoinKind, Node, Plan, TopK};
+use super::recursive::LEVELS_MAX;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write_plan(self, 0, f)
+        f.write_str(&readable(&Tree(self).to_string()))
+    }
+}
+
+struct Tree<'a>(&'a Plan);
+
+impl Display for Tree<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write_plan(self.0, 0, f)
     }
 }
 
@@ -41,17 +51,7 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
             ..
         } => {
             write!(f, "Map")?;
-            if let Some(predicate) = predicate {
-                write!(f, " where {predicate}")?;
-            }
-            write!(f, " [")?;
-            for (position, expression) in projection.iter().enumerate() {
-                if position > 0 {
-                    write!(f, ", ")?;
-                }
-                write_column(plan, position, expression, f)?;
-            }
-            write!(f, "]")
+            write_map(plan, predicate.as_ref(), projection, f)
         }
         Node::Union { .. } => write!(f, "Union"),
         Node::Join(join) => write_join(join, f),
@@ -59,7 +59,52 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
         Node::Distinct { .. } => write!(f, "Distinct"),
         Node::TopK(top) => write_top(top, f),
         Node::Window(window) => write_window(window, plan, f),
+        Node::Level { name } => write!(f, "Level {name}"),
+        Node::Recursive(recursive) => {
+            let distinct = if recursive.distinct { " distinct" } else { "" };
+            let name = &recursive.name;
+            write!(
+                f,
+                "Recursive{distinct} {name}, up to {LEVELS_MAX} levels, each maintained"
+            )
+        }
+        Node::Unnest(unnest) => {
+            write!(f, "Unnest")?;
+            for (position, _) in &unnest.lists {
+                write!(f, " {}", unnest.input.schema.field(*position).name())?;
+            }
+            Ok(())
+        }
+        Node::Temporal(temporal) => {
+            write!(f, "Temporal")?;
+            write_map(plan, temporal.predicate.as_ref(), &temporal.projection, f)?;
+            write!(f, "; a row changes when its time comes:")?;
+            for (position, condition) in temporal.conditions.iter().enumerate() {
+                let separator = if position == 0 { "" } else { ";" };
+                write!(f, "{separator} [{}] {condition}", position + 1)?;
+            }
+            Ok(())
+        }
     }
+}
+
+fn write_map(
+    plan: &Plan,
+    predicate: Option<&Expression>,
+    projection: &[Expression],
+    f: &mut Formatter<'_>,
+) -> fmt::Result {
+    if let Some(predicate) = predicate {
+        write!(f, " where {predicate}")?;
+    }
+    write!(f, " [")?;
+    for (position, expression) in projection.iter().enumerate() {
+        if position > 0 {
+            write!(f, ", ")?;
+        }
+        write_column(plan, position, expression, f)?;
+    }
+    write!(f, "]")
 }
 
 /// An expression; with its name where that is not the column's own.

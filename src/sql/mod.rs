@@ -1,18 +1,24 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
 pub mod catalog;
+mod clock;
 mod error;
 mod explain;
 mod explain_function;
 pub mod function;
 mod guard;
+mod interval_text;
 mod lower;
 pub mod mapping;
 pub mod plan;
 pub mod planner;
 pub mod query;
 pub mod reach;
+pub mod recursive;
 pub mod statement;
+mod subquery;
+pub mod temporal;
+pub mod unnest;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::SqlError;

@@ -14,6 +14,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 
 use super::function::{AggregateCall, Pick, Statistic, WindowNode};
+use super::recursive::Recursive;
+use super::temporal::TemporalNode;
+use super::unnest::UnnestNode;
 
 /// A scalar expression over the columns of its input, evaluated over whole Arrow batches.
 pub type Expression = Arc<dyn PhysicalExpr>;
@@ -55,6 +58,14 @@ pub enum Node {
     TopK(TopK),
     /// Each row with the values of window functions.
     Window(WindowNode),
+    /// A map whose rows change as time passes.
+    Temporal(TemporalNode),
+    /// Rows made of rows, level by level.
+    Recursive(Recursive),
+    /// The rows of a recursion's level before, within its step.
+    Level { name: Arc<str> },
+    /// Lists taken apart.
+    Unnest(UnnestNode),
 }
 
 /// An equi-join on columns, with an optional further condition.
@@ -184,14 +195,53 @@ impl Plan {
     /// The plans this one reads.
     pub fn inputs(&self) -> Vec<&Arc<Plan>> {
         match &self.node {
-            Node::Table { .. } | Node::View { .. } | Node::Constant { .. } => Vec::new(),
+            Node::Table { .. } | Node::View { .. } | Node::Level { .. } | Node::Constant { .. } => {
+                Vec::new()
+            }
             Node::Map { input, .. } | Node::Distinct { input } => vec![input],
             Node::Union { inputs } => inputs.iter().collect(),
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Aggregate(aggregate) => vec![&aggregate.input],
             Node::TopK(top) => vec![&top.input],
             Node::Window(window) => vec![&window.input],
+            Node::Temporal(temporal) => vec![&temporal.input],
+            Node::Recursive(recursive) => vec![&recursive.base, &recursive.step],
+            Node::Unnest(unnest) => vec![&unnest.input],
         }
+    }
+}
+
+impl Node {
+    /// The same operator over other inputs, each made from the one in its place.
+    pub fn with_inputs<E>(
+        &self,
+        of: impl Fn(&Arc<Plan>) -> Result<Arc<Plan>, E>,
+    ) -> Result<Node, E> {
+        let mut node = self.clone();
+        match &mut node {
+            Node::Table { .. } | Node::View { .. } | Node::Level { .. } | Node::Constant { .. } => {
+            }
+            Node::Map { input, .. } | Node::Distinct { input } => *input = of(input)?,
+            Node::Union { inputs } => {
+                for input in inputs {
+                    *input = of(input)?;
+                }
+            }
+            Node::Join(join) => {
+                join.left = of(&join.left)?;
+                join.right = of(&join.right)?;
+            }
+            Node::Aggregate(aggregate) => aggregate.input = of(&aggregate.input)?,
+            Node::TopK(top) => top.input = of(&top.input)?,
+            Node::Window(window) => window.input = of(&window.input)?,
+            Node::Temporal(temporal) => temporal.input = of(&temporal.input)?,
+            Node::Recursive(recursive) => {
+                recursive.base = of(&recursive.base)?;
+                recursive.step = of(&recursive.step)?;
+            }
+            Node::Unnest(unnest) => unnest.input = of(&unnest.input)?,
+        }
+        Ok(node)
     }
 }
 

@@ -8,9 +8,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{TableReference, plan_err};
 use datafusion::config::ConfigOptions;
+use datafusion::datasource::cte_worktable::CteWorkTable;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
@@ -20,9 +22,12 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
 use super::catalog::{Catalog, ViewDefinition};
+use super::clock;
 use super::error::SqlError;
 use super::lower::{self, output_map};
 use super::plan::{Node, Plan};
+use super::subquery::{self, Guarded};
+use super::temporal::TemporalNode;
 
 /// Nesting of plain views within one another.
 const DEEPEST_VIEWS: usize = 16;
@@ -57,10 +62,12 @@ impl Planner {
             .options_mut()
             .optimizer
             .enable_physical_uncorrelated_scalar_subquery = false;
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
             .build();
+        // Registering only fails for registries that take no functions.
+        let _ = state.register_udf(clock::now_function());
         Planner {
             state: Arc::new(state),
         }
@@ -80,9 +87,10 @@ impl Planner {
             depth: 0,
         };
         let logical = self.logical_plan(&sources, query)?;
+        let logical = subquery::rewrite(logical, Guarded::All)?;
         refuse_unmaintainable(&logical)?;
-        let optimized = self.state.optimize(&logical)?;
-        let plan = lower::lower(&optimized)?;
+        let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
+        let plan = lower::temporal::schedule(&lower::lower(&optimized)?)?;
         let schema = view_schema(name, &plan.schema, logical.schema().as_arrow())?;
         let plan = output_map(plan, Arc::clone(&schema));
         Ok(ViewDefinition {
@@ -229,6 +237,15 @@ impl ContextProvider for Provider<'_> {
         }
     }
 
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> DataFusionResult<Arc<dyn TableSource>> {
+        let table = CteWorkTable::new(name, schema);
+        Ok(provider_as_source(Arc::new(table)))
+    }
+
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.state.expr_planners()
     }
@@ -308,15 +325,11 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
         Expr::ScalarFunction(call) => {
             let name = call.func.name();
             match call.func.signature().volatility {
-                Volatility::Immutable => None,
-                Volatility::Stable if !is_clock(name) => None,
-                Volatility::Stable => Some(
-                    SqlError::unsupported(format!("{name}() cannot be used in a live view yet"))
-                        .with_hint(
-                            "compare with a column, or apply the condition in the query that \
-                             reads the view",
-                        ),
+                _ if clock::is_time_of_day(expression) => Some(
+                    SqlError::unsupported(format!("{name}() cannot be used in a live view"))
+                        .with_hint("compare now() with a column, see docs/sql-queries.md"),
                 ),
+                Volatility::Immutable | Volatility::Stable => None,
                 Volatility::Volatile => Some(
                     SqlError::unsupported(format!(
                         "{name}() gives another value at each call, so a view of it cannot be \
@@ -326,34 +339,11 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
                 ),
             }
         }
-        Expr::ScalarSubquery(subquery) if !has_one_row(&subquery.subquery) => Some(
+        Expr::ScalarSubquery(subquery) if !subquery::has_one_row(&subquery.subquery) => Some(
             SqlError::unsupported("a scalar subquery that may give several rows".to_owned())
                 .with_hint("aggregate it, for instance with max(…), or add LIMIT 1"),
         ),
         _ => None,
-    }
-}
-
-fn is_clock(function: &str) -> bool {
-    [
-        "now",
-        "current_date",
-        "current_time",
-        "today",
-        "current_timestamp",
-    ]
-    .contains(&function)
-}
-
-/// Whether a subquery gives at most one row (per row of the outer query).
-fn has_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Projection(node) => has_one_row(&node.input),
-        LogicalPlan::Filter(node) => has_one_row(&node.input),
-        LogicalPlan::Sort(node) => has_one_row(&node.input),
-        LogicalPlan::SubqueryAlias(node) => has_one_row(&node.input),
-        LogicalPlan::Aggregate(node) => node.group_expr.is_empty(),
-        other => other.max_rows().is_some_and(|rows| rows <= 1),
     }
 }
 
@@ -404,7 +394,10 @@ fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
         Node::Table { name } | Node::View { name } => catalog.key(name),
         Node::Map {
             input, projection, ..
-        } => {
+        }
+        | Node::Temporal(TemporalNode {
+            input, projection, ..
+        }) => {
             let columns = unique_columns(input, catalog);
             let mapped = columns.iter().map(|column| {
                 projection
@@ -432,7 +425,12 @@ fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
             };
             if keeps_left { left } else { Vec::new() }
         }
-        Node::Constant { .. } | Node::Union { .. } | Node::Distinct { .. } => Vec::new(),
+        Node::Constant { .. }
+        | Node::Union { .. }
+        | Node::Distinct { .. }
+        | Node::Level { .. }
+        | Node::Recursive(_)
+        | Node::Unnest(_) => Vec::new(),
     }
 }
 

@@ -18,8 +18,10 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 
 use super::catalog::Catalog;
+use super::clock;
 use super::error::SqlError;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
+use super::subquery::{self, Guarded};
 
 /// Limits of one query.
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ pub trait Relations: Send + Sync {
 
     /// The catalog, for plain views.
     fn catalog(&self) -> &Catalog;
+
+    /// The moment (ms), which `now()` gives.
+    fn timestamp_ms(&self) -> u64;
 }
 
 /// Everything a query may read, at one moment.
@@ -87,7 +92,8 @@ impl QueryContext {
             context: self,
             depth: 0,
         };
-        self.planner.logical_plan(&sources, query)
+        let plan = self.planner.logical_plan(&sources, query)?;
+        Ok(subquery::rewrite(plan, Guarded::Correlated)?)
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the
@@ -126,8 +132,14 @@ impl QueryContext {
         Ok(plan.with_param_values(values)?)
     }
 
+    /// Whether a plan asks for the time.
+    pub fn reads_clock(plan: &LogicalPlan) -> Result<bool, SqlError> {
+        Ok(clock::is_read(plan)?)
+    }
+
     /// Runs a plan.
     pub async fn execute(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream, SqlError> {
+        let plan = clock::at(plan, self.relations.timestamp_ms())?;
         let frame = DataFrame::new(self.context.state(), plan);
         Ok(frame.execute_stream().await?)
     }

@@ -16,13 +16,13 @@ pub fn query(random: &mut Pcg64) -> String {
     }
 }
 
-fn pick<'a>(random: &mut Pcg64, choices: &[&'a str]) -> &'a str {
+pub fn pick<'a>(random: &mut Pcg64, choices: &[&'a str]) -> &'a str {
     choices[random.random_range(0..choices.len())]
 }
 
 /// A relation with columns x, y (numbers), z (text).
-fn relation(random: &mut Pcg64, depth: usize) -> String {
-    let choice = random.random_range(0..if depth == 0 { 2 } else { 7 });
+pub fn relation(random: &mut Pcg64, depth: usize) -> String {
+    let choice = random.random_range(0..if depth == 0 { 2 } else { 9 });
     match choice {
         0 => format!(
             "(SELECT a AS x, b AS y, t AS z FROM r WHERE {})",
@@ -75,6 +75,7 @@ fn relation(random: &mut Pcg64, depth: usize) -> String {
             let test = pick(random, &["IN", "NOT IN"]);
             format!("(SELECT * FROM {of} AS o WHERE o.y {test} (SELECT i.y FROM {inner} AS i))")
         }
+        7 | 8 => super::relational::random_relation(random, depth),
         _ => {
             let of = relation(random, depth - 1);
             format!(

@@ -117,6 +117,17 @@ impl Harness {
         self.complete(changes);
     }
 
+    /// Compares with the answer to another query from here on.
+    pub fn expect(&mut self, sql: &str) {
+        self.sql = sql.to_owned();
+    }
+
+    /// Lets time pass without rows.
+    pub fn pass(&mut self, milliseconds: u64) {
+        self.timestamp += milliseconds;
+        self.complete(Vec::new());
+    }
+
     fn complete(&self, changes: Vec<TableChange>) {
         let command = Command::Commit {
             timestamp_ms: self.timestamp,
@@ -152,8 +163,9 @@ impl Harness {
         let maintained: Vec<RecordBatch> = (0..shares.shares.len())
             .flat_map(|share| shares.scan(share, published.timestamp_ms, None))
             .collect();
-        let answer = self.runtime.block_on(batch_answer(&self.sql, history));
-        let (missing, surplus) = differences(&self.sql, &answer, &maintained);
+        let sql = at_moment(&self.sql, published.timestamp_ms);
+        let answer = self.runtime.block_on(batch_answer(&sql, history));
+        let (missing, surplus) = differences(&sql, &answer, &maintained);
         if !missing.is_empty() || !surplus.is_empty() {
             panic!(
                 "{context}\nplan:\n{}\nmissing: {missing:#?}\nsurplus: {surplus:#?}\nr: {:?}\ns: {:?}",
@@ -161,6 +173,16 @@ impl Harness {
             );
         }
     }
+}
+
+/// The query with the time written into it.
+fn at_moment(sql: &str, timestamp_ms: u64) -> String {
+    let moment = format!(
+        "arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')",
+        timestamp_ms * 1000
+    );
+    let date = format!("arrow_cast({}, 'Date32')", timestamp_ms / 86_400_000);
+    sql.replace("now()", &moment).replace("current_date", &date)
 }
 
 pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {

@@ -7,6 +7,8 @@ mod grammar;
 mod harness;
 mod history;
 mod large;
+pub mod relational;
+pub mod temporal;
 pub mod windows;
 
 use harness::Harness;
@@ -114,7 +116,7 @@ fn random_views_equal_batch_answers() {
     }
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("ORACLE_SEED")
         .ok()
         .map(|seed| seed.parse().expect("a number"));

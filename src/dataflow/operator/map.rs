@@ -38,7 +38,16 @@ pub fn error_schema() -> SchemaRef {
 
 /// Applies a map; the second stream carries the rows that failed, as error texts.
 pub fn map<'scope>(stream: Changes<'scope>, map: Map) -> (Changes<'scope>, Changes<'scope>) {
-    let mut builder = OperatorBuilder::new("Map".to_owned(), stream.scope());
+    by_rows(stream, "Map", move |updates| map.try_apply(updates))
+}
+
+/// Applies a function that makes something of each row by itself.
+pub fn by_rows<'scope>(
+    stream: Changes<'scope>,
+    name: &str,
+    function: impl Fn(&Updates) -> Result<Updates, DataFusionError> + 'static,
+) -> (Changes<'scope>, Changes<'scope>) {
+    let mut builder = OperatorBuilder::new(name.to_owned(), stream.scope());
     let mut input = builder.new_input(stream, Pipeline);
     let (results, results_stream) = builder.new_output::<Updates>();
     let (errors, errors_stream) = builder.new_output::<Updates>();
@@ -51,11 +60,11 @@ pub fn map<'scope>(stream: Changes<'scope>, map: Map) -> (Changes<'scope>, Chang
             input.for_each(|capability, updates| {
                 let updates = std::mem::take(updates);
                 let mut failed = Vec::new();
-                for mut mapped in map.apply(&updates, &mut failed) {
-                    if mapped.len() > 0 {
+                for mut made in apply_halving(&function, &updates, &mut failed) {
+                    if made.len() > 0 {
                         results
                             .session_with_builder(&capability)
-                            .give_container(&mut mapped);
+                            .give_container(&mut made);
                     }
                 }
                 for mut failure in failed {
@@ -69,23 +78,32 @@ pub fn map<'scope>(stream: Changes<'scope>, map: Map) -> (Changes<'scope>, Chang
     (results_stream, errors_stream)
 }
 
-impl Map {
-    /// Maps a batch. A batch that fails is halved until the failing rows stand alone.
-    pub fn apply(&self, updates: &Updates, failed: &mut Vec<Updates>) -> Vec<Updates> {
-        match self.try_apply(updates) {
-            Ok(mapped) => vec![mapped],
-            Err(error) if updates.len() == 1 => {
-                failed.push(error_row(updates, &error));
-                Vec::new()
-            }
-            Err(_) => {
-                let half = updates.len() / 2;
-                let mut mapped = self.apply(&updates.slice(0, half), failed);
-                let rest = updates.slice(half, updates.len() - half);
-                mapped.extend(self.apply(&rest, failed));
-                mapped
-            }
+/// Applies a function to a batch. A batch that fails is halved until the failing rows stand alone.
+fn apply_halving(
+    function: &impl Fn(&Updates) -> Result<Updates, DataFusionError>,
+    updates: &Updates,
+    failed: &mut Vec<Updates>,
+) -> Vec<Updates> {
+    match function(updates) {
+        Ok(made) => vec![made],
+        Err(error) if updates.len() == 1 => {
+            failed.push(error_row(updates, &error));
+            Vec::new()
         }
+        Err(_) => {
+            let half = updates.len() / 2;
+            let mut made = apply_halving(function, &updates.slice(0, half), failed);
+            let rest = updates.slice(half, updates.len() - half);
+            made.extend(apply_halving(function, &rest, failed));
+            made
+        }
+    }
+}
+
+impl Map {
+    /// Maps a batch; the rows that fail become error texts.
+    pub fn apply(&self, updates: &Updates, failed: &mut Vec<Updates>) -> Vec<Updates> {
+        apply_halving(&|updates| self.try_apply(updates), updates, failed)
     }
 
     fn try_apply(&self, updates: &Updates) -> Result<Updates, DataFusionError> {
@@ -118,7 +136,8 @@ impl Map {
     }
 }
 
-fn error_row(updates: &Updates, error: &DataFusionError) -> Updates {
+/// The text that stands for a row that failed.
+pub fn error_row(updates: &Updates, error: &DataFusionError) -> Updates {
     let message = match error {
         DataFusionError::ArrowError(error, _) => error.to_string(),
         other => other.strip_backtrace(),

@@ -9,6 +9,8 @@ mod neighbours;
 pub mod recompute;
 pub mod select;
 mod stateful;
+pub mod temporal;
+pub mod unnest;
 
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;

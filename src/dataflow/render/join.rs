@@ -302,7 +302,7 @@ impl<'scope> Renderer<'_, 'scope> {
     }
 
     /// The same columns under the names and nullability of `schema`.
-    fn relabel(&mut self, rows: Changes<'scope>, schema: &SchemaRef) -> Changes<'scope> {
+    pub(super) fn relabel(&mut self, rows: Changes<'scope>, schema: &SchemaRef) -> Changes<'scope> {
         self.map(rows, None, all_columns(schema), schema)
     }
 

@@ -5,7 +5,10 @@
 //! collected from all operators into one stream of texts.
 
 mod aggregate;
+mod failure;
 mod join;
+mod recursive;
+mod temporal;
 mod top;
 mod window;
 
@@ -24,8 +27,11 @@ use super::arrange::{Changes, Index, Layout, arrange, key_by};
 use super::lane::Lane;
 use super::operator::accumulate;
 use super::operator::map::{self, Map};
+use super::operator::temporal::Due;
+use super::operator::unnest::Unnest;
 use super::updates::{Updates, batch};
 use crate::sql::plan::{Expression, Node, Plan};
+use crate::sql::unnest::UnnestNode;
 
 /// The entry of a base table into a dataflow.
 pub type TableInput = InputHandle<u64, NoopBuilder<Updates>>;
@@ -58,6 +64,10 @@ pub struct Renderer<'r, 'scope> {
     /// Arrangements for minima and maxima, ordered by the argument.
     extremes: HashMap<IndexName, Index<'scope>>,
     errors: Vec<Changes<'scope>>,
+    /// The level of each recursion that is being rendered.
+    levels: HashMap<Arc<str>, Changes<'scope>>,
+    /// When the rows that change with time do so next.
+    pub dues: Vec<Due>,
 }
 
 impl<'r, 'scope> Renderer<'r, 'scope> {
@@ -80,6 +90,8 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             indexes: HashMap::new(),
             extremes: HashMap::new(),
             errors,
+            levels: HashMap::new(),
+            dues: Vec::new(),
         }
     }
 
@@ -124,6 +136,10 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             }
             Node::TopK(top) => self.top(top, &plan.schema),
             Node::Window(window) => self.window(window, &plan.schema),
+            Node::Temporal(temporal) => self.temporal(temporal, &plan.schema),
+            Node::Recursive(recursive) => self.recursive(recursive, &plan.schema),
+            Node::Level { name } => self.level(name),
+            Node::Unnest(unnest) => self.unnest(unnest, &plan.schema),
         };
         self.rendered.insert(Arc::clone(plan), rows.clone());
         rows
@@ -146,6 +162,19 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             .get(name)
             .expect("the engine creates views after the views they read");
         rows.clone()
+    }
+
+    fn level(&mut self, name: &Arc<str>) -> Changes<'scope> {
+        let level = self.levels.get(name);
+        level.expect("a level is read within its recursion").clone()
+    }
+
+    fn unnest(&mut self, node: &UnnestNode, schema: &SchemaRef) -> Changes<'scope> {
+        let rows = self.render(&node.input);
+        let unnest = Unnest::new(node, Arc::clone(schema));
+        let (rows, errors) = map::by_rows(rows, "Unnest", move |updates| unnest.apply(updates));
+        self.errors.push(errors);
+        rows
     }
 
     /// Rows that are there from the beginning of time.
@@ -241,7 +270,7 @@ pub fn shareable_indexes(plan: &Plan) -> Vec<(IndexName, Arc<Plan>)> {
 
 fn collect_indexes(plan: &Plan, found: &mut Vec<(IndexName, Arc<Plan>)>) {
     match &plan.node {
-        Node::Table { .. } | Node::View { .. } | Node::Constant { .. } => {}
+        Node::Table { .. } | Node::View { .. } | Node::Level { .. } | Node::Constant { .. } => {}
         Node::Map { input, .. } | Node::Distinct { input } => collect_indexes(input, found),
         Node::Union { inputs } => {
             for input in inputs {
@@ -251,6 +280,12 @@ fn collect_indexes(plan: &Plan, found: &mut Vec<(IndexName, Arc<Plan>)>) {
         Node::Aggregate(aggregate) => collect_indexes(&aggregate.input, found),
         Node::TopK(top) => collect_indexes(&top.input, found),
         Node::Window(window) => collect_indexes(&window.input, found),
+        Node::Temporal(temporal) => collect_indexes(&temporal.input, found),
+        Node::Unnest(unnest) => collect_indexes(&unnest.input, found),
+        Node::Recursive(recursive) => {
+            collect_indexes(&recursive.base, found);
+            collect_indexes(&recursive.step, found);
+        }
         Node::Join(join) => {
             for (name, side) in join::indexes(join) {
                 let is_known = found.iter().any(|(other, _)| *other == name);

@@ -19,7 +19,7 @@ use super::commit::Request;
 use super::{Engine, EngineError};
 use crate::model::{Change, Submission};
 use crate::sql::query::QueryContext;
-use crate::sql::{CopyFormat, Statement, parse};
+use crate::sql::{CopyFormat, SqlError, Statement, parse};
 use block::{Block, Ended};
 use show::{show_schema, text_schema};
 
@@ -195,6 +195,12 @@ impl Session {
     }
 
     /// Everything at a moment that includes the session's own writes.
+    /// Waits until what this session has written is complete in all views: from then on every
+    /// session reads it.
+    pub async fn settled(&self) -> Result<(), EngineError> {
+        self.engine.completed(self.last_write_ms).await
+    }
+
     async fn context(&self) -> Result<QueryContext, EngineError> {
         self.context_since(self.last_write_ms).await
     }
@@ -204,13 +210,33 @@ impl Session {
         Ok(point.query_context(&self.engine.shared)?)
     }
 
+    /// A plan with what it is to be run in; if it asks for the time, time passes first.
+    async fn planned(
+        &mut self,
+        since_ms: u64,
+        plan: impl Fn(&QueryContext) -> Result<LogicalPlan, SqlError>,
+    ) -> Result<(QueryContext, LogicalPlan), EngineError> {
+        let context = self.context_since(since_ms).await?;
+        let planned = plan(&context)?;
+        if !QueryContext::reads_clock(&planned)? {
+            return Ok((context, planned));
+        }
+        let now_ms = self.call(|reply| Request::PassTime { reply }).await?;
+        let context = self.context_since(now_ms.max(since_ms)).await?;
+        let planned = plan(&context)?;
+        Ok((context, planned))
+    }
+
     async fn query(
-        &self,
+        &mut self,
         query: &Query,
         parameters: &[ScalarValue],
     ) -> Result<SendableRecordBatchStream, EngineError> {
-        let context = self.context().await?;
-        let plan = QueryContext::bind(context.plan(query)?, parameters)?;
+        let since_ms = self.last_write_ms;
+        let (context, plan) = self
+            .planned(since_ms, |context| context.plan(query))
+            .await?;
+        let plan = QueryContext::bind(plan, parameters)?;
         if reads_tables(&plan)? {
             self.block.check_readable()?;
         }

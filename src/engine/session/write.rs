@@ -74,8 +74,11 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<u64, EngineError> {
         let (table, columns) = self.insert_target(table, columns)?;
-        let context = self.context().await?;
-        let plan = context.plan_rows(source, &types(&table, &columns)?)?;
+        let types = types(&table, &columns)?;
+        let since_ms = self.last_write_ms;
+        let (context, plan) = self
+            .planned(since_ms, |context| context.plan_rows(source, &types))
+            .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         if reads_tables(&plan)? {
             self.block.check_readable()?;
@@ -125,11 +128,12 @@ impl Session {
         let query = self.affected_rows(statement)?;
         let engine = self.engine.clone();
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
-        let context = self
-            .context_since(self.last_write_ms.max(*newest_rewrite_ms))
+        let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
+        let (context, plan) = self
+            .planned(since_ms, |context| context.plan(&query))
             .await?;
         self.block.check_readable()?;
-        let plan = QueryContext::bind(context.plan(&query)?, parameters)?;
+        let plan = QueryContext::bind(plan, parameters)?;
         let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
         let (table, changes) = self.rewrites(statement, &rows)?;
         let written = self.write(&table, changes).await?;

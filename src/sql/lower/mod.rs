@@ -7,8 +7,12 @@ mod aggregate;
 mod call;
 mod grouping;
 mod join;
+mod monotone;
+mod recursive;
 mod row_number;
+pub mod temporal;
 mod trial;
+mod unnest;
 mod window;
 
 use std::sync::Arc;
@@ -77,6 +81,8 @@ pub fn lower(plan: &LogicalPlan) -> Result<Arc<Plan>, SqlError> {
         LogicalPlan::Sort(node) => lower(&node.input),
         LogicalPlan::Limit(node) => limit(node),
         LogicalPlan::Subquery(node) => lower(&node.subquery),
+        LogicalPlan::RecursiveQuery(node) => recursive::lower(node),
+        LogicalPlan::Unnest(node) => unnest::lower(node),
         other => Err(refused(describe(other))),
     }
 }
@@ -90,8 +96,6 @@ pub(super) fn refused(construct: &str) -> SqlError {
 
 fn describe(plan: &LogicalPlan) -> &'static str {
     match plan {
-        LogicalPlan::Unnest(_) => "UNNEST",
-        LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE",
         LogicalPlan::Extension(_) => "this extension of DataFusion",
         LogicalPlan::Subquery(_) => "this kind of correlated subquery",
         _ => "this statement",
@@ -113,6 +117,13 @@ pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
 
 /// The physical form of an expression over a logical plan's output.
 pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Expression, SqlError> {
+    if let Some(temporal) = temporal::physical(expression, schema)? {
+        return Ok(temporal);
+    }
+    if expression.exists(|part| Ok(matches!(part, Expr::Exists(_) | Expr::InSubquery(_))))? {
+        return Err(refused("IN or EXISTS with a subquery as a value")
+            .with_hint("use it in WHERE, or a LEFT JOIN with the distinct rows of the subquery"));
+    }
     let context = PhysicalPlanningContext::default();
     Ok(create_physical_expr(
         expression,
@@ -254,19 +265,8 @@ pub(super) fn remap(
 }
 
 fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
-    let Some(source) = node.source.downcast_ref::<LiveSource>() else {
-        let name = node.table_name.table();
-        return Err(refused(&format!("table function or relation \"{name}\"")));
-    };
-    let name = Arc::clone(&source.name);
-    let table = match source.is_view {
-        true => Node::View { name },
-        false => Node::Table { name },
-    };
-    let full = DFSchema::try_from_qualified_schema(
-        node.table_name.clone(),
-        &datafusion::logical_expr::TableSource::schema(source),
-    )?;
+    let table = relation(node)?;
+    let full = DFSchema::try_from_qualified_schema(node.table_name.clone(), &node.source.schema())?;
     let mut input = plan_of(table, arrow_schema(&full));
     if let Some(predicate) = datafusion::logical_expr::utils::conjunction(node.filters.clone()) {
         input = filter(input, physical(&predicate, &full)?);
@@ -284,6 +284,21 @@ fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
         columns,
         arrow_schema(&node.projected_schema),
     ))
+}
+
+fn relation(node: &TableScan) -> Result<Node, SqlError> {
+    if let Some(source) = node.source.downcast_ref::<LiveSource>() {
+        let name = Arc::clone(&source.name);
+        return Ok(match source.is_view {
+            true => Node::View { name },
+            false => Node::Table { name },
+        });
+    }
+    if let Some(name) = recursive::level(node) {
+        return Ok(Node::Level { name });
+    }
+    let name = node.table_name.table();
+    Err(refused(&format!("table function or relation \"{name}\"")))
 }
 
 fn values(node: &Values) -> Result<Arc<Plan>, SqlError> {
@@ -315,8 +330,23 @@ fn limit(node: &Limit) -> Result<Arc<Plan>, SqlError> {
         FetchType::Literal(rows) => rows.map(|rows| rows as u64),
         FetchType::UnsupportedExpr => return Err(refused("a LIMIT that is not a number")),
     };
-    match node.input.as_ref() {
-        LogicalPlan::Sort(sort) => top(&sort.input, &sort.expr, offset, limit),
+    limited(&node.input, offset, limit)
+}
+
+/// Some rows of an input, in its order: one that stands below projections counts, too.
+fn limited(input: &LogicalPlan, offset: u64, limit: Option<u64>) -> Result<Arc<Plan>, SqlError> {
+    match input {
+        LogicalPlan::Sort(sort) => {
+            let fetched = sort.fetch.map(|rows| (rows as u64).saturating_sub(offset));
+            let limit = limit.into_iter().chain(fetched).min();
+            top(&sort.input, &sort.expr, offset, limit)
+        }
+        LogicalPlan::Projection(node) => {
+            let rows = limited(&node.input, offset, limit)?;
+            let expressions = physical_all(&node.expr, node.input.schema())?;
+            Ok(map(rows, None, expressions, arrow_schema(&node.schema)))
+        }
+        LogicalPlan::SubqueryAlias(node) => limited(&node.input, offset, limit),
         input => top(input, &[], offset, limit),
     }
 }

@@ -1,0 +1,318 @@
+//! Conditions on `now()`: maps that read the clock become nodes that schedule changes.
+//!
+//! Runs over a finished plan. What compares `now()` becomes a condition of a
+//! [`TemporalNode`], provided that it changes at most once for each row; everything else that
+//! depends on the clock is refused.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal, NotExpr};
+use datafusion::scalar::ScalarValue;
+
+use super::super::clock;
+use super::super::error::SqlError;
+use super::super::interval_text::readable;
+use super::super::plan::{Expression, Join, JoinKind, Node, Plan, one_row};
+use super::super::temporal::{
+    Condition, LATEST_MS, Now, TemporalNode, Turn, reads_clock, replace_now,
+};
+use super::monotone::{Trend, trend};
+use super::{identity, plan_of};
+
+/// The physical form of an expression that reads the clock; `None` if it does not.
+pub(super) fn physical(
+    expression: &Expr,
+    schema: &DFSchema,
+) -> Result<Option<Expression>, SqlError> {
+    let Some((expression, wider)) = clock::moment_as_column(expression, schema)? else {
+        return Ok(None);
+    };
+    let moment = schema.fields().len();
+    let planned = super::physical(&expression, &wider)?;
+    let planned = planned.transform(|node| {
+        let is_moment = node
+            .downcast_ref::<Column>()
+            .is_some_and(|column| column.index() == moment);
+        Ok(match is_moment {
+            true => Transformed::yes(Arc::new(Now) as Expression),
+            false => Transformed::no(node),
+        })
+    });
+    Ok(Some(planned.data()?))
+}
+
+/// Lets everything in a plan that reads the clock follow it.
+pub fn schedule(plan: &Arc<Plan>) -> Result<Arc<Plan>, SqlError> {
+    if !depends_on_clock(plan) {
+        return Ok(Arc::clone(plan));
+    }
+    match &plan.node {
+        Node::Map {
+            input,
+            predicate,
+            projection,
+        } => {
+            let map = Map {
+                input: Arc::clone(input),
+                predicate: predicate.clone(),
+                projection: projection.clone(),
+            };
+            map.inlined()?.scheduled(plan)
+        }
+        Node::Join(join) if join.residual.as_ref().is_some_and(reads_clock) => {
+            schedule(&condition_above(join, plan)?)
+        }
+        _ => {
+            let node = plan.node.with_inputs(schedule)?;
+            Ok(plan_of(node, Arc::clone(&plan.schema)))
+        }
+    }
+}
+
+fn depends_on_clock(plan: &Plan) -> bool {
+    let own = match &plan.node {
+        Node::Map {
+            predicate,
+            projection,
+            ..
+        } => predicate.iter().chain(projection).any(reads_clock),
+        Node::Join(join) => join.residual.as_ref().is_some_and(reads_clock),
+        _ => false,
+    };
+    own || plan
+        .inputs()
+        .into_iter()
+        .any(|input| depends_on_clock(input))
+}
+
+/// A join on a condition that reads the clock, as a filter of the pairs.
+fn condition_above(join: &Join, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
+    if join.kind != JoinKind::Inner {
+        return Err(SqlError::unsupported(
+            "an outer or semi join whose condition compares now() with columns of both sides \
+             cannot be maintained",
+        )
+        .with_hint("compare now() in a WHERE clause, or with columns of one side only"));
+    }
+    let pairs = Node::Join(Join {
+        residual: None,
+        ..join.clone()
+    });
+    let node = Node::Map {
+        input: plan_of(pairs, Arc::clone(&plan.schema)),
+        predicate: join.residual.clone(),
+        projection: identity(&plan.schema),
+    };
+    Ok(plan_of(node, Arc::clone(&plan.schema)))
+}
+
+struct Map {
+    input: Arc<Plan>,
+    predicate: Option<Expression>,
+    projection: Vec<Expression>,
+}
+
+impl Map {
+    /// The same map over the rows from which the maps below compute values of the clock, so that
+    /// the expressions stand where they are compared.
+    fn inlined(self) -> Result<Map, SqlError> {
+        let Node::Map {
+            input,
+            predicate,
+            projection,
+        } = &self.input.node
+        else {
+            return Ok(self);
+        };
+        if !projection.iter().any(reads_clock) {
+            return Ok(self);
+        }
+        let over = |expression: &Expression| substitute(expression, projection);
+        let input = match predicate {
+            None => Arc::clone(input),
+            Some(condition) => {
+                let node = Node::Map {
+                    input: Arc::clone(input),
+                    predicate: Some(Arc::clone(condition)),
+                    projection: identity(&input.schema),
+                };
+                plan_of(node, Arc::clone(&input.schema))
+            }
+        };
+        let map = Map {
+            predicate: self.predicate.as_ref().map(over).transpose()?,
+            projection: self.projection.iter().map(over).collect::<Result<_, _>>()?,
+            input,
+        };
+        map.inlined()
+    }
+
+    fn scheduled(self, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
+        let mut conditions = Conditions {
+            schema: &self.input.schema,
+            found: Vec::new(),
+        };
+        let predicate = self.predicate.as_ref();
+        let predicate = predicate.map(|predicate| conditions.extract(predicate));
+        let projection = self.projection.iter();
+        let projection = projection.map(|column| conditions.extract(column));
+        let (predicate, projection) = (
+            predicate.transpose()?,
+            projection.collect::<Result<_, _>>()?,
+        );
+        let conditions = conditions.found;
+        let input = schedule(&self.input)?;
+        let node = match conditions.is_empty() {
+            true => Node::Map {
+                input,
+                predicate,
+                projection,
+            },
+            false => Node::Temporal(TemporalNode {
+                input,
+                conditions,
+                predicate,
+                projection,
+            }),
+        };
+        Ok(plan_of(node, Arc::clone(&plan.schema)))
+    }
+}
+
+fn substitute(expression: &Expression, columns: &[Expression]) -> Result<Expression, SqlError> {
+    let substituted = Arc::clone(expression).transform_up(|node| {
+        let position = node.downcast_ref::<Column>().map(Column::index);
+        Ok(match position.and_then(|position| columns.get(position)) {
+            Some(column) => Transformed::yes(Arc::clone(column)),
+            None => Transformed::no(node),
+        })
+    });
+    Ok(substituted.data()?)
+}
+
+/// The conditions found so far, each of which becomes a column behind those of the schema.
+struct Conditions<'a> {
+    schema: &'a Schema,
+    found: Vec<Condition>,
+}
+
+impl Conditions<'_> {
+    /// An expression in which what compares with the clock is read from the conditions' columns.
+    fn extract(&mut self, expression: &Expression) -> Result<Expression, SqlError> {
+        if !reads_clock(expression) {
+            return Ok(Arc::clone(expression));
+        }
+        if let Some(binary) = expression.downcast_ref::<BinaryExpr>() {
+            let is_order = matches!(
+                binary.op(),
+                Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+            );
+            let is_boolean = binary.left().data_type(self.schema)?.is_null()
+                || binary.left().data_type(self.schema)? == arrow::datatypes::DataType::Boolean;
+            match binary.op() {
+                _ if is_boolean => {}
+                op if is_order => return self.condition(binary.left(), *op, binary.right()),
+                Operator::Eq => return self.equality(binary),
+                Operator::NotEq => {
+                    return Ok(Arc::new(NotExpr::new(self.equality(binary)?)));
+                }
+                _ => {}
+            }
+        }
+        if expression.downcast_ref::<Now>().is_some() {
+            return Err(SqlError::unsupported(
+                "the value of now() changes all the time, so a view of it cannot be kept up to date",
+            )
+            .with_hint(
+                "compare now() with a column (placed_at > now() - INTERVAL '28 days'), or compute \
+                 the value in the query that reads the view",
+            ));
+        }
+        let children = expression.children();
+        let children = children.into_iter().map(|child| self.extract(child));
+        let children = children.collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::clone(expression).with_new_children(children)?)
+    }
+
+    /// Equality holds between two moments: while neither side is greater.
+    fn equality(&mut self, binary: &BinaryExpr) -> Result<Expression, SqlError> {
+        let at_least = self.condition(binary.left(), Operator::GtEq, binary.right())?;
+        let at_most = self.condition(binary.left(), Operator::LtEq, binary.right())?;
+        Ok(Arc::new(BinaryExpr::new(at_least, Operator::And, at_most)))
+    }
+
+    fn condition(
+        &mut self,
+        left: &Expression,
+        operator: Operator,
+        right: &Expression,
+    ) -> Result<Expression, SqlError> {
+        let comparison = BinaryExpr::new(Arc::clone(left), operator, Arc::clone(right));
+        let expression: Expression = Arc::new(comparison);
+        let (Some(left_trend), Some(right_trend)) =
+            (trend(left, self.schema), trend(right, self.schema))
+        else {
+            return Err(refused(&expression));
+        };
+        let is_less = matches!(operator, Operator::Lt | Operator::LtEq);
+        let (lesser, greater) = match is_less {
+            true => (left_trend, right_trend),
+            false => (right_trend, left_trend),
+        };
+        let turn = match (lesser, greater) {
+            (Trend::Still | Trend::Backward, Trend::Still | Trend::Forward) => Turn::Begins,
+            (Trend::Still | Trend::Forward, Trend::Still | Trend::Backward) => Turn::Ends,
+            _ => return Err(refused(&expression)),
+        };
+        for side in [left, right] {
+            check_range(side)?;
+        }
+        let condition = Condition { expression, turn };
+        let known = self.found.iter().position(|other| *other == condition);
+        let position = known.unwrap_or(self.found.len());
+        let name = format!("[{}]", position + 1);
+        if known.is_none() {
+            self.found.push(condition);
+        }
+        let column = self.schema.fields().len() + position;
+        Ok(Arc::new(Column::new(&name, column)))
+    }
+}
+
+fn refused(expression: &Expression) -> SqlError {
+    let condition = readable(&expression.to_string());
+    SqlError::unsupported(format!(
+        "the condition {condition} may change more than once for a row as time passes, so it \
+         cannot be scheduled"
+    ))
+    .with_hint(
+        "compare a column with now() plus or minus an interval of days, hours or less \
+         (placed_at > now() - INTERVAL '28 days'); months can be taken from current_date or from \
+         date_trunc('day', now())",
+    )
+}
+
+/// Refuses what cannot be computed at all moments, as `now() - INTERVAL '900 years'`.
+fn check_range(side: &Expression) -> Result<(), SqlError> {
+    if !reads_clock(side) || reads_columns(side) {
+        return Ok(());
+    }
+    for moment_ms in [0, LATEST_MS] {
+        let moment = ScalarValue::TimestampMicrosecond(
+            Some(moment_ms as i64 * 1000),
+            Some(Arc::from("UTC")),
+        );
+        let value: Expression = Arc::new(Literal::new(moment));
+        replace_now(side, &value)?.evaluate(&one_row())?;
+    }
+    Ok(())
+}
+
+fn reads_columns(expression: &Expression) -> bool {
+    expression.downcast_ref::<Column>().is_some()
+        || expression.children().into_iter().any(reads_columns)
+}

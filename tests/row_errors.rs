@@ -1,0 +1,67 @@
+//! Rows that a view cannot compute: told with the row, and gone when the row goes.
+
+use mainstem::engine::Session;
+
+use crate::engine::{open, rows, run, runtime};
+
+/// The message with which a query is refused.
+async fn refusal(session: &mut Session, sql: &str) -> String {
+    match run(session, sql).await {
+        Ok(answer) => panic!("{sql} has an answer:\n{answer}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_scalar_subquery_of_several_rows_is_an_error_of_the_row_that_asks() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE orders (id BIGINT PRIMARY KEY, shop BIGINT); CREATE TABLE shops (id BIGINT, name TEXT)").await.expect("created");
+        run(&mut session, "CREATE MATERIALIZED VIEW named AS SELECT id, (SELECT name FROM shops WHERE shops.id = orders.shop) AS shop FROM orders").await.expect("created");
+        run(&mut session, "CREATE MATERIALIZED VIEW of_first AS SELECT id FROM orders WHERE shop = (SELECT id FROM shops)").await.expect("created");
+        run(&mut session, "INSERT INTO shops VALUES (1, 'north'), (2, 'south'); INSERT INTO orders VALUES (10, 1), (11, 2), (12, 3), (13, NULL)").await.expect("inserted");
+        let named = "SELECT * FROM named ORDER BY id";
+        assert_eq!(rows(&mut session, named).await, "10,north 11,south 12, 13,");
+        let message = refusal(&mut session, "SELECT * FROM of_first").await;
+        assert!(message.contains("more than one row"), "{message}");
+        run(&mut session, "INSERT INTO shops VALUES (2, 'south again')").await.expect("inserted");
+        let message = refusal(&mut session, named).await;
+        assert!(message.contains("more than one row"), "{message}");
+        let ad_hoc = "SELECT id, (SELECT name FROM shops WHERE shops.id = orders.shop) AS shop FROM orders ORDER BY id";
+        let message = refusal(&mut session, ad_hoc).await;
+        assert!(message.contains("more than one row"), "{message}");
+        run(&mut session, "DELETE FROM shops WHERE name = 'south again'").await.expect("deleted");
+        assert_eq!(rows(&mut session, named).await, "10,north 11,south 12, 13,");
+        assert_eq!(rows(&mut session, ad_hoc).await, "10,north 11,south 12, 13,");
+        run(&mut session, "DELETE FROM shops WHERE id = 2").await.expect("deleted");
+        assert_eq!(rows(&mut session, "SELECT * FROM of_first").await, "10");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_recursion_that_does_not_end_is_an_error_until_it_does() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE edges (origin BIGINT, target BIGINT)").await.expect("created");
+        let all = "WITH RECURSIVE walk AS (SELECT 1 AS node, 0 AS steps UNION ALL SELECT target, steps + 1 FROM walk JOIN edges ON origin = node) SELECT * FROM walk";
+        let distinct = "WITH RECURSIVE walk AS (SELECT 1 AS node UNION SELECT target FROM walk JOIN edges ON origin = node) SELECT * FROM walk";
+        run(&mut session, &format!("CREATE MATERIALIZED VIEW walks AS {all}")).await.expect("created");
+        run(&mut session, &format!("CREATE MATERIALIZED VIEW reached AS {distinct}")).await.expect("created");
+        run(&mut session, "INSERT INTO edges VALUES (1, 2), (2, 3)").await.expect("inserted");
+        assert_eq!(rows(&mut session, "SELECT * FROM walks ORDER BY steps").await, "1,0 2,1 3,2");
+        run(&mut session, "INSERT INTO edges VALUES (3, 1)").await.expect("inserted");
+        let message = refusal(&mut session, "SELECT * FROM walks").await;
+        assert!(message.contains("\"walk\" goes beyond 100 levels"), "{message}");
+        assert_eq!(rows(&mut session, "SELECT * FROM reached ORDER BY node").await, "1 2 3");
+        run(&mut session, "DELETE FROM edges WHERE origin = 2").await.expect("deleted");
+        assert_eq!(rows(&mut session, "SELECT * FROM walks ORDER BY steps").await, "1,0 2,1");
+        assert_eq!(rows(&mut session, "SELECT * FROM reached ORDER BY node").await, "1 2");
+        assert_eq!(rows(&mut session, &format!("{distinct} ORDER BY node")).await, "1 2");
+        engine.shutdown();
+    });
+}

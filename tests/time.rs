@@ -1,0 +1,107 @@
+//! Time in a running engine: ticks without input, ad hoc `now()`, restart.
+
+use std::time::{Duration, Instant};
+
+use mainstem::engine::{Engine, Session, WallClock};
+
+use crate::engine::{open, rows, run, runtime};
+
+const RECENT: &str = "CREATE MATERIALIZED VIEW recent AS SELECT id FROM events WHERE at > now() - INTERVAL '2 seconds'; CREATE MATERIALIZED VIEW how_many AS SELECT count(*) AS n FROM recent";
+
+async fn with_events(engine: &Engine) -> Session {
+    let mut session = engine.session();
+    let table = "CREATE TABLE events (id BIGINT PRIMARY KEY, at TIMESTAMPTZ)";
+    run(&mut session, table).await.expect("created");
+    run(&mut session, RECENT).await.expect("created");
+    session
+}
+
+/// Waits, however long it takes, until a query has an answer.
+async fn wait_for(session: &mut Session, sql: &str, answer: &str) {
+    let start = Instant::now();
+    loop {
+        let found = rows(session, sql).await;
+        if found == answer {
+            return;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{sql} stays {found}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn rows_leave_by_themselves_when_their_time_is_over() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        engine.set_wall_clock(WallClock::Followed);
+        let mut session = with_events(&engine).await;
+        let insert = "INSERT INTO events VALUES (1, now()), (2, now() + INTERVAL '1 day'), (3, now() - INTERVAL '1 day'), (4, NULL)";
+        run(&mut session, insert).await.expect("inserted");
+        wait_for(&mut session, "SELECT n FROM how_many", "1").await;
+        assert_eq!(rows(&mut session, "SELECT id FROM recent").await, "2");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_query_that_asks_for_the_time_agrees_with_the_views() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = with_events(&engine).await;
+        for id in 0..5 {
+            let insert = format!("INSERT INTO events VALUES ({id}, now() - INTERVAL '{id} seconds')");
+            run(&mut session, &insert).await.expect("inserted");
+            let both = "SELECT (SELECT n FROM how_many) = (SELECT count(*) FROM events WHERE at > now() - INTERVAL '2 seconds') AS agree";
+            assert_eq!(rows(&mut session, both).await, "true");
+        }
+        // Nobody follows the clock here, so that time passes with the question alone.
+        let distinct = "SELECT count(DISTINCT t) FROM (SELECT now() AS t FROM events UNION ALL SELECT current_timestamp FROM events) AS u";
+        assert_eq!(rows(&mut session, distinct).await, "1");
+        assert_eq!(rows(&mut session, "SELECT now() > TIMESTAMP '2020-01-01' AND current_date > DATE '2020-01-01'").await, "true");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn where_the_clock_is_ignored_time_is_that_of_the_transactions() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        engine.set_wall_clock(WallClock::Ignored);
+        let mut session = with_events(&engine).await;
+        let long_ago = "SELECT now() < TIMESTAMPTZ '1970-01-02T00:00:00Z'";
+        assert_eq!(rows(&mut session, long_ago).await, "true");
+        run(&mut session, "INSERT INTO events VALUES (1, now())")
+            .await
+            .expect("inserted");
+        assert_eq!(rows(&mut session, long_ago).await, "false");
+        assert_eq!(rows(&mut session, "SELECT n FROM how_many").await, "0");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_restart_schedules_what_is_still_to_come() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        {
+            let engine = open(directory.path(), 1);
+            let mut session = with_events(&engine).await;
+            let insert = "INSERT INTO events VALUES (1, now() + INTERVAL '1 second'), (2, now() + INTERVAL '1 hour'), (3, now() - INTERVAL '1 hour')";
+            run(&mut session, insert).await.expect("inserted");
+            assert_eq!(rows(&mut session, "SELECT n FROM how_many").await, "2");
+            engine.shutdown();
+        }
+        let engine = open(directory.path(), 2);
+        assert_eq!(engine.recovered().broken_views, Vec::new());
+        engine.set_wall_clock(WallClock::Followed);
+        let mut session = engine.session();
+        wait_for(&mut session, "SELECT n FROM how_many", "1").await;
+        engine.shutdown();
+    });
+}
