@@ -25,7 +25,7 @@ cover AS (
         a.available,
         a.inbound,
         s.units_sold,
-        CAST(a.available AS DOUBLE) * $days / CAST(s.units_sold AS DOUBLE) AS days_left
+        CAST(a.available AS DOUBLE) * $days / CAST(s.units_sold AS DOUBLE) AS cover_days
     FROM available_to_sell a
     JOIN pace s ON s.source = a.source AND s.product_id = a.product_id
     WHERE a.scope = 'pooled'
@@ -37,9 +37,9 @@ SELECT
     c.available,
     c.inbound,
     c.units_sold,
-    round(c.days_left, 1) AS days_left
+    round(c.cover_days, 1) AS days_left
 FROM cover c
 LEFT JOIN products p ON p.source = c.source AND p.product_id = c.product_id
-WHERE c.days_left <= $days_left
-ORDER BY c.days_left, c.source, c.product_id
+WHERE c.cover_days <= $days_left
+ORDER BY c.cover_days, c.source, c.product_id
 LIMIT $limit;

@@ -221,14 +221,6 @@ impl<'a> Walk<'a> {
         body.same_key(pick.row as usize, of, key.row as usize)
     }
 
-    /// Whether one row comes before another in walking order.
-    pub fn is_before(&self, left: Pick, right: Pick) -> bool {
-        match self.starts.from_end {
-            false => self.compare(left, right) == Ordering::Less,
-            true => self.compare(left, right) == Ordering::Greater,
-        }
-    }
-
     /// Whether two rows are equal.
     pub fn is_same_row(&self, left: Pick, right: Pick) -> bool {
         left == right || self.compare(left, right) == Ordering::Equal
