@@ -46,7 +46,10 @@ def check_readers(directory: Path, manifest: dict) -> int:
     by_polars = [Decimal(frame.height)] + [Decimal(frame[name].sum() or 0) for name in numbers]
     assert by_polars == by_duckdb, f"{directory}: Polars {by_polars}, DuckDB {by_duckdb}"
 
-    table = pandas.read_parquet(directory.resolve(), dtype_backend="pyarrow")
+    parts = sorted(directory.glob("*.parquet"))
+    table = pandas.concat(
+        [pandas.read_parquet(part, dtype_backend="pyarrow") for part in parts]
+    )
     by_pandas = [Decimal(len(table))]
     by_pandas += [Decimal(int(table[name].sum(skipna=True))) for name in numbers]
     assert by_pandas == by_duckdb, f"{directory}: pandas {by_pandas}, DuckDB {by_duckdb}"
