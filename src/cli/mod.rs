@@ -18,6 +18,7 @@ mod query;
 mod remote;
 mod run;
 mod services;
+mod shell;
 mod shipped;
 mod snapshot;
 mod snapshots;

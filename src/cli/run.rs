@@ -156,6 +156,9 @@ fn open(settings: &Settings, views: &[ViewFile]) -> Result<Engine, Failure> {
     let engine = Engine::open(EngineOptions {
         data_dir: settings.data_dir.clone(),
         workers: settings.workers,
+        history_ms: settings.history.map_or(0, |history| {
+            u64::try_from(history.as_millis()).unwrap_or(u64::MAX)
+        }),
     })?;
     engine.ensure_tables(&crate::model::standard_tables())?;
     let files: Vec<(String, String)> = views

@@ -41,6 +41,7 @@ pub const KEYS: &[Key] = &[
     key("dataflows", Kind::Path),
     key("queries", Kind::Path),
     key("workers", Kind::Count),
+    key("history", Kind::Duration),
     key("serve.pgwire", Kind::Address),
     key("serve.http", Kind::Address),
     key("snapshot.dir", Kind::Path),

@@ -36,6 +36,7 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         dataflows: resolver.directory_if_any(value("dataflows"), "dataflows"),
         queries: resolver.directory_if_any(value("queries"), "queries"),
         workers,
+        history: resolver.duration(value("history")),
         serve: ServeSettings {
             pgwire: resolver.address(value("serve.pgwire"), Some(default_pgwire)),
             http: resolver.address(value("serve.http"), None),

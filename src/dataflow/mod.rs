@@ -6,6 +6,7 @@
 //! Nothing outside this module sees a type of timely or differential.
 
 mod arrange;
+mod changes;
 mod chunk;
 mod column;
 mod command;
@@ -18,6 +19,7 @@ mod operator;
 mod output;
 mod read;
 mod render;
+mod subscription;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,9 @@ mod updates;
 mod worker;
 mod workers;
 
+pub use changes::Lost;
 pub use command::{Command, TableChange, Tables, ViewTask};
 pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
 pub use read::Scan;
+pub use subscription::Subscriber;
 pub use workers::{WorkerError, Workers};

@@ -44,6 +44,16 @@ impl PublishedView {
         usize::try_from(rows).unwrap_or(0)
     }
 
+    /// The memory that the columns of the rows take.
+    pub fn bytes(&self) -> usize {
+        let shares = self.shares.iter().flat_map(|share| &share.rows);
+        let chunks = shares.flat_map(|chunks| chunks.iter());
+        let columns = chunks.flat_map(|chunk| &chunk.body().columns);
+        columns
+            .map(|column| column.array().get_buffer_memory_size())
+            .sum()
+    }
+
     /// The rows of one worker's share as of a timestamp, which must not be before the one the view
     /// was read at.
     pub fn scan(&self, share: usize, timestamp_ms: u64, projection: Option<&[usize]>) -> Scan {

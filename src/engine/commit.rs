@@ -36,6 +36,8 @@ pub enum Request {
         changes: Vec<CatalogChange>,
         reply: Reply,
     },
+    /// Computes a query as a view that is in no catalog.
+    Temporary(super::temporary::Creation),
     /// Answers with the newest timestamp, or the first failure of what came without a reply.
     Flush { reply: Reply },
     /// Ends the thread.
@@ -46,8 +48,8 @@ pub enum Request {
 pub struct Conductor {
     pub(super) log: Log,
     pub(super) opened: Opened,
-    workers: Workers,
-    planner: Planner,
+    pub(super) workers: Workers,
+    pub(super) planner: Planner,
     pub(super) stores: BTreeMap<String, TableStore>,
     pub(super) catalog: Catalog,
     pub(super) numbers: BTreeMap<String, u64>,
@@ -58,6 +60,7 @@ pub struct Conductor {
     pub(super) catalog_timestamp_ms: u64,
     /// Views of the log that can no longer be planned, with the reason.
     pub(super) broken: Vec<(String, String)>,
+    pub(super) temporaries: super::temporary::Temporaries,
     next_number: u64,
     failure: Option<EngineError>,
     _lock: DirectoryLock,
@@ -86,6 +89,7 @@ impl Conductor {
             last_timestamp_ms: 0,
             catalog_timestamp_ms: 0,
             broken: Vec::new(),
+            temporaries: BTreeMap::new(),
             next_number: 1,
             failure: None,
             _lock: lock,
@@ -127,6 +131,7 @@ impl Conductor {
     }
 
     fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
+        self.drop_finished(shared);
         let mut appended = Vec::new();
         for request in group {
             match request {
@@ -138,6 +143,10 @@ impl Conductor {
                     self.finish(std::mem::take(&mut appended), shared);
                     let outcome = self.change_catalog(changes, shared);
                     self.answer(Some(reply), outcome);
+                }
+                Request::Temporary(creation) => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    self.create_temporary(creation);
                 }
                 Request::Flush { reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
@@ -198,7 +207,7 @@ impl Conductor {
         if has_positions {
             self.publish(shared);
         }
-        let horizon_ms = self.workers.progress().completed();
+        let horizon_ms = self.workers.progress().since();
         for store in self.stores.values_mut() {
             store.set_horizon(horizon_ms);
         }
@@ -263,6 +272,7 @@ impl Conductor {
         self.catalog_timestamp_ms = timestamp_ms;
         let mut commands = Vec::new();
         for change in changes {
+            commands.extend(self.drop_readers(&change));
             apply_to_catalog(&self.planner, &mut self.catalog, &change)?;
             commands.extend(self.carry_out(&change, timestamp_ms)?);
         }
@@ -342,7 +352,7 @@ impl Conductor {
 
     /// Gives a view a number, and the command to compute it from what its tables hold at the
     /// timestamp.
-    fn creation(
+    pub(super) fn creation(
         &mut self,
         view: &ViewDefinition,
         timestamp_ms: u64,

@@ -10,8 +10,13 @@ pub mod plan;
 pub mod planner;
 pub mod query;
 pub mod statement;
+pub mod system;
+pub mod types;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::SqlError;
 pub use planner::Planner;
-pub use statement::{Copy, CopyFormat, DropKind, Show, Statement, parse};
+pub use statement::{
+    Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
+    Subscribe, SubscribeSource, parse,
+};

@@ -47,6 +47,11 @@ impl LiveView {
         self.view.errors(self.timestamp_ms, limit)
     }
 
+    /// The memory that the view's rows take, history included.
+    pub fn bytes(&self) -> usize {
+        self.view.bytes()
+    }
+
     /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = RecordBatch> + use<> {
         let scans: Vec<_> = (0..self.view.shares.len())
