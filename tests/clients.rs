@@ -45,7 +45,7 @@ with psycopg.connect(url, autocommit=True) as db:
         cursor.executemany("INSERT INTO sales VALUES (%s, %s, %s, %s, %s)", rows)
     print(db.execute("SELECT * FROM by_shop ORDER BY shop").fetchall())
     print(db.execute("SELECT * FROM sales WHERE id = %s", [1]).fetchone())
-    print(db.execute("SELECT id FROM sales WHERE id = ANY(%s) ORDER BY id", [[1, 4]]).fetchall())
+    print(db.execute("SELECT id FROM sales WHERE id = ANY(%s::bigint[]) ORDER BY id", [[1, 4]]).fetchall())
     print(db.cursor(binary=True).execute("SELECT id, price, sold_at, is_gift FROM sales WHERE id = 4").fetchone())
     with db.cursor() as cursor:
         with cursor.copy("COPY sales (id, shop, price) FROM STDIN") as copy:

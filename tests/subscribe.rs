@@ -324,20 +324,28 @@ fn a_subscriber_that_does_not_read_is_dropped_and_nobody_waits() {
         let directory = tempfile::tempdir().expect("a directory");
         let engine = open(directory.path(), 2);
         let mut session = engine.session();
-        run(&mut session, "CREATE TABLE t (a BIGINT, text TEXT)").await.expect("created");
+        run(&mut session, "CREATE TABLE t (a BIGINT, text TEXT)")
+            .await
+            .expect("created");
         let mut lazy = subscription(&mut session, "SUBSCRIBE TO t").await;
         let mut other = engine.session();
         let mut eager = subscription(&mut other, "SUBSCRIBE TO t WITH (snapshot = false)").await;
         let mut rows = 0;
         for round in 0..24 {
             let sql = format!(
-                "INSERT INTO t SELECT value, repeat('x', 400) || value FROM generate_series({}, {})",
+                "INSERT INTO t SELECT value, repeat('x', 400) || value \
+                 FROM (SELECT unnest(range({}, {})) AS value)",
                 round * 10_000,
-                round * 10_000 + 9_999
+                round * 10_000 + 10_000
             );
             run(&mut session, &sql).await.expect("inserted");
             while rows < (round + 1) * 10_000 {
-                rows += eager.next().await.expect("no end").expect("rows").num_rows();
+                rows += eager
+                    .next()
+                    .await
+                    .expect("no end")
+                    .expect("rows")
+                    .num_rows();
             }
         }
         assert_eq!(rows, 240_000);

@@ -120,7 +120,7 @@ fn lists_can_be_bound_and_read() {
             .await
             .expect("created");
         let statement = client
-            .prepare_typed("SELECT id FROM t WHERE id = ANY($1) ORDER BY id", &[Type::INT8_ARRAY])
+            .prepare_typed("SELECT id FROM t WHERE id = ANY(CAST($1 AS BIGINT[])) ORDER BY id", &[Type::INT8_ARRAY])
             .await
             .expect("prepared");
         let rows = client.query(&statement, &[&vec![1_i64, 3]]).await.expect("rows");
@@ -232,9 +232,9 @@ fn copy_takes_and_gives_rows_in_all_formats() {
 }
 
 /// A query that would run for a very long time.
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 100000) a, \
-                       generate_series(1, 100000) b, generate_series(1, 100000) c \
-                       WHERE a.value + b.value * c.value % 7 = 3";
+const ENDLESS: &str = "SELECT count(*) FROM (SELECT unnest(range(0, 10000)) AS v) a, \
+                       (SELECT unnest(range(0, 10000)) AS v) b, \
+                       (SELECT unnest(range(0, 10000)) AS v) c WHERE a.v + b.v * c.v % 7 = 3";
 
 #[test]
 fn a_statement_ends_when_the_client_asks_or_its_time_is_up() {
@@ -276,7 +276,7 @@ fn portals_give_their_rows_bit_by_bit() {
         let mut client = served.connect().await.expect("connected");
         let transaction = client.transaction().await.expect("begun");
         let portal = transaction
-            .bind("SELECT value FROM generate_series(1, 25)", &[])
+            .bind("SELECT unnest(range(1, 26)) AS value", &[])
             .await
             .expect("bound");
         let mut seen = Vec::new();

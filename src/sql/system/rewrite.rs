@@ -134,14 +134,19 @@ fn is_empty_table(factor: &TableFactor) -> bool {
 
 /// A SELECT of the same columns without rows; `None` where the columns are not known.
 fn without_rows(select: &Select) -> Option<SetExpr> {
-    let mut columns = Vec::new();
+    let mut columns: Vec<String> = Vec::new();
     for item in &select.projection {
         let name = match item {
             SelectItem::ExprWithAlias { alias, .. } => alias.to_string(),
             SelectItem::UnnamedExpr(expression) => name_of(expression)?,
             _ => return None,
         };
-        columns.push(format!("NULL AS {name}"));
+        // Names need to differ, though nobody reads columns of no rows by them.
+        let is_taken = columns.iter().any(|column| *column == format!("NULL AS {name}"));
+        columns.push(match is_taken {
+            true => format!("NULL AS column{}", columns.len()),
+            false => format!("NULL AS {name}"),
+        });
     }
     let text = format!("SELECT {} WHERE false", columns.join(", "));
     Some(*parse_query(&text).ok()?.body)
