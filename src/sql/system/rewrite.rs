@@ -142,7 +142,9 @@ fn without_rows(select: &Select) -> Option<SetExpr> {
             _ => return None,
         };
         // Names need to differ, though nobody reads columns of no rows by them.
-        let is_taken = columns.iter().any(|column| *column == format!("NULL AS {name}"));
+        let is_taken = columns
+            .iter()
+            .any(|column| *column == format!("NULL AS {name}"));
         columns.push(match is_taken {
             true => format!("NULL AS column{}", columns.len()),
             false => format!("NULL AS {name}"),
@@ -223,7 +225,9 @@ fn one_value(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else {
         return;
     };
-    let [SelectItem::UnnamedExpr(value)] = &mut select.projection[..] else {
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        &select.projection[..]
+    else {
         return;
     };
     let text = value.to_string().to_lowercase();
@@ -274,7 +278,10 @@ fn subscripts(function: &ast::Function) -> Option<Expr> {
         return None;
     };
     let text = list.args.first()?.to_string();
-    let query = parse_query(&format!("SELECT unnest(range(1, cardinality({text}) + 1))")).ok()?;
+    let query = parse_query(&format!(
+        "SELECT unnest(range(1, CAST(cardinality({text}) AS BIGINT) + 1))"
+    ))
+    .ok()?;
     let SetExpr::Select(select) = *query.body else {
         return None;
     };
