@@ -25,4 +25,6 @@ pub mod config;
 
 pub mod serve;
 
+pub mod bench;
+
 pub mod cli;

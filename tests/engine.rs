@@ -41,7 +41,7 @@ async fn rows(session: &mut Session, sql: &str) -> String {
     cells.collect::<Vec<_>>().join(" ")
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
@@ -253,7 +253,7 @@ fn what_cannot_be_maintained_is_refused_with_a_reason() {
             ("SELECT a, a FROM t", "same name"),
             ("SELECT nothing FROM t", "nothing"),
             ("SELECT a FROM missing", "missing"),
-            ("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i FROM n", "Recursive"),
+            ("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i FROM n", "RECURSIVE"),
         ] {
             let sql = format!("CREATE MATERIALIZED VIEW v AS {query}");
             let error = run(&mut session, &sql).await.expect_err(query);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The modules in the order of an event's path: each may use those before it.
 const LAYERS: &[&str] = &[
     "model", "log", "sql", "dataflow", "view", "snapshot", "engine", "source", "config", "serve",
-    "cli",
+    "bench", "cli",
 ];
 
 /// Longer files have more than one idea.

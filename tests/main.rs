@@ -1,10 +1,22 @@
 //! The one integration-test binary: linking DataFusion once is enough.
 
+mod backup;
+mod bench;
 mod clients;
+mod consistency;
+mod demo;
+mod durability;
 mod engine;
+mod formats;
+mod functions;
+mod generator;
 mod house;
+mod kill;
+mod operations;
 mod oracle;
 mod plans;
+mod readme;
+mod real_data;
 mod serve;
 mod slt;
 mod subscribe;

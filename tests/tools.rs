@@ -14,20 +14,19 @@ pub fn has_program(program: &str, arguments: &[&str]) -> bool {
     runs || skip(&format!("`{program} {}` does not run", arguments.join(" ")))
 }
 
-/// A directory of real data, named by the variable MAINSTEM_SHARED_DATA.
+/// A directory of real data, below `MAINSTEM_SHARED_DATA` or `../shared/data`.
 ///
 /// It is not part of the repository; fixtures/README.md says where the data comes from.
 pub fn shared_data(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("MAINSTEM_SHARED_DATA");
-    let path = root.map(|root| PathBuf::from(root).join(name));
-    match path {
-        Some(path) if path.exists() => Some(path),
-        _ => {
-            // Data with a licence of its own is not fetched by continuous integration.
-            eprintln!("SKIPPED: MAINSTEM_SHARED_DATA does not lead to {name}");
-            None
-        }
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let root = std::env::var_os("MAINSTEM_SHARED_DATA").map_or(beside, PathBuf::from);
+    let path = root.join(name);
+    if path.exists() {
+        return Some(path);
     }
+    // Data with a licence of its own is not fetched by continuous integration.
+    eprintln!("SKIPPED: there is no {}", path.display());
+    None
 }
 
 fn skip(reason: &str) -> bool {

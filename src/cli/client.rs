@@ -150,15 +150,21 @@ fn address(settings: &Settings) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// Opens the data directory of a stopped engine.
-pub fn open_stopped(data_dir: &Path, settings: &Settings) -> Result<Engine, Failure> {
-    // Opening would create it, and an empty answer from a mistyped path is the worst answer.
-    if !data_dir.is_dir() {
-        return Err(Failure::new(
+/// Fails if there is no such directory: opening would create it, and an empty answer from a
+/// mistyped path is the worst answer.
+pub fn check_data_dir(data_dir: &Path) -> Result<(), Failure> {
+    match data_dir.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::new(
             format!("there is no data directory {}", data_dir.display()),
             "name the directory that an engine has written, see data_dir in its settings",
-        ));
+        )),
     }
+}
+
+/// Opens the data directory of a stopped engine.
+pub fn open_stopped(data_dir: &Path, settings: &Settings) -> Result<Engine, Failure> {
+    check_data_dir(data_dir)?;
     Ok(Engine::open(EngineOptions {
         data_dir: data_dir.to_path_buf(),
         workers: settings.workers,

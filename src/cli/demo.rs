@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::generate::GeneratorArguments;
 use super::output::{self, Format, print_text};
 use super::run::Running;
-use super::views::{self, ViewFile};
-use super::{feeds, shipped, snapshots};
+use super::views::ViewFile;
+use super::{definitions, examples, snapshots};
 use crate::config::{self, Environment, Overrides, Settings};
 
 /// Streams a year of a shop's events into an engine with views, snapshots and answers
@@ -41,7 +41,7 @@ pub struct Demo {
     /// Where Postgres clients connect, or `off` [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_pgwire: Option<String>,
-    /// Where HTTP is served, or `off` [default: off]
+    /// Where HTTP is served, or `off` [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_http: Option<String>,
 }
@@ -50,17 +50,15 @@ impl Demo {
     /// Runs the command.
     pub fn run(self, is_quiet: bool) -> Result<(), Failure> {
         let settings = self.settings()?;
-        let views = match &settings.dataflows {
-            Some(directory) => views::read(directory)?,
-            None => shipped::views(),
-        };
-        let feed = feeds::of_generator(&self.generator)?;
+        let views = definitions::views_or_shipped(&settings)?;
+        let queries = definitions::queries_or_shipped(&settings)?;
+        let generator = self.generator.open()?;
         DemoDirectory::prepare(&self.data_dir)?;
-        let running = Running::start(settings, &views)?;
-        let input = running.ingest(vec![feed], is_quiet);
+        let running = Running::start(settings, &views, queries)?;
+        let input = running.ingest(vec![Box::new(generator)], is_quiet);
         let shown = match &input {
-            Ok(_) => show(&running, &views),
-            Err(_) => Ok(()),
+            Ok(_) if !running.is_stopping() => show(&running, &views),
+            _ => Ok(()),
         };
         running.finish(input, self.once).and(shown)
     }
@@ -92,8 +90,8 @@ fn show(running: &Running, views: &[ViewFile]) -> Result<(), Failure> {
         running.settings.snapshot.dir.display()
     ))?;
     let mut client = Client::of_engine(&running.engine);
-    for example in shipped::examples(views) {
-        print_text(&format!("\n{}\n  {}\n", example.question, example.sql))?;
+    for example in examples::for_views(views) {
+        print_text(&example.heading())?;
         let answers = running.block_on(client.run(example.sql))?;
         output::print(&answers, Format::Table)?;
     }

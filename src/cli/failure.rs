@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
+use crate::engine::backup::BackupError;
 use crate::serve::named_query::NamedQueryError;
 use crate::snapshot::SnapshotError;
 use crate::source::SourceError;
@@ -44,14 +45,6 @@ impl Failure {
             Some(failure) => failure.and(other),
             None => other,
         }
-    }
-
-    /// What happened first, without what to do about it.
-    pub fn first_line(&self) -> String {
-        self.messages
-            .first()
-            .map(|message| message.what.clone())
-            .unwrap_or_default()
     }
 
     /// Says on which input it happened, in front of each message.
@@ -117,6 +110,12 @@ impl From<SourceError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
+        Failure::new(error.to_string(), "")
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
         Failure::new(error.to_string(), "")
     }
 }

@@ -1,6 +1,7 @@
 //! Reads sources into the engine: a thread for each, since reading and parsing block.
 
 use std::thread;
+use std::time::Duration;
 
 use super::failure::Failure;
 use super::progress::Progress;
@@ -9,6 +10,9 @@ use super::summary::SourceSummary;
 use crate::engine::{Engine, EngineError};
 use crate::model::Submission;
 use crate::source::{REJECTED_EVENTS, Source};
+
+/// How long a source waits before it hands in again what a full disk kept out.
+const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// Reads all sources to their ends, or until a stop is requested; a source that fails ends alone.
 ///
@@ -80,7 +84,7 @@ fn read_one(
             }
         };
         let (rows, rejected) = count(&submission);
-        if let Err(error) = sink(submission) {
+        if let Err(error) = hand_in(&submission, stop, sink) {
             summary.failure = Some(error.to_string());
             break;
         }
@@ -91,6 +95,18 @@ fn read_one(
     }
     progress.finish();
     summary
+}
+
+/// Hands a submission in; while the disk is full, again and again until a stop is requested.
+fn hand_in(submission: &Submission, stop: &Stop, sink: &Sink<'_>) -> Result<(), EngineError> {
+    loop {
+        match sink(submission.clone()) {
+            Err(EngineError::DiskFull { .. }) if !stop.is_requested() => {
+                thread::sleep(DISK_FULL_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// The rows for the model's tables and the rejected ones.
@@ -201,6 +217,25 @@ mod tests {
         stop.request();
         let summaries = read_all(sources(), &stop, true, &|_| Ok(()));
         assert!(summaries.iter().all(|summary| summary.transactions == 0));
+    }
+
+    #[test]
+    fn a_full_disk_holds_sources_up_and_loses_nothing() {
+        let refusals = Mutex::new(1);
+        let summaries = read_all(sources(), &Stop::new(), true, &|_| {
+            let mut refusals = refusals.lock().expect("not poisoned");
+            if *refusals == 0 {
+                return Ok(());
+            }
+            *refusals -= 1;
+            Err(EngineError::DiskFull {
+                directory: "log".into(),
+                free_bytes: 0,
+                min_free_bytes: 1,
+            })
+        });
+        assert_eq!((summaries[0].rows, summaries[1].rows), (5, 4));
+        assert_eq!(summaries[0].failure, None);
     }
 
     #[test]

@@ -3,19 +3,29 @@
 //! Exit codes: 0 all is well, 1 a problem was found or something failed, 2 the command line itself
 //! is wrong. Answers go to standard output; log, progress and errors to standard error.
 
+mod backup;
+mod bench;
+mod bench_workload;
 mod check;
 mod client;
 mod definitions;
+mod demo;
 mod demo_directory;
+mod doctor;
+mod event_files;
+mod examples;
 mod explain;
 mod failure;
+mod generate;
 mod ingest;
 mod logging;
 mod output;
 mod plans;
 mod progress;
 mod query;
+mod rejected;
 mod remote;
+mod restoring;
 mod run;
 mod services;
 mod shell;
@@ -55,13 +65,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Sql(sql::Sql),
     Query(query::Query),
     Check(check::Check),
     Explain(explain::Explain),
     Snapshot(snapshot::Snapshot),
+    Generate(generate::Generate),
     Tables(tables::Tables),
+    Rejected(rejected::Rejected),
+    Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Bench(bench::Bench),
 }
 
 /// Parses the command line, runs the command and says how it ended.
@@ -83,13 +100,20 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self, is_quiet: bool) -> Result<(), Failure> {
         match self {
+            Command::Demo(command) => command.run(is_quiet),
             Command::Run(command) => command.run(is_quiet),
             Command::Sql(command) => command.run(),
             Command::Query(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Snapshot(command) => command.run(),
+            Command::Generate(command) => command.run(is_quiet),
             Command::Tables(command) => command.run(),
+            Command::Rejected(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
+            Command::Bench(command) => command.run(),
         }
     }
 }

@@ -13,9 +13,9 @@ use super::snapshots::{self, Snapshots};
 use super::stop::Stop;
 use super::summary::{SourceSummary, Summary, peak_memory_bytes};
 use super::views::ViewFile;
-use super::{runtime, services, sources};
+use super::{restoring, runtime, services, sources};
 use crate::config::{self, Environment, Overrides, Settings};
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::Engine;
 use crate::source::Source;
 
 /// Runs the engine: reads the sources, keeps the views up to date, serves them
@@ -116,6 +116,11 @@ impl Running {
         Ok(summary.sources)
     }
 
+    /// Whether a clean end has been asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_requested()
+    }
+
     /// Runs a future to its end, on the threads of the services.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
@@ -153,13 +158,7 @@ impl Running {
 
 fn open(settings: &Settings, views: &[ViewFile]) -> Result<Engine, Failure> {
     let started = Instant::now();
-    let engine = Engine::open(EngineOptions {
-        data_dir: settings.data_dir.clone(),
-        workers: settings.workers,
-        history_ms: settings.history.map_or(0, |history| {
-            u64::try_from(history.as_millis()).unwrap_or(u64::MAX)
-        }),
-    })?;
+    let engine = restoring::open(settings)?;
     engine.ensure_tables(&crate::model::standard_tables())?;
     let files: Vec<(String, String)> = views
         .iter()

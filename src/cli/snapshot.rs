@@ -30,7 +30,7 @@ Examples:
   mainstem snapshot --data-dir mainstem-data    of a stopped engine
 
 All views of one snapshot are as they were at one moment. The running engine is asked over HTTP,
-so its settings need serve.http; it writes below its own snapshot.dir. Read the files with
+so serve.http must not be off; it writes below its own snapshot.dir. Read the files with
   SELECT * FROM 'mainstem-snapshots/customer_360/latest/*.parquet'    (DuckDB)")]
 pub struct Snapshot {
     /// The views to write; all if none is named
@@ -83,7 +83,7 @@ fn lines(taken: &[Taken]) -> String {
 async fn ask(views: Vec<String>, settings: &Settings) -> Result<Vec<Taken>, Failure> {
     let Some(address) = settings.serve.http else {
         return Err(Failure::new(
-            "the settings don't say where a running engine serves HTTP",
+            "the settings switch HTTP off, over which a running engine is asked",
             "set serve.http (--serve-http), or name a stopped engine's directory with --data-dir",
         ));
     };
@@ -127,7 +127,7 @@ fn body_of(answer: &str) -> Option<Response> {
 fn no_answer(address: std::net::SocketAddr, reason: &str) -> Failure {
     Failure::new(
         format!("no engine answers over HTTP at {address}: {reason}"),
-        "start one with `mainstem run` and serve.http set, or use --data-dir",
+        "start one with `mainstem run`, or use --data-dir",
     )
 }
 

@@ -33,6 +33,17 @@ pub fn open_all(settings: &Settings, engine: &Engine) -> Result<Vec<Box<dyn Sour
     }
 }
 
+/// Opens all sources at their beginnings, over the given tables.
+pub fn open_anew(
+    settings: &Settings,
+    tables: &[TableDefinition],
+) -> Result<Vec<Box<dyn Source>>, Failure> {
+    let sources = settings.sources.iter();
+    sources
+        .map(|settings| Ok(Box::new(open(settings, tables, None)?) as Box<dyn Source>))
+        .collect()
+}
+
 /// What is wrong with the sources over the given tables, one failure each. Reads the headers of
 /// their first files, no more.
 pub fn check(settings: &Settings, tables: &[TableDefinition]) -> Vec<Failure> {
@@ -41,6 +52,13 @@ pub fn check(settings: &Settings, tables: &[TableDefinition]) -> Vec<Failure> {
         .iter()
         .map(|settings| open(settings, tables, None));
     opened.filter_map(Result::err).collect()
+}
+
+/// Opens one source at its beginning, wherever the engine says it stands.
+pub fn open_one(settings: &SourceSettings, engine: &Engine) -> Result<FileSource, Failure> {
+    let tables = engine.tables();
+    let tables: Vec<TableDefinition> = tables.iter().map(|table| table.as_ref().clone()).collect();
+    open(settings, &tables, None)
 }
 
 fn open(

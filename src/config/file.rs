@@ -214,6 +214,7 @@ pub(super) fn expectation(kind: Kind) -> String {
         Kind::Path => "a path in quotes".into(),
         Kind::Address => "an address in quotes, such as \"127.0.0.1:7432\", or \"off\"".into(),
         Kind::Duration => "a duration in quotes, such as \"15 minutes\", or \"off\"".into(),
+        Kind::Size => "a size in quotes, such as \"512 MiB\", or \"off\"".into(),
         Kind::Count => "a whole number of at least 1, without quotes".into(),
         Kind::Switch => "true or false, without quotes".into(),
         Kind::Text => "a text in quotes".into(),

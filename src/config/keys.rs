@@ -10,6 +10,8 @@ pub enum Kind {
     Address,
     /// A duration such as `15 minutes`, or `off`.
     Duration,
+    /// A number of bytes such as `512 MiB`, or `off`.
+    Size,
     /// A whole number of at least 1.
     Count,
     /// `true` or `false`.
@@ -44,6 +46,10 @@ pub const KEYS: &[Key] = &[
     key("history", Kind::Duration),
     key("serve.pgwire", Kind::Address),
     key("serve.http", Kind::Address),
+    key("log.retain", Kind::Duration),
+    key("log.min_free", Kind::Size),
+    key("checkpoint.every", Kind::Duration),
+    key("checkpoint.retain", Kind::Count),
     key("snapshot.dir", Kind::Path),
     key("snapshot.every", Kind::Duration),
     key("snapshot.retain", Kind::Count),

@@ -13,6 +13,7 @@ mod overrides;
 mod problem;
 mod raw;
 mod resolve;
+mod size;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,10 @@ pub struct Settings {
     pub history: Option<Duration>,
     /// Where clients connect.
     pub serve: ServeSettings,
+    /// How much of the log is kept, and when it takes nothing more.
+    pub log: LogSettings,
+    /// When checkpoints are written.
+    pub checkpoint: CheckpointSettings,
     /// When and where snapshots are written.
     pub snapshot: SnapshotSettings,
     /// Where events come from.
@@ -56,6 +61,24 @@ pub struct ServeSettings {
     pub pgwire: Option<SocketAddr>,
     /// The address for HTTP; `None`: not served.
     pub http: Option<SocketAddr>,
+}
+
+/// How much of the log is kept, and when it takes nothing more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How long transactions stay in the log once checkpoints contain them; `None`: for ever.
+    pub retain: Option<Duration>,
+    /// While the disk has less free space, changes are refused; 0: they never are.
+    pub min_free_bytes: u64,
+}
+
+/// When checkpoints are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointSettings {
+    /// The time between checkpoints; `None`: none are written.
+    pub every: Option<Duration>,
+    /// How many are kept.
+    pub retain: usize,
 }
 
 /// When and where snapshots are written.

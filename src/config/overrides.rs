@@ -38,6 +38,19 @@ pub struct Overrides {
     /// Where HTTP is served, or `off` [default: off]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_http: Option<String>,
+    /// How long transactions stay in the log once checkpoints contain them, or `off` for ever
+    /// [default: 7 days]
+    #[arg(long, value_name = "DURATION")]
+    pub log_retain: Option<String>,
+    /// While the disk has less free space, changes are refused; or `off` [default: 256 MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub log_min_free: Option<String>,
+    /// How often checkpoints are written, or `off` [default: 10 minutes]
+    #[arg(long, value_name = "DURATION")]
+    pub checkpoint_every: Option<String>,
+    /// How many checkpoints are kept [default: 2]
+    #[arg(long, value_name = "COUNT")]
+    pub checkpoint_retain: Option<String>,
     /// Where snapshots are written [default: mainstem-snapshots]
     #[arg(long, value_name = "DIR")]
     pub snapshot_dir: Option<String>,
@@ -63,6 +76,10 @@ impl Overrides {
             "history" => &self.history,
             "serve.pgwire" => &self.serve_pgwire,
             "serve.http" => &self.serve_http,
+            "log.retain" => &self.log_retain,
+            "log.min_free" => &self.log_min_free,
+            "checkpoint.every" => &self.checkpoint_every,
+            "checkpoint.retain" => &self.checkpoint_retain,
             "snapshot.dir" => &self.snapshot_dir,
             "snapshot.every" => &self.snapshot_every,
             "snapshot.retain" => &self.snapshot_retain,

@@ -9,11 +9,18 @@ use super::interpolate::interpolate;
 use super::keys::Kind;
 use super::problem::{Problem, closest};
 use super::raw::{Origin, Raw, RawSettings};
-use super::{Environment, ServeSettings, Settings, SnapshotSettings, duration, source};
+use super::{
+    CheckpointSettings, Environment, LogSettings, ServeSettings, Settings, SnapshotSettings,
+    duration, size, source,
+};
 use crate::source::Delimiter;
 
 /// The most workers that can be asked for; beyond the cores of any machine they only cost memory.
 const MOST_WORKERS: usize = 256;
+
+const LOG_RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const MIN_FREE_BYTES: u64 = 256 << 20;
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Reads what settings mean; gathers what is wrong on the way.
 pub(super) struct Resolver<'r> {
@@ -30,7 +37,7 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
     let value = |path: &str| raw.values.get(path);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = resolver.count(value("workers"), cores.min(MOST_WORKERS), MOST_WORKERS);
-    let default_pgwire = SocketAddr::from((Ipv4Addr::LOCALHOST, 7432));
+    let loopback = |port: u16| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     Settings {
         data_dir: resolver.path(value("data_dir"), "mainstem-data"),
         dataflows: resolver.directory_if_any(value("dataflows"), "dataflows"),
@@ -38,8 +45,16 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         workers,
         history: resolver.duration(value("history")),
         serve: ServeSettings {
-            pgwire: resolver.address(value("serve.pgwire"), Some(default_pgwire)),
-            http: resolver.address(value("serve.http"), None),
+            pgwire: resolver.address(value("serve.pgwire"), loopback(7432)),
+            http: resolver.address(value("serve.http"), loopback(7400)),
+        },
+        log: LogSettings {
+            retain: resolver.duration_or(value("log.retain"), LOG_RETAIN),
+            min_free_bytes: resolver.size(value("log.min_free"), MIN_FREE_BYTES),
+        },
+        checkpoint: CheckpointSettings {
+            every: resolver.duration_or(value("checkpoint.every"), CHECKPOINT_EVERY),
+            retain: resolver.count(value("checkpoint.retain"), 2, usize::MAX),
         },
         snapshot: SnapshotSettings {
             dir: resolver.path(value("snapshot.dir"), "mainstem-snapshots"),
@@ -142,6 +157,27 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    fn duration_or(&mut self, raw: Option<&Raw>, default: Duration) -> Option<Duration> {
+        match raw {
+            None => Some(default),
+            Some(raw) => self.duration(Some(raw)),
+        }
+    }
+
+    /// A number of bytes; `off` is 0.
+    fn size(&mut self, raw: Option<&Raw>, default: u64) -> u64 {
+        let Some(raw) = raw else {
+            return default;
+        };
+        if raw.text == "off" {
+            return 0;
+        }
+        size::parse(&raw.text).unwrap_or_else(|error| {
+            self.expected(raw, error.to_string(), Kind::Size);
+            default
+        })
     }
 
     /// A whole number from 1 to `most`.

@@ -65,7 +65,7 @@ fn an_empty_file_gives_the_defaults() {
     assert!(settings.workers >= 1);
     assert_eq!(settings.history, None);
     assert_eq!(settings.serve.pgwire, "127.0.0.1:7432".parse().ok());
-    assert_eq!(settings.serve.http, None);
+    assert_eq!(settings.serve.http, "127.0.0.1:7400".parse().ok());
     assert_eq!(settings.snapshot.every, None);
     assert_eq!(settings.snapshot.retain, 10);
     assert!(!settings.snapshot.is_configured);

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray};
-use arrow::row::{RowConverter, SortField};
+use arrow::datatypes::Schema;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::chunk::{ChunkBatch, ChunkBatcher, ChunkSpine};
@@ -21,6 +20,7 @@ use super::chunk::{Chunk, SumLane};
 use super::column::Column;
 use super::form::{Unsorted, form};
 use super::lane::Lane;
+use super::order;
 use super::updates::Updates;
 use crate::sql::plan::SortKey;
 
@@ -40,15 +40,43 @@ pub struct Layout {
     pub key: Vec<usize>,
     /// Further columns, behind the key in each row.
     pub values: Vec<usize>,
-    /// If not empty: rows of a group are sorted in this order rather than by hash, and a
-    /// memory-comparable sort key stands between key and values.
+    /// If not empty: rows of a group are sorted in this order rather than by hash.
     pub order: Vec<SortKey>,
+    /// Whether the order is that of one column whose values fit the order lane whole. Otherwise a
+    /// memory-comparable sort key stands between key and values, and the lane holds its beginning.
+    pub fits_lane: bool,
 }
 
 impl Layout {
+    /// A layout whose groups are sorted; the columns are those of `schema`.
+    pub fn sorted(
+        key: Vec<usize>,
+        values: Vec<usize>,
+        order: Vec<SortKey>,
+        schema: &Schema,
+    ) -> Layout {
+        let fits_lane = match order.as_slice() {
+            [only] => {
+                let field = schema.field(only.column);
+                !field.is_nullable() && order::fits_lane(field.data_type())
+            }
+            _ => false,
+        };
+        Layout {
+            key,
+            values,
+            order,
+            fits_lane,
+        }
+    }
+
+    fn has_sort_key(&self) -> bool {
+        !self.order.is_empty() && !self.fits_lane
+    }
+
     /// Position in the arrangement of a column of the collection.
     pub fn position(&self, column: usize) -> Option<usize> {
-        let sort_key = usize::from(!self.order.is_empty());
+        let sort_key = usize::from(self.has_sort_key());
         let in_key = self.key.iter().position(|key| *key == column);
         in_key.or_else(|| {
             let in_values = self.values.iter().position(|value| *value == column);
@@ -85,10 +113,15 @@ fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane
     let column = |position: &usize| Column::new(Arc::clone(updates.rows.column(*position)));
     let mut columns: Vec<Column> = layout.key.iter().map(column).collect();
     let mut orders = None;
-    if !layout.order.is_empty() {
-        let sort_key = sort_keys(updates, &layout.order);
-        orders = Some(prefixes(&sort_key));
+    if layout.has_sort_key() {
+        let sort_key = order::sort_keys(updates, &layout.order);
+        orders = Some(order::prefixes(&sort_key));
         columns.push(Column::new(Arc::new(sort_key)));
+    } else if let [only] = layout.order.as_slice() {
+        orders = Some(order::lane(
+            updates.rows.column(only.column),
+            only.descending,
+        ));
     }
     columns.extend(layout.values.iter().map(column));
     Unsorted {
@@ -103,38 +136,6 @@ fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane
         },
         sums,
     }
-}
-
-/// Bytes that compare as SQL orders the rows.
-fn sort_keys(updates: &Updates, order: &[SortKey]) -> BinaryArray {
-    let fields = order.iter().map(|key| {
-        let options = arrow::compute::SortOptions {
-            descending: key.descending,
-            nulls_first: key.nulls_first,
-        };
-        let data_type = updates.rows.column(key.column).data_type().clone();
-        SortField::new_with_options(data_type, options)
-    });
-    let columns: Vec<_> = order
-        .iter()
-        .map(|key| Arc::clone(updates.rows.column(key.column)))
-        .collect();
-    RowConverter::new(fields.collect())
-        .and_then(|converter| converter.convert_columns(&columns))
-        .and_then(|rows| rows.try_into_binary())
-        .expect("columns that cannot be ordered are refused when a view is planned")
-}
-
-/// The first eight bytes of each value as a number that compares the same way.
-fn prefixes(keys: &BinaryArray) -> Lane<u64> {
-    let prefix = |row: usize| {
-        let bytes = keys.value(row);
-        let mut word = [0u8; 8];
-        let length = bytes.len().min(8);
-        word[..length].copy_from_slice(&bytes[..length]);
-        u64::from_be_bytes(word)
-    };
-    Lane::Values((0..keys.len()).map(prefix).collect::<Vec<_>>().into())
 }
 
 /// Indexes chunks: exchanges them by ranges of the hash and maintains their history.

@@ -201,10 +201,16 @@ pub fn columns<'a>(bodies: &[&'a Body], position: usize) -> Vec<&'a Column> {
     bodies.iter().map(|body| &body.columns[position]).collect()
 }
 
-/// A sorted, consolidated run of updates that is shared and never changed. `None` only in the
-/// default value, which stands for a chunk that has been taken.
+/// A sorted, consolidated run of updates that is shared and never changed.
+///
+/// The handle knows its last hash, so that a seek over the chunks of a large batch looks at the
+/// list of handles alone and not into each chunk's memory.
 #[derive(Clone, Debug, Default)]
-pub struct Chunk(Option<Arc<Body>>);
+pub struct Chunk {
+    /// `None` only in the default value, which stands for a chunk that has been taken.
+    body: Option<Arc<Body>>,
+    last_hash: u64,
+}
 
 /// A chunk of no rows, for the default value.
 static EMPTY: std::sync::LazyLock<Body> = std::sync::LazyLock::new(|| Body {
@@ -223,13 +229,22 @@ impl Chunk {
 
     /// Wraps sorted, consolidated rows.
     pub fn new(body: Body) -> Chunk {
-        Chunk(Some(Arc::new(body)))
+        Chunk {
+            last_hash: body.hashes.last().copied().unwrap_or(0),
+            body: Some(Arc::new(body)),
+        }
+    }
+
+    /// The hash of the last row, the greatest of the chunk; 0 if there is none.
+    #[inline]
+    pub fn last_hash(&self) -> u64 {
+        self.last_hash
     }
 
     /// The rows.
     #[inline]
     pub fn body(&self) -> &Body {
-        match &self.0 {
+        match &self.body {
             Some(body) => body,
             None => &EMPTY,
         }

@@ -45,10 +45,10 @@ impl<'a> Cursor<'a> {
 
     /// The hash of the last row of the current chunk and of the first row of the next one.
     pub fn chunk_bounds(&self) -> Option<(u64, Option<u64>)> {
-        let hashes = &self.body()?.hashes;
+        let chunk = self.chunks.get(self.chunk)?;
         let next = self.chunks.get(self.chunk + 1);
         let next = next.and_then(|chunk| chunk.body().hashes.first().copied());
-        Some((hashes.last().copied()?, next))
+        Some((chunk.last_hash(), next))
     }
 
     /// Moves on to the next chunk.
@@ -104,12 +104,36 @@ impl<'a> Cursor<'a> {
         true
     }
 
+    /// Moves to the first row at or behind the position for which `is_before` does not hold, which
+    /// must hold for a beginning of the rows.
+    pub fn seek_row(&mut self, is_before: impl Fn(Pick) -> bool) {
+        let pick = |chunk: usize, row: usize| Pick {
+            source: self.offset + chunk as u32,
+            row: row as u32,
+        };
+        let (mut low, mut high) = (self.chunk, self.chunks.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match is_before(pick(middle, self.chunks[middle].rows() - 1)) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let mut row = if low == self.chunk { self.row } else { 0 };
+        let mut end = self.chunks.get(low).map_or(0, Chunk::rows);
+        while row < end {
+            let middle = row + (end - row) / 2;
+            match is_before(pick(low, middle)) {
+                true => row = middle + 1,
+                false => end = middle,
+            }
+        }
+        (self.chunk, self.row) = (low, row);
+    }
+
     /// Moves to the first row at or behind the position whose hash is at least `hash`.
     pub fn seek(&mut self, hash: u64) {
-        let last_is_below = |chunk: &Chunk| {
-            let hashes = &chunk.body().hashes;
-            hashes[hashes.len() - 1] < hash
-        };
+        let last_is_below = |chunk: &Chunk| chunk.last_hash() < hash;
         let rest = &self.chunks[self.chunk.min(self.chunks.len())..];
         match rest.first() {
             None => return,
@@ -175,6 +199,25 @@ impl<'a> Reader<'a> {
     pub fn body(&self, pick: Pick) -> &'a Body {
         self.bodies[pick.source as usize]
     }
+}
+
+/// The bodies that picks refer to, and no others; the picks are made to refer to the result.
+///
+/// Gathering looks at each body once for every column, so after a small change of a large
+/// arrangement it must be spared all those that the change does not touch.
+pub fn keep_picked<'a>(bodies: &[&'a Body], picks: &mut [&mut [Pick]]) -> Vec<&'a Body> {
+    const UNSEEN: u32 = u32::MAX;
+    let mut places = vec![UNSEEN; bodies.len()];
+    let mut kept = Vec::new();
+    for pick in picks.iter_mut().flat_map(|picks| picks.iter_mut()) {
+        let place = &mut places[pick.source as usize];
+        if *place == UNSEEN {
+            *place = kept.len() as u32;
+            kept.push(bodies[pick.source as usize]);
+        }
+        pick.source = *place;
+    }
+    kept
 }
 
 /// The least hash any of the cursors stands at.

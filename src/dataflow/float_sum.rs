@@ -1,61 +1,59 @@
 //! Sums of floating-point numbers that are exact under addition and retraction.
 //!
-//! A finite f64 is an integer times 2^-1074, at most 2^2098. The sum is kept as that integer, cut
-//! into digits of 64 bits, each in a 128-bit lane of its own: additions never carry, so lanes add
-//! up componentwise like any other sum, and 2^63 of them fit. The digits a column never touches
-//! are constant-zero lanes and cost nothing. This is a long accumulator in the sense of Kulisch
-//! ("Computer Arithmetic and Validity", 2008). NaN and the infinities are counted.
+//! A finite f64 is an integer times 2^-1074, at most 2^2098, so 33 digits hold any sum, see
+//! [`long_sum`](super::long_sum); the product of two is an integer times 2^-2148.
 
 use super::chunk::SumLane;
-use super::lane::Lane;
+use super::long_sum::{LongSum, SPECIALS, limbs, special};
 
 /// Digits of 64 bits that cover every finite f64.
-const DIGITS: usize = 33;
-/// Narrow lanes behind the digits: NaN, +infinity, -infinity.
-const SPECIALS: usize = 3;
+pub const FLOAT_DIGITS: usize = 33;
+/// Digits of 64 bits that cover every product of two finite f64.
+pub const PRODUCT_DIGITS: usize = 66;
 /// Lanes of one floating-point sum.
-pub const FLOAT_SUM_LANES: usize = DIGITS + SPECIALS;
+pub const FLOAT_SUM_LANES: usize = FLOAT_DIGITS + SPECIALS;
+/// Lanes of one sum of products.
+pub const PRODUCT_SUM_LANES: usize = PRODUCT_DIGITS + SPECIALS;
 
 /// What each row adds to the lanes: `value * count`, or nothing where `value` is `None`.
 pub fn float_sum_lanes(
     rows: impl Iterator<Item = (Option<f64>, i64)>,
     length: usize,
 ) -> Vec<SumLane> {
-    let mut digits: Vec<Option<Vec<i128>>> = vec![None; DIGITS];
-    let mut specials: Vec<Option<Vec<i64>>> = vec![None; SPECIALS];
+    let mut sum = LongSum::new(FLOAT_DIGITS, length);
     for (row, (value, count)) in rows.enumerate() {
         let Some(value) = value else { continue };
         if !value.is_finite() {
-            let special = match (value.is_nan(), value > 0.0) {
-                (true, _) => 0,
-                (false, true) => 1,
-                (false, false) => 2,
-            };
-            specials[special].get_or_insert_with(|| vec![0; length])[row] += count;
+            sum.add_special(row, value, count);
             continue;
         }
         let (mantissa, shift, sign) = decompose(value);
-        let shifted = u128::from(mantissa) << (shift % 64);
-        let factor = i128::from(sign * count);
-        for (position, digit) in [
-            (shift / 64, shifted as u64),
-            (shift / 64 + 1, (shifted >> 64) as u64),
-        ] {
-            if digit != 0 {
-                digits[position].get_or_insert_with(|| vec![0; length])[row] +=
-                    i128::from(digit).wrapping_mul(factor);
-            }
-        }
+        sum.add(row, u128::from(mantissa), shift, sign * count);
     }
-    let digits = digits.into_iter().map(|digit| match digit {
-        Some(values) => SumLane::Wide(values.into()),
-        None => SumLane::Wide(Lane::Constant(0, length)),
-    });
-    let specials = specials.into_iter().map(|special| match special {
-        Some(values) => SumLane::Narrow(values.into()),
-        None => SumLane::Narrow(Lane::Constant(0, length)),
-    });
-    digits.chain(specials).collect()
+    sum.lanes()
+}
+
+/// What each row adds to the lanes of a sum of products: `left * right * count`.
+pub fn product_sum_lanes(
+    rows: impl Iterator<Item = (Option<(f64, f64)>, i64)>,
+    length: usize,
+) -> Vec<SumLane> {
+    let mut sum = LongSum::new(PRODUCT_DIGITS, length);
+    for (row, (factors, count)) in rows.enumerate() {
+        let Some((left, right)) = factors else {
+            continue;
+        };
+        if !left.is_finite() || !right.is_finite() {
+            sum.add_special(row, left * right, count);
+            continue;
+        }
+        let (left, left_shift, left_sign) = decompose(left);
+        let (right, right_shift, right_sign) = decompose(right);
+        let product = u128::from(left) * u128::from(right);
+        let factor = left_sign * right_sign * count;
+        sum.add(row, product, left_shift + right_shift, factor);
+    }
+    sum.lanes()
 }
 
 /// A finite value as sign * mantissa * 2^(shift - 1074).
@@ -72,42 +70,13 @@ fn decompose(value: f64) -> (u64, usize, i64) {
 
 /// The sum of a row, rounded once to the nearest f64, ties to even.
 pub fn float_sum(lanes: &[SumLane], row: usize) -> f64 {
-    let special = |position: usize| lanes[DIGITS + position].get(row) != 0;
-    match (special(0), special(1), special(2)) {
-        (true, _, _) | (_, true, true) => return f64::NAN,
-        (_, true, _) => return f64::INFINITY,
-        (_, _, true) => return f64::NEG_INFINITY,
-        _ => {}
+    if let Some(value) = special(lanes, FLOAT_DIGITS, row) {
+        return value;
     }
-    // One limb more than digits, for what the highest digit carries over.
-    let mut limbs = [0u64; DIGITS + 2];
-    let mut carry = 0i128;
-    for (position, limb) in limbs.iter_mut().enumerate() {
-        let digit = if position < DIGITS {
-            lanes[position].get(row)
-        } else {
-            0
-        };
-        // Split before adding, so that the sum of two large digits cannot overflow.
-        let low = i128::from(digit as u64) + i128::from(carry as u64);
-        *limb = low as u64;
-        carry = (digit >> 64) + (carry >> 64) + (low >> 64);
-    }
-    let is_negative = carry < 0;
-    if is_negative {
-        negate(&mut limbs);
-    }
-    let magnitude = round(&limbs);
+    let mut words = [0u64; FLOAT_DIGITS + 2];
+    let is_negative = limbs(&lanes[..FLOAT_DIGITS], row, &mut words);
+    let magnitude = round(&words);
     if is_negative { -magnitude } else { magnitude }
-}
-
-fn negate(limbs: &mut [u64]) {
-    let mut carry = true;
-    for limb in limbs {
-        let (inverted, overflow) = (!*limb).overflowing_add(u64::from(carry));
-        *limb = inverted;
-        carry = overflow;
-    }
 }
 
 /// The integer times 2^-1074 as the nearest f64.
@@ -142,6 +111,7 @@ fn round(limbs: &[u64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lane::Lane;
     use super::*;
     use proptest::prelude::*;
 

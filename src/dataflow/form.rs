@@ -34,7 +34,9 @@ pub fn form(rows: Unsorted) -> Option<Chunk> {
         None if values.is_empty() => Lane::Constant(0, length),
         None => Lane::Values(hash_rows(values, length).into()),
     };
-    let mut order = sort_by_hash(&hashes);
+    // What an operator gives out by group comes back in order if it is arranged by the same key.
+    let is_sorted = hashes.is_sorted();
+    let has_ties = !is_sorted || hashes.windows(2).any(|pair| pair[0] == pair[1]);
     let body = Body {
         hashes: hashes.into(),
         orders,
@@ -44,7 +46,17 @@ pub fn form(rows: Unsorted) -> Option<Chunk> {
         counts: rows.counts,
         sums: rows.sums,
     };
-    order.retain(|row| !is_zero(&body, *row as usize));
+    let has_zeros = has_zeros(&body);
+    if !has_ties && !has_zeros {
+        return Some(Chunk::new(body));
+    }
+    let mut order = match is_sorted {
+        true => (0..length as u32).collect(),
+        false => sort_by_hash(&body.hashes),
+    };
+    if has_zeros {
+        order.retain(|row| !is_zero(&body, *row as usize));
+    }
     sort_ties(&body, &mut order);
     let mut selection = Selection::new(vec![&body]);
     selection.picks.reserve(order.len());
@@ -65,6 +77,13 @@ fn is_equal(body: &Body, left: usize, right: usize) -> bool {
     body.hashes[left] == body.hashes[right]
         && body.times.get(left) == body.times.get(right)
         && body.compare_within_hash(left, body, right) == Ordering::Equal
+}
+
+fn has_zeros(body: &Body) -> bool {
+    match &body.counts {
+        Lane::Constant(count, _) if *count != 0 => false,
+        _ => (0..body.len()).any(|row| is_zero(body, row)),
+    }
 }
 
 fn is_zero(body: &Body, row: usize) -> bool {

@@ -21,6 +21,7 @@ impl ChunkContract for Chunk {
         self.rows()
     }
 
+    /// Gives one chunk at most: what is merged at a time is what holds up other work.
     fn merge(left: &mut VecDeque<Self>, right: &mut VecDeque<Self>, merged: &mut VecDeque<Self>) {
         let lefts: Vec<Chunk> = left.drain(..).collect();
         let rights: Vec<Chunk> = right.drain(..).collect();
@@ -29,11 +30,10 @@ impl ChunkContract for Chunk {
         selection.picks.reserve(Self::TARGET);
         let mut from_left = Position::new(&lefts, 0);
         let mut from_right = Position::new(&rights, lefts.len());
-        while !from_left.is_at_end() && !from_right.is_at_end() {
+        // A step picks up to two rows where rows of both sides meet.
+        let is_full = |selection: &Selection| selection.picks.len() + 1 >= Self::TARGET;
+        while !from_left.is_at_end() && !from_right.is_at_end() && !is_full(&selection) {
             merge_step(&mut from_left, &mut from_right, &mut selection);
-            if selection.picks.len() >= Self::TARGET {
-                merged.extend(selection.take().map(Chunk::new));
-            }
         }
         merged.extend(selection.take().map(Chunk::new));
         left.extend(from_left.rest());
@@ -167,9 +167,11 @@ impl<'a> Position<'a> {
         }
     }
 
-    /// Picks all rows of the current chunk whose hash is below `limit`.
+    /// Picks the rows of the current chunk whose hash is below `limit`, as far as there is room.
     fn pick_below(&mut self, limit: u64, selection: &mut Selection) {
+        let room = Chunk::TARGET_ROWS - selection.picks.len();
         let hashes = &self.body().hashes[self.row..];
+        let hashes = &hashes[..room.min(hashes.len())];
         let end = self.row + gallop(hashes, limit);
         let source = (self.offset + self.chunk) as u32;
         let rows = self.row as u32..end as u32;

@@ -49,7 +49,7 @@ impl OutputShape {
         Layout {
             values: columns.filter(|column| !key.contains(column)).collect(),
             key,
-            order: Vec::new(),
+            ..Layout::default()
         }
     }
 }

@@ -11,7 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chunk::{Body, Chunk, columns};
 use super::column::{Column, hash_rows};
-use super::cursor::{Cursor, Reader, least_hash};
+use super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::lane::Pick;
 use super::operator::map::error_schema;
 use super::output::PublishedView;
@@ -42,16 +42,6 @@ impl PublishedView {
             .map(|chunk| count_until(chunk.body(), timestamp_ms))
             .sum();
         usize::try_from(rows).unwrap_or(0)
-    }
-
-    /// The memory that the columns of the rows take.
-    pub fn bytes(&self) -> usize {
-        let shares = self.shares.iter().flat_map(|share| &share.rows);
-        let chunks = shares.flat_map(|chunks| chunks.iter());
-        let columns = chunks.flat_map(|chunk| &chunk.body().columns);
-        columns
-            .map(|column| column.array().get_buffer_memory_size())
-            .sum()
     }
 
     /// The rows of one worker's share as of a timestamp, which must not be before the one the view
@@ -106,12 +96,7 @@ impl PublishedView {
             merge_hash(&reader, &mut cursors, hash, timestamp_ms, &mut picks);
             picks.retain(|pick| has_key(reader.body(*pick), pick.row as usize, &key));
             if !picks.is_empty() {
-                found.push(gather(
-                    &reader.bodies,
-                    &picks,
-                    &self.shape.schema,
-                    positions,
-                ));
+                found.push(gather(&reader, picks, &self.shape.schema, positions));
             }
         }
         match found.pop() {
@@ -179,10 +164,11 @@ impl Iterator for Scan {
         }
         let mut picks = Vec::new();
         let mut whole = None;
+        let mut plain = PlainChunks::new(cursors.len(), self.timestamp_ms);
         while picks.len() < ROWS_AT_ONCE
             && let Some(hash) = least_hash(&cursors)
         {
-            if let Some(position) = untouched_chunk(&cursors, hash, self.timestamp_ms) {
+            if let Some(position) = untouched_chunk(&cursors, hash, &mut plain) {
                 if !picks.is_empty() {
                     break;
                 }
@@ -198,17 +184,12 @@ impl Iterator for Scan {
         if picks.is_empty() {
             return None;
         }
-        Some(gather(
-            &reader.bodies,
-            &picks,
-            &self.schema,
-            &self.positions,
-        ))
+        Some(gather(&reader, picks, &self.schema, &self.positions))
     }
 }
 
 /// The cursor whose current chunk no other rows reach into, and which holds each row once.
-fn untouched_chunk(cursors: &[Cursor], hash: u64, timestamp_ms: u64) -> Option<usize> {
+fn untouched_chunk(cursors: &[Cursor], hash: u64, plain: &mut PlainChunks) -> Option<usize> {
     let mut at_hash = cursors
         .iter()
         .enumerate()
@@ -224,9 +205,40 @@ fn untouched_chunk(cursors: &[Cursor], hash: u64, timestamp_ms: u64) -> Option<u
         .filter(|(other, _)| *other != position)
         .filter_map(|(_, cursor)| cursor.hash());
     let is_reached = others.chain(next).any(|hash| hash <= last);
-    let body = cursor.body()?;
-    let is_plain = body.counts.is_constant(1) && body.times.iter().all(|time| time <= timestamp_ms);
-    (!is_reached && is_plain).then_some(position)
+    (!is_reached && plain.contains(position, cursor)).then_some(position)
+}
+
+/// Which chunks hold each of their rows once, as of a timestamp. The rows of a chunk are looked at
+/// once for this, however often it is asked.
+struct PlainChunks {
+    timestamp_ms: u64,
+    /// For each cursor the last chunk asked about, with the answer.
+    known: Vec<Option<(usize, bool)>>,
+}
+
+impl PlainChunks {
+    fn new(cursors: usize, timestamp_ms: u64) -> PlainChunks {
+        PlainChunks {
+            timestamp_ms,
+            known: vec![None; cursors],
+        }
+    }
+
+    /// Whether the current chunk of the cursor at this position is one.
+    fn contains(&mut self, position: usize, cursor: &Cursor) -> bool {
+        let (chunk, _) = cursor.place();
+        if let Some((known, answer)) = self.known[position]
+            && known == chunk
+        {
+            return answer;
+        }
+        let answer = cursor.body().is_some_and(|body| {
+            let times = &body.times;
+            body.counts.is_constant(1) && times.iter().all(|time| time <= self.timestamp_ms)
+        });
+        self.known[position] = Some((chunk, answer));
+        answer
+    }
 }
 
 fn rest_of_chunk<'a>(cursor: &mut Cursor<'a>) -> (&'a Body, usize) {
@@ -280,14 +292,15 @@ fn slice(body: &Body, row: usize, schema: &SchemaRef, positions: &[usize]) -> Re
 }
 
 fn gather(
-    bodies: &[&Body],
-    picks: &[Pick],
+    reader: &Reader,
+    mut picks: Vec<Pick>,
     schema: &SchemaRef,
     positions: &[usize],
 ) -> RecordBatch {
+    let bodies = keep_picked(&reader.bodies, &mut [&mut picks]);
     let arrays = positions.iter().map(|position| {
-        let sources = columns(bodies, *position);
-        Arc::clone(Column::gather(&sources, picks).array())
+        let sources = columns(&bodies, *position);
+        Arc::clone(Column::gather(&sources, &picks).array())
     });
     batch(Arc::clone(schema), arrays.collect(), picks.len())
 }

@@ -9,17 +9,22 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array,
-    PrimitiveArray,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, UInt64Array,
 };
-use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Float64Type};
+use arrow::buffer::{Buffer, NullBuffer};
+use arrow::datatypes::{DataType, Decimal128Type, DecimalType};
+use num_bigint::BigInt;
 
 use super::chunk::SumLane;
-use super::column::{Column, fixed_width_array};
-use super::float_sum::{FLOAT_SUM_LANES, float_sum, float_sum_lanes};
-use super::lane::{Lane, Summand};
+use super::column::fixed_width_array;
+use super::contribution::{contribution, zeros};
+use super::float_sum::{
+    FLOAT_DIGITS, FLOAT_SUM_LANES, PRODUCT_DIGITS, PRODUCT_SUM_LANES, float_sum,
+};
+use super::long_sum::{integer, special};
+use super::statistics::{Moments, Sum};
 use super::updates::Updates;
+use crate::sql::function::Statistic;
 
 /// What a stream's rows add to one lane or block of lanes, in terms of the stream's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Term {
     pub kind: TermKind,
     /// The argument column; `None` only for [`TermKind::Count`] of rows.
     pub argument: Option<usize>,
+    /// A second column; rows where it is NULL add nothing either.
+    pub partner: Option<usize>,
     /// A boolean column; rows where it is not true add nothing.
     pub filter: Option<usize>,
 }
@@ -39,12 +46,20 @@ pub struct Term {
 pub enum TermKind {
     /// How many.
     Count,
+    /// How many are true.
+    True,
+    /// How many have each bit set.
+    Bits,
     /// A 64-bit integer.
     Integer,
     /// A 128-bit decimal.
     Decimal,
     /// A double.
     Float,
+    /// The square of a double.
+    Square,
+    /// The product of two doubles, the argument and its partner.
+    Product,
     /// The bits of a value of at most 8 bytes.
     NarrowWord,
     /// The bits of a value of 16 bytes.
@@ -52,9 +67,12 @@ pub enum TermKind {
 }
 
 impl TermKind {
-    fn lanes(self) -> usize {
+    /// How many lanes it takes.
+    pub fn lanes(self) -> usize {
         match self {
             TermKind::Float => FLOAT_SUM_LANES,
+            TermKind::Square | TermKind::Product => PRODUCT_SUM_LANES,
+            TermKind::Bits => 64,
             _ => 1,
         }
     }
@@ -91,6 +109,33 @@ pub enum Finish {
         present: usize,
         data_type: DataType,
     },
+    /// Whether all, or whether some, arguments are true.
+    Truth {
+        is_all: bool,
+        term: usize,
+        present: CountSource,
+    },
+    /// The bits that all, some, or an odd number of arguments have.
+    Bits {
+        of: BitsOf,
+        term: usize,
+        present: CountSource,
+        data_type: DataType,
+    },
+    /// A statistic of the sums of x, y, x², y² and xy, those that it is made of.
+    Statistic {
+        statistic: Statistic,
+        count: CountSource,
+        terms: [Option<usize>; 5],
+    },
+}
+
+/// Which bits a result has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitsOf {
+    All,
+    Some,
+    Odd,
 }
 
 /// All terms of an aggregation.
@@ -190,8 +235,99 @@ impl Sums {
                 let nulls = presence(CountSource::Term(*present));
                 number_array(data_type, lane, rows, Some(nulls))
             }
+            Finish::Truth {
+                is_all,
+                term,
+                present,
+            } => {
+                let arguments = |row: usize| count(*present, row);
+                let is_true = |row: usize| {
+                    let count = count(CountSource::Term(*term), row);
+                    match is_all {
+                        true => count == arguments(row),
+                        false => count != 0,
+                    }
+                };
+                let values = (0..rows).map(is_true).collect();
+                Arc::new(BooleanArray::new(values, Some(presence(*present))))
+            }
+            Finish::Bits {
+                of,
+                term,
+                present,
+                data_type,
+            } => {
+                let lanes = &lanes[self.first_lane(*term)..];
+                let words = (0..rows).map(|row| bits(*of, lanes, row, count(*present, row)));
+                let lane = SumLane::Narrow(words.collect::<Vec<i64>>().into());
+                number_array(data_type, &lane, rows, Some(presence(*present)))
+            }
+            Finish::Statistic {
+                statistic: Statistic::RegressionCount,
+                count: source,
+                ..
+            } => {
+                let values = (0..rows).map(|row| count(*source, row).unsigned_abs());
+                Arc::new(UInt64Array::from_iter_values(values))
+            }
+            Finish::Statistic {
+                statistic,
+                count: source,
+                terms,
+            } => {
+                let values = (0..rows).map(|row| {
+                    let moments = self.moments(terms, lanes, row, count(*source, row));
+                    statistic.of(&moments)
+                });
+                Arc::new(values.collect::<Float64Array>())
+            }
         }
     }
+
+    fn moments(
+        &self,
+        terms: &[Option<usize>; 5],
+        lanes: &[SumLane],
+        row: usize,
+        count: i64,
+    ) -> Moments {
+        let lanes = |term: usize| &lanes[self.first_lane(term)..];
+        let sum = |term: Option<usize>| {
+            let lanes = term.map(lanes);
+            lanes.map_or_else(Sum::default, |lanes| Sum {
+                finite: integer(lanes, FLOAT_DIGITS, row),
+                special: special(lanes, FLOAT_DIGITS, row),
+            })
+        };
+        let products = |term: Option<usize>| {
+            let lanes = term.map(lanes);
+            lanes.map_or_else(BigInt::default, |lanes| integer(lanes, PRODUCT_DIGITS, row))
+        };
+        let [x, y, xx, yy, xy] = *terms;
+        Moments {
+            count,
+            x: sum(x),
+            y: sum(y),
+            xx: products(xx),
+            yy: products(yy),
+            xy: products(xy),
+        }
+    }
+}
+
+/// The bits of a row, of how many set bits there are and how many arguments.
+fn bits(of: BitsOf, lanes: &[SumLane], row: usize, arguments: i64) -> i64 {
+    let has_bit = |bit: usize| {
+        let set = lanes[bit].get(row) as i64;
+        match of {
+            BitsOf::All => set == arguments,
+            BitsOf::Some => set != 0,
+            BitsOf::Odd => set & 1 == 1,
+        }
+    };
+    (0..64)
+        .filter(|bit| has_bit(*bit))
+        .fold(0, |word, bit| word | 1 << bit)
 }
 
 /// The kind of term that carries a value of the type as a number; `None` if it does not fit one.
@@ -203,101 +339,6 @@ pub fn word_kind(data_type: &DataType) -> Option<TermKind> {
             1 | 4 | 8 => Some(TermKind::NarrowWord),
             _ => None,
         },
-    }
-}
-
-fn zeros(kind: TermKind, rows: usize) -> Vec<SumLane> {
-    let narrow = || SumLane::Narrow(Lane::Constant(0, rows));
-    let wide = || SumLane::Wide(Lane::Constant(0, rows));
-    match kind {
-        TermKind::Count | TermKind::Integer | TermKind::NarrowWord => vec![narrow()],
-        TermKind::Decimal | TermKind::WideWord => vec![wide()],
-        TermKind::Float => float_sum_lanes(std::iter::empty(), rows),
-    }
-}
-
-fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
-    let counts = &updates.counts;
-    let argument = term.argument.map(|column| updates.rows.column(column));
-    let filter = term
-        .filter
-        .map(|column| updates.rows.column(column).as_boolean());
-    let nulls = argument.and_then(|array| array.logical_nulls());
-    let takes_part = Participation {
-        filter,
-        nulls: nulls.as_ref(),
-    };
-    let Some(argument) = argument else {
-        return vec![SumLane::Narrow(takes_part.count(counts))];
-    };
-    match term.kind {
-        TermKind::Count => vec![SumLane::Narrow(takes_part.count(counts))],
-        TermKind::Integer => {
-            let data = argument.to_data();
-            let words =
-                ScalarBuffer::<i64>::new(data.buffers()[0].clone(), data.offset(), data.len());
-            vec![SumLane::Narrow(
-                takes_part.multiply(counts, |row| words[row]),
-            )]
-        }
-        TermKind::Decimal => {
-            let values = argument.as_primitive::<Decimal128Type>().values();
-            vec![SumLane::Wide(
-                takes_part.multiply(counts, |row| values[row]),
-            )]
-        }
-        TermKind::Float => {
-            let values = argument.as_primitive::<Float64Type>().values();
-            let rows = (0..updates.len()).map(|row| {
-                let value = takes_part.includes(row).then(|| values[row]);
-                (value, counts.get(row))
-            });
-            float_sum_lanes(rows, updates.len())
-        }
-        TermKind::NarrowWord => {
-            let column = Column::new(Arc::clone(argument));
-            let word = |row: usize| column.word(row).unwrap_or_default() as i64;
-            vec![SumLane::Narrow(takes_part.multiply(counts, word))]
-        }
-        TermKind::WideWord => {
-            let column = Column::new(Arc::clone(argument));
-            let word = |row: usize| column.word(row).unwrap_or_default();
-            vec![SumLane::Wide(takes_part.multiply(counts, word))]
-        }
-    }
-}
-
-/// Which rows add to a term.
-struct Participation<'a> {
-    filter: Option<&'a BooleanArray>,
-    nulls: Option<&'a NullBuffer>,
-}
-
-impl Participation<'_> {
-    #[inline]
-    fn includes(&self, row: usize) -> bool {
-        self.nulls.is_none_or(|nulls| nulls.is_valid(row))
-            && self
-                .filter
-                .is_none_or(|filter| filter.is_valid(row) && filter.value(row))
-    }
-
-    fn count(&self, counts: &Lane<i64>) -> Lane<i64> {
-        if self.filter.is_none() && self.nulls.is_none() {
-            return counts.clone();
-        }
-        self.multiply(counts, |_| 1i64)
-    }
-
-    fn multiply<T: Summand>(&self, counts: &Lane<i64>, value: impl Fn(usize) -> T) -> Lane<T> {
-        let rows = 0..counts.len();
-        let products: Vec<T> = rows
-            .map(|row| match self.includes(row) {
-                true => value(row).times(counts.get(row)),
-                false => T::ZERO,
-            })
-            .collect();
-        products.into()
     }
 }
 

@@ -1,8 +1,9 @@
 //! The worker loop: one timely worker that runs the dataflows of all views.
 //!
 //! All workers get the same commands in the same order and so build the same dataflows. Each takes
-//! its share of every transaction's rows. Up to [`IN_FLIGHT`] transactions are worked on at a time,
-//! which spares rounds of coordination while a backlog is being worked off.
+//! its share of every transaction's rows. Several transactions are worked on at a time, each at its
+//! own timestamp, which spares rounds of coordination while a backlog is being worked off: up to
+//! [`IN_FLIGHT`] of them, and more as long as they are small.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -29,8 +30,14 @@ use super::output::{OutputShape, Progress, Publication, Share};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
 
-/// Transactions that are worked on at a time.
+/// Transactions that are worked on at a time, whatever their size.
 const IN_FLIGHT: usize = 4;
+
+/// Rows up to which further transactions are taken in.
+const ROWS_IN_FLIGHT: usize = 16_384;
+
+/// What even the smallest transaction counts for, so that their number is bounded.
+const LEAST_ROWS: usize = 64;
 
 /// Stops the import of an arrangement, so that the importing dataflow can end.
 type Stop = ShutdownButton<CapabilitySet<u64>>;
@@ -73,8 +80,14 @@ pub struct Running<'w> {
     progress: Arc<Progress>,
     views: BTreeMap<u64, RunningView>,
     indexes: HashMap<IndexName, SharedIndex>,
-    in_flight: VecDeque<u64>,
+    in_flight: VecDeque<InFlight>,
     completed_ms: u64,
+}
+
+/// A transaction that is being worked on.
+struct InFlight {
+    timestamp_ms: u64,
+    rows: usize,
 }
 
 impl<'w> Running<'w> {
@@ -93,7 +106,7 @@ impl<'w> Running<'w> {
     /// Works until told to stop, or until there is nobody left to tell.
     pub fn run(mut self, commands: &Receiver<Command>) {
         loop {
-            while self.in_flight.len() < IN_FLIGHT {
+            while self.has_room() {
                 match commands.try_recv() {
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.end(),
                     Ok(command) => self.obey(command),
@@ -110,6 +123,11 @@ impl<'w> Running<'w> {
         }
     }
 
+    fn has_room(&self) -> bool {
+        let rows = || self.in_flight.iter().map(|one| one.rows).sum::<usize>();
+        self.in_flight.len() < IN_FLIGHT || rows() < ROWS_IN_FLIGHT
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Create {
@@ -124,6 +142,11 @@ impl<'w> Running<'w> {
             } => {
                 self.commit(timestamp_ms, &changes);
                 self.advance(timestamp_ms);
+                let rows = changes.iter().map(|change| change.rows.num_rows());
+                self.in_flight.push_back(InFlight {
+                    timestamp_ms,
+                    rows: rows.sum::<usize>().max(LEAST_ROWS),
+                });
             }
             Command::Stop => {}
         }
@@ -154,21 +177,22 @@ impl<'w> Running<'w> {
                 input.advance_to(timestamp_ms + 1);
             }
         }
-        self.in_flight.push_back(timestamp_ms);
     }
 
     /// Takes note of the timestamps that all dataflows have completed, and publishes; whether there
     /// were any.
     fn complete(&mut self) -> bool {
         let mut completed = None;
-        while let Some(timestamp_ms) = self.in_flight.front().copied() {
+        while let Some(first) = self.in_flight.front() {
+            let timestamp_ms = first.timestamp_ms;
             if self
                 .flows()
                 .any(|flow| flow.probe.less_equal(&timestamp_ms))
             {
                 break;
             }
-            completed = self.in_flight.pop_front();
+            self.in_flight.pop_front();
+            completed = Some(timestamp_ms);
         }
         let Some(completed_ms) = completed else {
             return false;

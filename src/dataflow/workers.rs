@@ -12,7 +12,7 @@ use super::output::Progress;
 use super::worker::Running;
 
 /// Commands that may wait for a worker: back-pressure for whoever sends them.
-const WAITING_COMMANDS: usize = 16;
+const WAITING_COMMANDS: usize = 64;
 
 /// Failure to run the dataflow.
 #[derive(Debug, thiserror::Error)]

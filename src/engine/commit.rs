@@ -1,28 +1,42 @@
 //! The committing thread: the only writer of log, tables, catalog and dataflow.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
+use super::catalog::{Definitions, apply_to_catalog, live_view};
+use super::checkpointing::{Checkpoints, Outcome};
 use super::definition::FROM_FILE;
+use super::disk::{Disk, Unanswered};
+use super::metrics::Metrics;
+use super::queue::Inbox;
+use super::times::{Steps, Times};
 use super::transaction::{CatalogChange, Transaction};
-use super::{EngineError, Shared, State};
+use super::{Durability, EngineError, Restoring, Shared, State};
 use crate::dataflow::{Command, TableChange, Tables, ViewTask, Workers};
-use crate::log::fs::FileSystem;
-use crate::log::{DirectoryLock, Log, LogOptions, Opened};
+use crate::log::{DirectoryLock, Log, LogError, LogOptions, Opened};
 use crate::model::Submission;
-use crate::sql::{Catalog, Planner, SqlError, Statement, ViewDefinition, parse};
+use crate::sql::{Catalog, Planner, SqlError, ViewDefinition};
 use crate::view::{TableError, TableStore};
 
 /// Transactions that are written to the log with one sync.
 const GROUP_COMMIT_MAX: usize = 64;
 
+/// Bytes of the log from which on they are synced without waiting for more: the workers are to
+/// get something to do.
+const GROUP_COMMIT_BYTES: u64 = 4 << 20;
+
+/// The directory of the log in a data directory.
+pub const LOG_DIRECTORY: &str = "log";
+
 /// Where the timestamp of a request goes, or its failure.
 pub type Reply = oneshot::Sender<Result<u64, EngineError>>;
+
+/// Rows in the log that are not synced yet, with their timestamp (ms).
+pub type Appended = (Submission, u64, Option<Reply>);
 
 /// What the committing thread is asked to do.
 pub enum Request {
@@ -40,6 +54,10 @@ pub enum Request {
     Temporary(super::temporary::Creation),
     /// Answers with the newest timestamp, or the first failure of what came without a reply.
     Flush { reply: Reply },
+    /// Writes a checkpoint; answers with its timestamp.
+    Checkpoint { reply: Reply },
+    /// A checkpoint has been written, or failed.
+    Checkpointed(Outcome),
     /// Ends the thread.
     Stop,
 }
@@ -52,6 +70,8 @@ pub struct Conductor {
     pub(super) planner: Planner,
     pub(super) stores: BTreeMap<String, TableStore>,
     pub(super) catalog: Catalog,
+    /// What makes the catalog from nothing, in order.
+    pub(super) definitions: Definitions,
     pub(super) numbers: BTreeMap<String, u64>,
     pub(super) from_files: BTreeMap<String, String>,
     pub(super) positions: BTreeMap<String, String>,
@@ -62,20 +82,39 @@ pub struct Conductor {
     pub(super) broken: Vec<(String, String)>,
     pub(super) temporaries: super::temporary::Temporaries,
     next_number: u64,
-    failure: Option<EngineError>,
+    /// Transactions replayed from the log.
+    pub(super) replayed: u64,
+    /// Checkpoints that could not be used, with the reason.
+    pub(super) skipped: Vec<(PathBuf, String)>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) disk: Arc<Disk>,
+    pub(super) unanswered: Unanswered,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) times: Times,
     _lock: DirectoryLock,
 }
 
 impl Conductor {
-    /// Opens the log and replays it into the tables; views are known but do not run yet.
+    /// Restores the tables from a checkpoint and the log; views are known but do not run yet.
     pub fn open(
-        file_system: Arc<dyn FileSystem>,
+        durability: &Durability,
         directory: &Path,
         workers: Workers,
         planner: &Planner,
+        observer: &mut dyn FnMut(Restoring),
     ) -> Result<Conductor, EngineError> {
+        let file_system = &durability.file_system;
         let lock = DirectoryLock::acquire(file_system.as_ref(), directory)?;
-        let (log, opened) = Log::open(file_system, &directory.join("log"), LogOptions::default())?;
+        let checkpoints = Checkpoints::open(durability, directory)?;
+        let options = LogOptions {
+            durable_below: checkpoints.durable_below(),
+            ..durability.log.clone()
+        };
+        let log_directory = directory.join(LOG_DIRECTORY);
+        let (log, opened) = Log::open(Arc::clone(file_system), &log_directory, options)?;
+        let metrics = Arc::new(Metrics::default());
+        let min_free_bytes = durability.min_free_bytes;
+        let disk = Disk::new(file_system, &log_directory, min_free_bytes, &metrics);
         let mut conductor = Conductor {
             log,
             opened,
@@ -83,6 +122,7 @@ impl Conductor {
             planner: planner.clone(),
             stores: BTreeMap::new(),
             catalog: Catalog::default(),
+            definitions: Definitions::default(),
             numbers: BTreeMap::new(),
             from_files: BTreeMap::new(),
             positions: BTreeMap::new(),
@@ -91,10 +131,16 @@ impl Conductor {
             broken: Vec::new(),
             temporaries: BTreeMap::new(),
             next_number: 1,
-            failure: None,
+            replayed: 0,
+            skipped: Vec::new(),
+            checkpoints,
+            disk: Arc::new(disk),
+            unanswered: Unanswered::default(),
+            metrics,
+            times: Times::default(),
             _lock: lock,
         };
-        conductor.replay()?;
+        conductor.restore(file_system.as_ref(), observer)?;
         Ok(conductor)
     }
 
@@ -113,13 +159,13 @@ impl Conductor {
     }
 
     /// Commits until told to stop, or until nobody is left to ask.
-    pub fn run(mut self, requests: &Receiver<Request>, shared: &Weak<Shared>) {
-        while let Ok(first) = requests.recv() {
+    pub fn run(mut self, inbox: &Inbox, shared: &Weak<Shared>) {
+        while let Some(first) = self.next_request(inbox, shared) {
             let mut group = vec![first];
             while group.len() < GROUP_COMMIT_MAX {
-                match requests.try_recv() {
-                    Ok(request) => group.push(request),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                match inbox.try_next() {
+                    Some(request) => group.push(request),
+                    None => break,
                 }
             }
             let stops = group.iter().any(|request| matches!(request, Request::Stop));
@@ -127,18 +173,25 @@ impl Conductor {
             if stops {
                 break;
             }
+            self.checkpoint_if_due(shared);
         }
+        self.give_up_checkpoint(inbox);
     }
 
-    fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
+    pub(super) fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
         self.drop_finished(shared);
         let mut appended = Vec::new();
+        let mut synced_bytes = self.log.size_bytes();
+        self.take_in_held(&mut appended);
         for request in group {
             match request {
-                Request::Submit { submission, reply } => match self.append(&submission) {
-                    Ok(timestamp_ms) => appended.push((submission, timestamp_ms, reply)),
-                    Err(error) => self.answer(reply, Err(error)),
-                },
+                Request::Submit { submission, reply } => {
+                    self.take_in(submission, reply, &mut appended);
+                    if self.log.size_bytes() > synced_bytes + GROUP_COMMIT_BYTES {
+                        self.finish(std::mem::take(&mut appended), shared);
+                        synced_bytes = self.log.size_bytes();
+                    }
+                }
                 Request::Catalog { changes, reply } => {
                     self.finish(std::mem::take(&mut appended), shared);
                     let outcome = self.change_catalog(changes, shared);
@@ -149,12 +202,18 @@ impl Conductor {
                     self.create_temporary(creation);
                 }
                 Request::Flush { reply } => {
+                    self.take_in_held(&mut appended);
                     self.finish(std::mem::take(&mut appended), shared);
-                    let outcome = match self.failure.take() {
-                        None => Ok(self.last_timestamp_ms),
-                        Some(error) => Err(error),
-                    };
+                    let outcome = self.flushed();
                     self.answer(Some(reply), outcome);
+                }
+                Request::Checkpoint { reply } => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    self.checkpoint_on_demand(reply, shared);
+                }
+                Request::Checkpointed(outcome) => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    self.checkpointed(outcome, shared);
                 }
                 Request::Stop => {}
             }
@@ -163,17 +222,21 @@ impl Conductor {
     }
 
     /// Checks rows and appends them to the log, not yet synced.
-    fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+    pub(super) fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+        let mut steps = Steps::begin();
         for change in &submission.changes {
             let store = self.stores.get(change.table.as_ref());
             let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
             store.validate(change)?;
         }
+        steps.end(&mut self.times.spent.check);
         let timestamp_ms = self.next_timestamp(submission.timestamp_ms.unwrap_or_else(now_ms));
         let record = Transaction::Rows(submission.clone())
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
+        steps.end(&mut self.times.spent.encode);
         self.log.append(timestamp_ms, &record)?;
+        steps.end(&mut self.times.spent.append);
         self.last_timestamp_ms = timestamp_ms;
         Ok(timestamp_ms)
     }
@@ -184,11 +247,11 @@ impl Conductor {
     }
 
     /// Syncs what has been appended, makes it visible and answers.
-    fn finish(&mut self, appended: Vec<(Submission, u64, Option<Reply>)>, shared: &Weak<Shared>) {
+    fn finish(&mut self, appended: Vec<Appended>, shared: &Weak<Shared>) {
         if appended.is_empty() {
             return;
         }
-        if let Err(error) = self.log.sync() {
+        if let Err(error) = self.sync_log() {
             let message = error.to_string();
             let mut first = Some(EngineError::Log(error));
             for (_, _, reply) in appended {
@@ -207,15 +270,30 @@ impl Conductor {
         if has_positions {
             self.publish(shared);
         }
+        self.times.publish();
+        self.metrics.note_log(&self.log, self.last_timestamp_ms);
         let horizon_ms = self.workers.progress().since();
         for store in self.stores.values_mut() {
             store.set_horizon(horizon_ms);
         }
     }
 
+    fn sync_log(&mut self) -> Result<(), LogError> {
+        let begun = Instant::now();
+        self.log.sync()?;
+        let elapsed = begun.elapsed();
+        self.times.spent.sync += elapsed;
+        self.metrics.syncs.observe(elapsed);
+        Ok(())
+    }
+
     /// Applies durable rows to the tables and hands the workers what changed.
     fn apply(&mut self, submission: Submission, timestamp_ms: u64) -> Result<(), EngineError> {
+        let mut steps = Steps::begin();
         let changes = self.apply_to_tables(&submission, timestamp_ms)?;
+        steps.end(&mut self.times.spent.apply);
+        self.times.spent.transactions += 1;
+        self.metrics.count(&submission);
         if let Some((source, position)) = submission.position {
             self.positions.insert(source, position);
         }
@@ -223,6 +301,7 @@ impl Conductor {
             timestamp_ms,
             changes: Arc::new(changes),
         })?;
+        steps.end(&mut self.times.spent.hand_over);
         Ok(())
     }
 
@@ -257,6 +336,7 @@ impl Conductor {
         changes: Vec<CatalogChange>,
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
+        self.disk.check()?;
         let mut checked = self.catalog.clone();
         for change in &changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
@@ -267,7 +347,7 @@ impl Conductor {
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
         self.log.append(timestamp_ms, &record)?;
-        self.log.sync()?;
+        self.sync_log()?;
         self.last_timestamp_ms = timestamp_ms;
         self.catalog_timestamp_ms = timestamp_ms;
         let mut commands = Vec::new();
@@ -320,6 +400,7 @@ impl Conductor {
 
     /// Keeps the tables and the list of files in step with the catalog.
     pub(super) fn note(&mut self, change: &CatalogChange) -> Result<(), EngineError> {
+        self.definitions.note(change);
         match change {
             CatalogChange::CreateTable { definition } => {
                 let store = TableStore::new(definition.clone())?;
@@ -400,82 +481,14 @@ impl Conductor {
         }
     }
 
-    fn answer(&mut self, reply: Option<Reply>, outcome: Result<u64, EngineError>) {
+    pub(super) fn answer(&mut self, reply: Option<Reply>, outcome: Result<u64, EngineError>) {
         match (reply, outcome) {
             // Whoever asked may have gone away; the outcome stands all the same.
             (Some(reply), outcome) => drop(reply.send(outcome)),
             (None, Ok(_)) => {}
-            (None, Err(error)) => {
-                self.failure.get_or_insert(error);
-            }
+            (None, Err(error)) => self.note_failure(error),
         }
     }
-}
-
-/// The name and query of a `CREATE MATERIALIZED VIEW` statement.
-pub fn live_view(
-    statement: &str,
-) -> Result<(String, Box<datafusion::sql::sqlparser::ast::Query>), SqlError> {
-    match parse(statement)?.pop() {
-        Some(Statement::CreateMaterializedView { name, query, .. }) => Ok((name, query)),
-        _ => Err(SqlError::syntax("expected CREATE MATERIALIZED VIEW")),
-    }
-}
-
-/// Checks a change against the catalog and makes it there.
-pub fn apply_to_catalog(
-    planner: &Planner,
-    catalog: &mut Catalog,
-    change: &CatalogChange,
-) -> Result<(), SqlError> {
-    let refuse_taken = |catalog: &Catalog, name: &str| match catalog.contains(name) {
-        true => Err(SqlError::duplicate(name)),
-        false => Ok(()),
-    };
-    let refuse_read = |catalog: &Catalog, name: &str| match catalog.readers(name).as_slice() {
-        [] => Ok(()),
-        readers => {
-            let message = format!("\"{name}\" is read by {}", readers.join(", "));
-            Err(SqlError::new("2BP01", message).with_hint("drop those first, or use CASCADE"))
-        }
-    };
-    match change {
-        CatalogChange::CreateTable { definition } => {
-            refuse_taken(catalog, &definition.name)?;
-            let name = definition.name.clone();
-            catalog.tables.insert(name, Arc::new(definition.clone()));
-        }
-        CatalogChange::DropTable { name } => {
-            refuse_read(catalog, name)?;
-            if catalog.tables.remove(name).is_none() {
-                return Err(SqlError::undefined_table(name));
-            }
-        }
-        CatalogChange::CreateLiveView { statement, .. } => {
-            let (name, query) = live_view(statement)?;
-            refuse_taken(catalog, &name)?;
-            let view = planner.plan_view(catalog, &name, &query, statement)?;
-            catalog.live_views.insert(name, Arc::new(view));
-        }
-        CatalogChange::DropLiveView { name } => {
-            refuse_read(catalog, name)?;
-            if catalog.live_views.remove(name).is_none() {
-                return Err(SqlError::undefined_table(name));
-            }
-        }
-        CatalogChange::CreateView { name, query } => {
-            refuse_taken(catalog, name)?;
-            let parsed = crate::sql::statement::parse_query(query)?;
-            planner.query_schema(catalog, &parsed)?;
-            catalog.plain_views.insert(name.clone(), query.clone());
-        }
-        CatalogChange::DropView { name } => {
-            if catalog.plain_views.remove(name).is_none() {
-                return Err(SqlError::undefined_table(name));
-            }
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn system(action: &str, reason: impl ToString) -> EngineError {

@@ -1,5 +1,8 @@
 //! What the engine refuses or fails at, in words for the user.
 
+use std::path::PathBuf;
+
+use super::checkpoint::CheckpointError;
 use crate::dataflow::WorkerError;
 use crate::log::LogError;
 use crate::sql::SqlError;
@@ -20,6 +23,41 @@ pub enum EngineError {
     /// The log holds a transaction that cannot be read.
     #[error("transaction {offset} of the log cannot be read: {reason}")]
     Transaction { offset: u64, reason: String },
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The log does not begin at its beginning, and no checkpoint covers what is missing.
+    #[error(
+        "the log begins with transaction {first_offset}, and no checkpoint that contains what was \
+         before can be read{}",
+        listed(skipped)
+    )]
+    NothingToStartFrom {
+        /// The offset of the first transaction of the log.
+        first_offset: u64,
+        /// The checkpoints there are, with what is wrong with each.
+        skipped: Vec<(PathBuf, String)>,
+    },
+    /// There is too little free space to take changes.
+    #[error(
+        "no changes are taken while the disk of {} has less than {min_free_bytes} bytes free; it \
+         has {free_bytes}",
+        directory.display()
+    )]
+    DiskFull {
+        /// The directory of the log.
+        directory: PathBuf,
+        /// The free space in bytes.
+        free_bytes: u64,
+        /// The free space there must be, in bytes.
+        min_free_bytes: u64,
+    },
+    /// Something a source sent before this was refused, so this cannot be taken either.
+    #[error("source {origin}: something it sent before was refused")]
+    AfterFailure {
+        /// The source.
+        origin: String,
+    },
     /// The dataflow has failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -42,7 +80,10 @@ impl EngineError {
                 TableError::AppendOnly { .. } => "55000",
                 _ => "22000",
             },
-            EngineError::Log(_) => "58030",
+            EngineError::DiskFull { .. } => "53100",
+            EngineError::Log(error) if error.is_disk_full() => "53100",
+            EngineError::Log(_) | EngineError::Checkpoint(_) => "58030",
+            EngineError::NothingToStartFrom { .. } => "XX001",
             EngineError::ShutDown => "57P01",
             _ => "XX000",
         }
@@ -52,9 +93,25 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             EngineError::Sql(error) => error.hint.clone(),
+            EngineError::DiskFull { .. } => Some(
+                "free space, or lower log.min_free; reading goes on, and changes are taken again \
+                 by themselves"
+                    .to_owned(),
+            ),
+            EngineError::NothingToStartFrom { .. } => {
+                Some("restore from a backup with `mainstem restore`".to_owned())
+            }
             _ => None,
         }
     }
+}
+
+/// The checkpoints that could not be used, a line each.
+fn listed(skipped: &[(PathBuf, String)]) -> String {
+    let lines = skipped.iter();
+    lines
+        .map(|(path, reason)| format!("; {}: {reason}", path.display()))
+        .collect()
 }
 
 impl From<datafusion::error::DataFusionError> for EngineError {

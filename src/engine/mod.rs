@@ -5,42 +5,56 @@
 //! workers. Readers ([`reading`]) take all tables and views at one timestamp. Sessions
 //! ([`session`]) run SQL and wait until they can read their own writes.
 
+pub mod backup;
+mod catalog;
+pub mod checkpoint;
+mod checkpointing;
 mod commit;
 mod definition;
+mod disk;
+mod durability;
 mod error;
+mod examine;
+mod metrics;
+mod queue;
 mod reading;
 mod recovery;
 mod session;
+mod sizes;
 mod subscription;
 mod temporary;
+mod times;
 mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
 use crate::dataflow::Workers;
-use crate::log::fs::RealFileSystem;
 use crate::model::{Submission, TableDefinition};
 use crate::sql::query::QueryLimits;
 use crate::sql::{Catalog, Planner};
 use crate::view::TableReader;
 
 use commit::{Conductor, Request};
+use disk::Disk;
+use queue::Requests;
 use transaction::CatalogChange;
 
 pub use crate::sql::CopyFormat;
+pub use commit::LOG_DIRECTORY;
+pub use durability::{Durability, Restoring};
 pub use error::EngineError;
+pub use examine::{Finding, examine};
+pub use metrics::{Metrics, SYNC_BUCKETS_US};
 pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
 pub use session::{CopyTarget, Description, Outcome, Session, TransactionState};
-
-/// Requests that may wait for the committing thread: back-pressure for writers.
-const WAITING_REQUESTS: usize = 64;
+pub use sizes::RelationSize;
+pub use times::CommitTimes;
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
@@ -62,11 +76,12 @@ pub struct Engine {
 
 /// What the committing thread and the readers share.
 struct Shared {
-    requests: SyncSender<Request>,
+    requests: Requests,
     state: Mutex<State>,
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
     progress: Arc<crate::dataflow::Progress>,
+    times: times::SharedTimes,
     /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
     /// newest such write.
     newest_rewrite_ms: tokio::sync::Mutex<u64>,
@@ -75,6 +90,8 @@ struct Shared {
     planner: Planner,
     limits: QueryLimits,
     recovered: Recovered,
+    metrics: Arc<Metrics>,
+    disk: Arc<Disk>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -100,9 +117,19 @@ impl Shared {
 }
 
 impl Engine {
-    /// Opens the data directory, replays the log and starts the workers; returns when all views
-    /// are complete.
+    /// Opens the data directory with the default [`Durability`].
     pub fn open(options: EngineOptions) -> Result<Engine, EngineError> {
+        Engine::open_with(options, &Durability::default(), &mut |_| {})
+    }
+
+    /// Opens the data directory, restores the tables from the newest checkpoint and the log behind
+    /// it, and starts the workers; returns when all views are complete. `observer` is told how far
+    /// that is.
+    pub fn open_with(
+        options: EngineOptions,
+        durability: &Durability,
+        observer: &mut dyn FnMut(Restoring),
+    ) -> Result<Engine, EngineError> {
         let (sender, completed) = watch::channel(0);
         let advanced = move |timestamp_ms| {
             sender.send_modify(|completed| *completed = timestamp_ms);
@@ -110,20 +137,23 @@ impl Engine {
         let workers = Workers::start_with_history(options.workers, options.history_ms, advanced)?;
         let progress = Arc::clone(workers.progress());
         let planner = Planner::new();
-        let file_system = Arc::new(RealFileSystem);
-        let mut conductor = Conductor::open(file_system, &options.data_dir, workers, &planner)?;
-        let recovered = conductor.start_views()?;
-        let (requests, inbox) = sync_channel(WAITING_REQUESTS);
+        let data_dir = &options.data_dir;
+        let mut conductor = Conductor::open(durability, data_dir, workers, &planner, observer)?;
+        let recovered = conductor.start_views(observer)?;
+        let (requests, inbox) = queue::queue(&conductor.metrics);
         let shared = Arc::new(Shared {
             requests,
             state: Mutex::new(conductor.state()),
             completed,
             progress,
+            times: Arc::clone(&conductor.times.shared),
             newest_rewrite_ms: tokio::sync::Mutex::new(0),
             finished: Mutex::default(),
             planner,
             limits: QueryLimits::default(),
             recovered,
+            metrics: Arc::clone(&conductor.metrics),
+            disk: Arc::clone(&conductor.disk),
             thread: Mutex::new(None),
         });
         let engine = Engine { shared };
@@ -165,7 +195,11 @@ impl Engine {
 
     /// As [`submit`](Self::submit), but returns once queued. A failure of the changes is told by
     /// the next [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// [`EngineError::DiskFull`] while the disk is: hand the same in again later.
     pub fn enqueue(&self, submission: Submission) -> Result<(), EngineError> {
+        self.shared.disk.check()?;
         let request = Request::Submit {
             submission,
             reply: None,
@@ -180,6 +214,29 @@ impl Engine {
         let timestamp_ms = self.call(|reply| Request::Flush { reply })?;
         self.wait_for(timestamp_ms)?;
         Ok(timestamp_ms)
+    }
+
+    /// Waits until a timestamp beyond the given one is complete in all views: the newest complete
+    /// timestamp (ms).
+    pub fn wait_beyond(&self, timestamp_ms: u64) -> Result<u64, EngineError> {
+        self.wait_for(timestamp_ms + 1)?;
+        Ok(self.shared.progress.completed())
+    }
+
+    /// How the committing thread has spent its time so far.
+    pub fn commit_times(&self) -> CommitTimes {
+        times::read(&self.shared.times)
+    }
+
+    /// Writes a checkpoint and returns when it is durable: its timestamp (ms). Returns at once if
+    /// nothing was committed since the last one.
+    pub fn checkpoint(&self) -> Result<u64, EngineError> {
+        self.call(|reply| Request::Checkpoint { reply })
+    }
+
+    /// What the engine counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// The position each source has durably reached.

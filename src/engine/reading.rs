@@ -22,8 +22,8 @@ const ERRORS_SHOWN: usize = 3;
 pub struct ReadPoint {
     timestamp_ms: u64,
     catalog: Arc<Catalog>,
-    tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
-    views: Arc<BTreeMap<String, Arc<LiveView>>>,
+    pub(super) tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
+    pub(super) views: Arc<BTreeMap<String, Arc<LiveView>>>,
 }
 
 /// All rows of a table or view.
@@ -181,19 +181,13 @@ impl Relations for ReadPoint {
 
     fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
         let (rows, bytes) = match (self.tables.get(name), self.views.get(name)) {
-            (Some(table), _) => {
-                let bytes = wants_bytes.then(|| {
-                    let rows = table.scan(None).flatten();
-                    rows.map(|rows| rows.get_array_memory_size()).sum()
-                });
-                (table.row_count(), bytes)
-            }
-            (None, Some(view)) => (view.row_count(), wants_bytes.then(|| view.bytes())),
+            (Some(table), _) => (table.row_count(), wants_bytes.then(|| table.memory_bytes())),
+            (None, Some(view)) => (view.row_count(), wants_bytes.then(|| view.memory_bytes())),
             (None, None) => (0, None),
         };
         Statistics {
             rows: rows as u64,
-            bytes: bytes.unwrap_or(0) as u64,
+            bytes: bytes.unwrap_or(0),
         }
     }
 }

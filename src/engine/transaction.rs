@@ -22,7 +22,7 @@ use crate::model::{Change, ChangeKind, Submission, TableDefinition};
 const COMPRESSED_ROWS: usize = 64;
 
 /// A change of the catalog.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum CatalogChange {
     CreateTable {
@@ -146,7 +146,8 @@ impl Transaction {
     }
 }
 
-fn encode_rows(rows: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), ArrowError> {
+/// Adds rows to `bytes` as an Arrow IPC stream of one batch.
+pub(super) fn encode_rows(rows: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), ArrowError> {
     let compression = (rows.num_rows() >= COMPRESSED_ROWS).then_some(CompressionType::LZ4_FRAME);
     let options = IpcWriteOptions::default().try_with_compression(compression)?;
     let mut writer = StreamWriter::try_new_with_options(bytes, &rows.schema(), options)?;
@@ -154,7 +155,8 @@ fn encode_rows(rows: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), ArrowError
     writer.finish()
 }
 
-fn decode_rows(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+/// The rows of an Arrow IPC stream of one batch.
+pub(super) fn decode_rows(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
     let schema = reader.schema();
     reader

@@ -57,6 +57,20 @@ pub enum LogError {
         /// The offset found.
         found: u64,
     },
+    /// Records that a checkpoint shows to have been durable are missing at the end.
+    #[error(
+        "the log in {} ends at offset {found}, but a checkpoint shows that it went on to offset \
+         {expected}; restore the missing segments from a backup",
+        directory.display()
+    )]
+    EndMissing {
+        /// The log's directory.
+        directory: PathBuf,
+        /// One past the last offset known to have been durable.
+        expected: u64,
+        /// The offset that comes after the last one found.
+        found: u64,
+    },
     /// The log does not hold the wanted offset.
     #[error("the log holds the offsets {first} to {next} (exclusive), not {offset}")]
     OffsetNotHeld {
@@ -104,6 +118,11 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether the disk was full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// Adds to an operating-system error what was done to which path.
     pub(super) fn io<'a>(
         operation: &'static str,

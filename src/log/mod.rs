@@ -24,7 +24,9 @@ pub mod fs;
 mod lock;
 mod reader;
 mod recovery;
+mod retention;
 mod segment;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -35,4 +37,6 @@ pub use format::MAX_RECORD_BYTES;
 pub use lock::DirectoryLock;
 pub use reader::{LogReader, Record};
 pub use recovery::{Cut, Opened};
+pub use retention::{Removed, Segments};
+pub use verify::{LogReport, SegmentFile, segment_files, verify};
 pub use writer::{Log, LogOptions};

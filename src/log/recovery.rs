@@ -60,12 +60,25 @@ pub(super) struct Recovered {
     pub cut: Option<Cut>,
 }
 
-/// Finds the log's segments and its end; cuts a torn end.
+/// Finds the log's segments and its end; cuts a torn end, which no record below `durable_below`
+/// can belong to.
 pub(super) fn recover(
     file_system: &dyn FileSystem,
     directory: &Path,
+    durable_below: u64,
 ) -> Result<Recovered, LogError> {
     let mut segments = list_segments(file_system, directory)?;
+    let end_missing = |found: u64| LogError::EndMissing {
+        directory: directory.to_path_buf(),
+        expected: durable_below,
+        found,
+    };
+    if let Some(last) = segments.last()
+        && last.first_offset < durable_below
+        && last.bytes <= SEGMENT_HEADER_BYTES as u64
+    {
+        return Err(end_missing(last.first_offset));
+    }
     let mut cut = remove_torn_segment(file_system, &mut segments)?;
     let Some(last) = segments.last_mut() else {
         return match cut {
@@ -74,6 +87,7 @@ pub(super) fn recover(
                 expected: 0,
                 found: cut.offset,
             }),
+            _ if durable_below > 0 => Err(end_missing(0)),
             cut => Ok(Recovered {
                 segments,
                 next_offset: 0,
@@ -95,6 +109,15 @@ pub(super) fn recover(
             }
         }
     };
+    if reader.next_offset() < durable_below {
+        return Err(match bad {
+            Some(reason) => {
+                let reason = format!("{reason}, and a checkpoint shows it had been synced");
+                LogError::damaged(&last.path, reader.position(), reason)
+            }
+            None => end_missing(reader.next_offset()),
+        });
+    }
     if let Some(reason) = bad {
         cut = Some(cut_torn_end(file_system, last, &reader, reason)?);
         last.bytes = reader.position();
@@ -116,7 +139,10 @@ pub(super) fn recover(
     })
 }
 
-fn list_segments(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<Segment>, LogError> {
+pub(super) fn list_segments(
+    file_system: &dyn FileSystem,
+    directory: &Path,
+) -> Result<Vec<Segment>, LogError> {
     let names = file_system
         .list(directory)
         .map_err(LogError::io("list", directory))?;
@@ -181,6 +207,28 @@ fn cut_torn_end(
     reader: &SegmentReader,
     reason: &str,
 ) -> Result<Cut, LogError> {
+    check_was_not_synced(file_system, segment, reader, reason)?;
+    let path = &segment.path;
+    let position = reader.position();
+    file_system
+        .truncate(path, position)
+        .map_err(LogError::io("shorten", path))?;
+    Ok(Cut {
+        path: path.clone(),
+        offset: reader.next_offset(),
+        position,
+        bytes: segment.bytes - position,
+        reason: reason.to_string(),
+    })
+}
+
+/// Fails if a record behind the bad one that `reader` stands at proves that it had been synced.
+pub(super) fn check_was_not_synced(
+    file_system: &dyn FileSystem,
+    segment: &Segment,
+    reader: &SegmentReader,
+    reason: &str,
+) -> Result<(), LogError> {
     let path = &segment.path;
     let position = reader.position();
     let file = file_system
@@ -192,20 +240,14 @@ fn cut_torn_end(
         end: segment.bytes,
         bad_offset: reader.next_offset(),
     };
-    if let Some(proof) = search.find_later_group(position + 1)? {
-        let reason = format!("{reason}, and the record at byte {proof} shows it had been synced");
-        return Err(LogError::damaged(path, position, reason));
+    match search.find_later_group(position + 1)? {
+        None => Ok(()),
+        Some(proof) => {
+            let reason =
+                format!("{reason}, and the record at byte {proof} shows it had been synced");
+            Err(LogError::damaged(path, position, reason))
+        }
     }
-    file_system
-        .truncate(path, position)
-        .map_err(LogError::io("shorten", path))?;
-    Ok(Cut {
-        path: path.clone(),
-        offset: reader.next_offset(),
-        position,
-        bytes: segment.bytes - position,
-        reason: reason.to_string(),
-    })
 }
 
 /// The search for a whole record that was written after a bad one had been synced.

@@ -26,6 +26,9 @@ pub struct LogOptions {
     /// A segment that has reached this size in bytes is followed by a new one. Default 256 MiB.
     /// A single record may be larger; it then has a segment to itself.
     pub segment_bytes: u64,
+    /// All records below this offset are known to have been durable, as a checkpoint shows: if
+    /// they are not whole, the log is damaged, not torn. Default 0.
+    pub durable_below: u64,
 }
 
 impl Default for LogOptions {
@@ -33,6 +36,7 @@ impl Default for LogOptions {
         LogOptions {
             max_record_bytes: MAX_RECORD_BYTES,
             segment_bytes: 256 << 20,
+            durable_below: 0,
         }
     }
 }
@@ -40,11 +44,11 @@ impl Default for LogOptions {
 /// A log open for appending. There must be one at a time in a directory: see
 /// [`DirectoryLock`](super::DirectoryLock).
 pub struct Log {
-    file_system: Arc<dyn FileSystem>,
-    directory: PathBuf,
+    pub(super) file_system: Arc<dyn FileSystem>,
+    pub(super) directory: PathBuf,
     options: LogOptions,
     /// By first offset; the last one is open in `file`.
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     file: Box<dyn WritableFile>,
     /// Records of the last segment not yet handed to the file.
     buffer: Vec<u8>,
@@ -64,8 +68,9 @@ impl Log {
     /// left is durable when this returns.
     ///
     /// # Errors
-    /// [`LogError::Damaged`], [`LogError::Gap`] and [`LogError::UnsupportedVersion`] if the files
-    /// are not what a crash may leave; [`LogError::Io`].
+    /// [`LogError::Damaged`], [`LogError::Gap`], [`LogError::EndMissing`] and
+    /// [`LogError::UnsupportedVersion`] if the files are not what a crash may leave;
+    /// [`LogError::Io`].
     pub fn open(
         file_system: Arc<dyn FileSystem>,
         directory: &Path,
@@ -79,7 +84,7 @@ impl Log {
             last_timestamp_ms,
             last_checksum,
             cut,
-        } = recover(file_system.as_ref(), directory)?;
+        } = recover(file_system.as_ref(), directory, options.durable_below)?;
         let (file, durable_bytes) = match segments.last() {
             Some(last) => (reopen(file_system.as_ref(), directory, last)?, last.bytes),
             None => {

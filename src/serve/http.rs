@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use serde_json::json;
 
 use super::format::{Format, write_rows};
+use super::metrics;
 use super::named_query::{self, NamedQuery, NamedQueryError};
 use crate::engine::{Engine, EngineError, Outcome};
 use crate::sql::SqlError;
@@ -36,7 +37,7 @@ struct Service {
     queries: Arc<BTreeMap<String, NamedQuery>>,
 }
 
-/// The routes: `/healthz`, `/readyz`, `/sql`, `/queries`, `/query/{name}`, and those of `more`.
+/// The routes: `/healthz`, `/readyz`, `/metrics`, `/sql`, `/queries`, `/query/{name}`, and those of `more`.
 pub fn router(engine: Engine, queries: BTreeMap<String, NamedQuery>, more: Router) -> Router {
     let service = Service {
         engine,
@@ -45,6 +46,7 @@ pub fn router(engine: Engine, queries: BTreeMap<String, NamedQuery>, more: Route
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_page))
         .route("/sql", post(sql))
         .route("/queries", get(queries_list))
         .route("/query/{name}", get(query))
@@ -60,6 +62,14 @@ async fn ready(State(service): State<Service>) -> Result<String, Failure> {
     let read = tokio::task::spawn_blocking(move || engine.read()).await;
     let read = read.map_err(|error| Failure::internal(&error))??;
     Ok(format!("ready at {} ms\n", read.timestamp_ms()))
+}
+
+/// What the engine counts, for Prometheus.
+async fn metrics_page(State(service): State<Service>) -> Result<Response, Failure> {
+    let engine = service.engine.clone();
+    let text = tokio::task::spawn_blocking(move || metrics::text(&engine)).await;
+    let text = text.map_err(|error| Failure::internal(&error))??;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
 async fn sql(

@@ -4,5 +4,6 @@
 
 pub mod format;
 pub mod http;
+mod metrics;
 pub mod named_query;
 pub mod pgwire;

@@ -29,6 +29,9 @@ pub enum SourceError {
         table: String,
         problem: String,
     },
+    /// Rows that do not fit the tables of the model.
+    #[error("source {name}: {problem}")]
+    Rows { name: String, problem: String },
     /// A saved position that does not fit the files as they are.
     #[error("source {name}: cannot resume: {problem}")]
     Position { name: String, problem: String },

@@ -4,13 +4,16 @@
 //! that a restart goes on exactly behind what is durable. Sources block: each runs on a thread of
 //! its own.
 
+mod cast;
 mod error;
 pub mod files;
+pub mod generator;
 pub mod mapping;
 
 pub use crate::sql::mapping::Mapping;
 pub use error::SourceError;
 pub use files::{Clock, Delimiter, FileFormat, FileOptions, FileSource, Identity};
+pub use generator::{Generator, GeneratorOptions};
 
 use crate::model::Submission;
 

@@ -3,9 +3,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::plan::{
-    Aggregate, AggregateNode, Expression, Join, JoinKind, Node, Plan, SortKey, TopK,
-};
+use super::explain_function::{write_call, write_order, write_window};
+use super::plan::{AggregateNode, Expression, Join, JoinKind, Node, Plan, TopK};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -59,6 +58,7 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
         Node::Aggregate(node) => write_aggregate(node, f),
         Node::Distinct { .. } => write!(f, "Distinct"),
         Node::TopK(top) => write_top(top, f),
+        Node::Window(window) => write_window(window, plan, f),
     }
 }
 
@@ -120,21 +120,6 @@ fn write_aggregate(node: &AggregateNode, f: &mut Formatter<'_>) -> fmt::Result {
     write!(f, "]")
 }
 
-fn write_call(node: &AggregateNode, call: &Aggregate, f: &mut Formatter<'_>) -> fmt::Result {
-    let name = |column: usize| node.input.schema.field(column).name().clone();
-    let distinct = if call.distinct { "distinct " } else { "" };
-    let argument = call.argument.map_or_else(|| "*".to_owned(), name);
-    write!(
-        f,
-        "{}({distinct}{argument}) {}",
-        call.function, call.data_type
-    )?;
-    if let Some(filter) = call.filter {
-        write!(f, " where {}", name(filter))?;
-    }
-    Ok(())
-}
-
 fn write_top(top: &TopK, f: &mut Formatter<'_>) -> fmt::Result {
     let name = |column: usize| format!("{}@{column}", top.input.schema.field(column).name());
     write!(f, "TopK by [")?;
@@ -143,21 +128,7 @@ fn write_top(top: &TopK, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{separator}{}", name(*column))?;
     }
     write!(f, "] order [")?;
-    for (position, key) in top.order.iter().enumerate() {
-        let separator = if position == 0 { "" } else { ", " };
-        let SortKey {
-            column,
-            descending,
-            nulls_first,
-        } = key;
-        let direction = if *descending { "desc" } else { "asc" };
-        let nulls = if *nulls_first {
-            "nulls first"
-        } else {
-            "nulls last"
-        };
-        write!(f, "{separator}{} {direction} {nulls}", name(*column))?;
-    }
+    write_order(&top.order, &top.input.schema, f)?;
     write!(f, "] offset {}", top.offset)?;
     match top.limit {
         Some(limit) => write!(f, " limit {limit}")?,

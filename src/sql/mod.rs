@@ -3,12 +3,15 @@
 pub mod catalog;
 mod error;
 mod explain;
+mod explain_function;
+pub mod function;
 mod guard;
 mod lower;
 pub mod mapping;
 pub mod plan;
 pub mod planner;
 pub mod query;
+pub mod reach;
 pub mod statement;
 pub mod system;
 pub mod types;

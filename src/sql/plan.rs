@@ -13,6 +13,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 
+use super::function::{AggregateCall, Pick, Statistic, WindowNode};
+
 /// A scalar expression over the columns of its input, evaluated over whole Arrow batches.
 pub type Expression = Arc<dyn PhysicalExpr>;
 
@@ -51,6 +53,8 @@ pub enum Node {
     Distinct { input: Arc<Plan> },
     /// The first rows of each partition in a given order.
     TopK(TopK),
+    /// Each row with the values of window functions.
+    Window(WindowNode),
 }
 
 /// An equi-join on columns, with an optional further condition.
@@ -99,6 +103,8 @@ pub struct Aggregate {
     /// Position of the argument column, already of the type the function computes in; `None` only
     /// for `count(*)`.
     pub argument: Option<usize>,
+    /// Position of the second argument, for statistics of two columns.
+    pub partner: Option<usize>,
     /// Whether equal arguments of a group count once.
     pub distinct: bool,
     /// Position of a boolean column; only rows where it is true take part.
@@ -107,14 +113,27 @@ pub struct Aggregate {
     pub data_type: DataType,
 }
 
-/// The aggregate functions that are maintained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The aggregate functions by the way they are maintained.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AggregateFunction {
     Count,
     Sum,
     Avg,
     Min,
     Max,
+    /// Whether the argument is true in all rows.
+    BoolAnd,
+    /// Whether the argument is true in some row.
+    BoolOr,
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// A function of sums of the arguments and of their products.
+    Statistic(Statistic),
+    /// The argument in one row of the ordered group.
+    Pick(Pick),
+    /// Computed anew from all rows of a group that changes.
+    Recomputed(AggregateCall),
 }
 
 /// The rows of each partition at positions `offset..offset + limit` in the given order. Ties are
@@ -149,6 +168,14 @@ impl fmt::Display for AggregateFunction {
             Self::Avg => "avg",
             Self::Min => "min",
             Self::Max => "max",
+            Self::BoolAnd => "bool_and",
+            Self::BoolOr => "bool_or",
+            Self::BitAnd => "bit_and",
+            Self::BitOr => "bit_or",
+            Self::BitXor => "bit_xor",
+            Self::Statistic(statistic) => statistic.name(),
+            Self::Pick(_) => "pick",
+            Self::Recomputed(call) => call.function.name(),
         })
     }
 }
@@ -163,6 +190,7 @@ impl Plan {
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Aggregate(aggregate) => vec![&aggregate.input],
             Node::TopK(top) => vec![&top.input],
+            Node::Window(window) => vec![&window.input],
         }
     }
 }

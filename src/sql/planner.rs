@@ -449,7 +449,11 @@ fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
             mapped.collect::<Option<Vec<_>>>().unwrap_or_default()
         }
         Node::Aggregate(node) => (0..node.keys.len()).collect(),
-        Node::TopK(node) => unique_columns(&node.input, catalog),
+        Node::TopK(node) => match unique_columns(&node.input, catalog) {
+            columns if columns.is_empty() && node.limit == Some(1) => node.partition.clone(),
+            columns => columns,
+        },
+        Node::Window(node) => unique_columns(&node.input, catalog),
         Node::Join(node) => {
             let left = unique_columns(&node.left, catalog);
             let keeps_left = match node.kind {

@@ -47,9 +47,9 @@ impl LiveView {
         self.view.errors(self.timestamp_ms, limit)
     }
 
-    /// The memory that the view's rows take, history included.
-    pub fn bytes(&self) -> usize {
-        self.view.bytes()
+    /// The memory of the rows in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        self.view.memory_bytes()
     }
 
     /// All rows.

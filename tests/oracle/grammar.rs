@@ -5,9 +5,10 @@ use rand_pcg::Pcg64;
 
 /// A random query over `r(a, b, t, d, f)` and `s(k, v, w)`.
 pub fn query(random: &mut Pcg64) -> String {
-    match random.random_range(0..6) {
+    match random.random_range(0..8) {
         0 => plain(random),
-        1 => grouped(random),
+        1 | 6 => grouped(random),
+        7 => windowed(random),
         2 => top(random),
         3 => format!("{} UNION ALL {}", two_numbers(random), two_numbers(random)),
         4 => format!("{} EXCEPT {}", two_numbers(random), two_numbers(random)),
@@ -114,6 +115,22 @@ fn grouped(random: &mut Pcg64) -> String {
     let key = pick(random, &["x", "z", "x, z", "y % 2"]);
     let keys = key.split(", ").count();
     let aggregates = [
+        "var_pop(y)",
+        "stddev(x)",
+        "corr(x, y)",
+        "regr_slope(y, x)",
+        "bool_and(y > 2)",
+        "bool_or(z IS NULL)",
+        "bit_xor(y)",
+        "bit_and(y)",
+        "median(y)",
+        "percentile_cont(y, 0.3)",
+        "string_agg(z, ',' ORDER BY z)",
+        "array_agg(y ORDER BY y)",
+        "array_agg(DISTINCT z ORDER BY z)",
+        "first_value(y ORDER BY z, y)",
+        "last_value(z ORDER BY y, z)",
+        "nth_value(y, 2 ORDER BY y DESC)",
         "count(*)",
         "count(y)",
         "sum(y)",
@@ -138,12 +155,16 @@ fn grouped(random: &mut Pcg64) -> String {
         ));
     }
     let numbers: Vec<String> = (1..=keys).map(|number| number.to_string()).collect();
+    let grouping = match random.random_range(0..6) {
+        0 => format!("ROLLUP ({key})"),
+        1 => format!("CUBE ({key})"),
+        _ => numbers.join(", "),
+    };
     let having = pick(random, &["", "", " HAVING count(*) > 1"]);
     format!(
-        "SELECT {} FROM {} AS q GROUP BY {}{having}",
+        "SELECT {} FROM {} AS q GROUP BY {grouping}{having}",
         columns.join(", "),
-        relation(random, 2),
-        numbers.join(", ")
+        relation(random, 2)
     )
 }
 
@@ -168,6 +189,51 @@ fn top(random: &mut Pcg64) -> String {
             random.random_range(1..4)
         ),
     }
+}
+
+/// Window functions; where a function tells rows apart that its order does not, the order names
+/// all columns.
+fn windowed(random: &mut Pcg64) -> String {
+    let of = relation(random, 1);
+    let partition = pick(random, &["", "PARTITION BY x ", "PARTITION BY z, x "]);
+    let keys = pick(
+        random,
+        &["x, y, z", "y DESC NULLS LAST, z, x", "z, x DESC, y"],
+    );
+    let functions = [
+        "row_number()",
+        "lag(y)",
+        "lead(z, 2)",
+        "lag(x, 1, 0)",
+        "ntile(2)",
+        "first_value(z)",
+        "nth_value(y, 2)",
+    ];
+    let function = pick(random, &functions);
+    let key = pick(random, &["y", "z DESC", "x, y"]);
+    let ranks = [
+        "rank()",
+        "dense_rank()",
+        "percent_rank()",
+        "cume_dist()",
+        "sum(y)",
+        "count(z)",
+    ];
+    let rank = pick(random, &ranks);
+    let frames = [
+        "ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+        "ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING",
+        "ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING",
+        "GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+    ];
+    let frame = pick(random, &frames);
+    let aggregate = pick(
+        random,
+        &["sum(y)", "count(*)", "max(z)", "min(x)", "avg(y)"],
+    );
+    format!(
+        "SELECT x, y, z, {function} OVER ({partition}ORDER BY {keys}) AS f, {rank} OVER ({partition}ORDER BY {key}) AS r, {aggregate} OVER ({partition}ORDER BY {keys} {frame}) AS w FROM {of} AS q"
+    )
 }
 
 fn nested(random: &mut Pcg64) -> String {

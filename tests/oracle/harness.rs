@@ -1,18 +1,18 @@
 //! Runs a view on the dataflow and the same SQL in DataFusion, and compares.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::model::{ColumnDefinition, TableDefinition};
 use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, planner, statement};
 
+use super::compare::differences;
 use super::history::{Change, History, batch_r, batch_s, schemas};
 
 pub struct Harness {
@@ -155,23 +155,14 @@ impl Harness {
             .flat_map(|share| shares.scan(share, published.timestamp_ms, None))
             .collect();
         let answer = self.runtime.block_on(batch_answer(&self.sql, history));
-        let (maintained, answer) = (bag(&maintained), bag(&answer));
-        if maintained != answer {
-            let missing: Vec<_> = difference(&answer, &maintained);
-            let surplus: Vec<_> = difference(&maintained, &answer);
+        let (missing, surplus) = differences(&self.sql, &answer, &maintained);
+        if !missing.is_empty() || !surplus.is_empty() {
             panic!(
                 "{context}\nplan:\n{}\nmissing: {missing:#?}\nsurplus: {surplus:#?}\nr: {:?}\ns: {:?}",
                 view.plan, history.r, history.s
             );
         }
     }
-}
-
-fn difference(left: &BTreeMap<String, i64>, right: &BTreeMap<String, i64>) -> Vec<(String, i64)> {
-    let rows = left
-        .iter()
-        .map(|(row, count)| (row.clone(), count - right.get(row).unwrap_or(&0)));
-    rows.filter(|(_, count)| *count > 0).collect()
 }
 
 pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
@@ -195,25 +186,4 @@ pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
         .collect()
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"))
-}
-
-/// Rows as text, with how often each occurs.
-fn bag(batches: &[RecordBatch]) -> BTreeMap<String, i64> {
-    let options = FormatOptions::default().with_null("NULL");
-    let mut rows = BTreeMap::new();
-    for batch in batches {
-        let columns: Vec<ArrayFormatter> = batch
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column, &options).expect("printable"))
-            .collect();
-        for row in 0..batch.num_rows() {
-            let values: Vec<String> = columns
-                .iter()
-                .map(|column| format!("{:?}", column.value(row).to_string()))
-                .collect();
-            *rows.entry(values.join(", ")).or_insert(0) += 1;
-        }
-    }
-    rows
 }

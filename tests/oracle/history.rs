@@ -47,6 +47,16 @@ impl History {
         History::default()
     }
 
+    /// Adds many rows to `r`.
+    pub fn grow(&mut self, random: &mut Pcg64, rows: usize) -> Change {
+        let rows: Vec<RowR> = (0..rows).map(|_| row_r(random)).collect();
+        self.r.extend(rows.iter().cloned());
+        Change {
+            r: rows.into_iter().map(|row| (row, 1)).collect(),
+            s: Vec::new(),
+        }
+    }
+
     /// Changes up to `most` rows.
     pub fn step(&mut self, random: &mut Pcg64, most: usize) -> Change {
         let mut change = Change {
@@ -92,11 +102,18 @@ fn row_r(random: &mut Pcg64) -> RowR {
         maybe(random, |random| random.random_range(0..7)),
         maybe(random, word),
         maybe(random, |random| i128::from(random.random_range(-500..500))),
-        // Multiples of 1/4: sums are exact in any order, so answers can be compared exactly.
-        maybe(random, |random| {
-            f64::from(random.random_range(-40..40)) / 4.0
-        }),
+        maybe(random, double),
     )
+}
+
+/// Multiples of 1/4, as sums of them are exact in any order, so that answers can be compared
+/// exactly; and what is not a number, or not quite zero.
+fn double(random: &mut Pcg64) -> f64 {
+    match random.random_range(0..20) {
+        0 => f64::NAN,
+        1 => -0.0,
+        _ => f64::from(random.random_range(-40..40)) / 4.0,
+    }
 }
 
 fn row_s(random: &mut Pcg64) -> RowS {

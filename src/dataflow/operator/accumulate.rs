@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 use super::super::arrange::{Batch, Changes, Index};
 use super::super::chunk::{Body, SumLane, columns};
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
 use super::stateful::react_to_batches;
@@ -117,12 +117,11 @@ fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&
     while let Some(hash) = least_hash(novel_cursors) {
         portion.read_hash(&reader, hash, novel_cursors, earlier_cursors);
         if portion.groups.len() >= GROUPS_AT_ONCE {
-            handle(&portion, &reader);
-            portion = Portion::default();
+            std::mem::take(&mut portion).hand_to(&mut handle, &reader);
         }
     }
     if !portion.groups.is_empty() {
-        handle(&portion, &reader);
+        portion.hand_to(&mut handle, &reader);
     }
 }
 
@@ -137,6 +136,16 @@ fn drain_hash(cursors: &mut [Cursor], hash: u64, picks: &mut Vec<Pick>) {
 }
 
 impl Portion {
+    /// Handles the portion against the chunks that it touches.
+    fn hand_to(mut self, handle: &mut impl FnMut(&Portion, &Reader), reader: &Reader) {
+        let bodies = keep_picked(&reader.bodies, &mut [&mut self.novel, &mut self.earlier]);
+        let touched = Reader {
+            bodies,
+            cursors: Vec::new(),
+        };
+        handle(&self, &touched);
+    }
+
     /// Takes in the groups with this hash: nearly always one.
     fn read_hash(
         &mut self,

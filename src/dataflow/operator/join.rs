@@ -10,7 +10,7 @@ use differential_dataflow::operators::join::{Fresh, JoinTactic, join_with_tactic
 use super::super::arrange::{Batch, Changes, Index};
 use super::super::chunk::columns;
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
 
@@ -157,17 +157,18 @@ impl Pairs {
         total
     }
 
-    fn gather(self, left: &[Batch], right: &[Batch], shape: &Shape) -> Updates {
-        let (left, right) = (reader(left), reader(right));
+    fn gather(mut self, left: &[Batch], right: &[Batch], shape: &Shape) -> Updates {
+        let left = keep_picked(&reader(left).bodies, &mut [&mut self.left]);
+        let right = keep_picked(&reader(right).bodies, &mut [&mut self.right]);
         let arrays: Vec<ArrayRef> = shape
             .output
             .iter()
             .map(|(side, position)| {
-                let (reader, picks) = match side {
+                let (bodies, picks) = match side {
                     Side::Left => (&left, &self.left),
                     Side::Right => (&right, &self.right),
                 };
-                let sources = columns(&reader.bodies, *position);
+                let sources = columns(bodies, *position);
                 Arc::clone(Column::gather(&sources, picks).array())
             })
             .collect();

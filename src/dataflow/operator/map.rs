@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
@@ -123,7 +123,7 @@ fn error_row(updates: &Updates, error: &DataFusionError) -> Updates {
         DataFusionError::ArrowError(error, _) => error.to_string(),
         other => other.strip_backtrace(),
     };
-    let text = format!("{message}; in row {}", describe_row(updates));
+    let text = format!("{message}; in row {}", describe(&updates.rows));
     Updates {
         rows: batch(
             error_schema(),
@@ -135,18 +135,12 @@ fn error_row(updates: &Updates, error: &DataFusionError) -> Updates {
     }
 }
 
-/// The row's columns for a reader, cut to a bearable length.
-fn describe_row(updates: &Updates) -> String {
+/// The first row's columns for a reader, cut to a bearable length.
+pub fn describe(rows: &RecordBatch) -> String {
     const LONGEST: usize = 400;
     let options = arrow::util::display::FormatOptions::default().with_null("NULL");
     let mut text = String::from("(");
-    for (field, column) in updates
-        .rows
-        .schema()
-        .fields()
-        .iter()
-        .zip(updates.rows.columns())
-    {
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
         let value = arrow::util::display::ArrayFormatter::try_new(column, &options)
             .map(|formatter| formatter.value(0).to_string())
             .unwrap_or_else(|error| format!("<{error}>"));

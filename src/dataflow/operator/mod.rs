@@ -1,8 +1,12 @@
 //! The operators, one file each.
 
 pub mod accumulate;
+mod group;
+mod group_rows;
 pub mod join;
 pub mod map;
+mod neighbours;
+pub mod recompute;
 pub mod select;
 mod stateful;
 

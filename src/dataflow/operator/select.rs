@@ -4,7 +4,6 @@
 //! found by walking the batches from that end: the cost of a change is the number of rows wanted
 //! plus the rows at that end that have cancelled out, not the size of the group.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt64Array};
@@ -13,9 +12,10 @@ use arrow::datatypes::SchemaRef;
 use super::super::arrange::{Changes, Index};
 use super::super::chunk::columns;
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
+use super::group_rows::{GroupRows, Order};
 use super::stateful::react_to_batches;
 
 /// Rows given on at once.
@@ -55,12 +55,17 @@ pub fn select<'scope>(
                 cursor.seek(hash);
             }
             for group in changed_groups(&reader, &cursors[..novel.len()], hash) {
-                let walk = Walk {
+                let order = Order {
                     reader: &reader,
+                    from_end: wanted.from_end,
+                };
+                let starts = starts(&cursors[novel.len()..], hash, wanted.from_end);
+                let rows = GroupRows::new(order, group.key, group.rows.clone(), starts);
+                let mut walk = Walk {
+                    order,
                     group: &group,
                     wanted,
-                    starts: starts(&cursors, hash, wanted.from_end),
-                    novel_batches: novel.len(),
+                    rows,
                 };
                 walk.emit_changes(&mut output);
             }
@@ -77,10 +82,15 @@ pub fn select<'scope>(
     })
 }
 
-/// A key with new rows, and their times in ascending order.
+/// A key with new rows.
 struct ChangedGroup {
     key: Pick,
+    /// The new rows.
+    rows: Vec<Pick>,
+    /// Their times in ascending order.
     times: Vec<u64>,
+    /// Whether all of them are added.
+    only_grows: bool,
 }
 
 /// The keys of this hash that have new rows.
@@ -96,11 +106,18 @@ fn changed_groups(reader: &Reader, novel: &[Cursor], hash: u64) -> Vec<ChangedGr
                 let key = group.key;
                 body.same_key(row, reader.body(key), key.row as usize)
             });
+            let is_added = body.counts.get(row) > 0;
             match known {
-                Some(group) => group.times.push(time),
+                Some(group) => {
+                    group.rows.push(pick);
+                    group.times.push(time);
+                    group.only_grows &= is_added;
+                }
                 None => groups.push(ChangedGroup {
                     key: pick,
+                    rows: vec![pick],
                     times: vec![time],
+                    only_grows: is_added,
                 }),
             }
             cursor.step();
@@ -124,32 +141,28 @@ fn pass(cursor: &mut Cursor, hash: u64) {
     }
 }
 
-/// Where each batch's rows of this hash begin, or, from the end, the last of them; `None` for
-/// batches without such rows.
-fn starts<'a>(cursors: &[Cursor<'a>], hash: u64, from_end: bool) -> Vec<Option<Cursor<'a>>> {
-    cursors
-        .iter()
+/// Where the rows of this hash begin, or, from the end, the last of them, in each batch that has
+/// such rows.
+fn starts<'a>(cursors: &[Cursor<'a>], hash: u64, from_end: bool) -> Vec<Cursor<'a>> {
+    let with_rows = cursors.iter().filter(|cursor| cursor.hash() == Some(hash));
+    with_rows
         .map(|cursor| {
             let mut start = cursor.clone();
-            if start.hash() != Some(hash) {
-                return None;
-            }
             if from_end {
                 pass(&mut start, hash);
                 start.step_back();
             }
-            Some(start)
+            start
         })
         .collect()
 }
 
 /// One group's rows in all batches.
 struct Walk<'a> {
-    reader: &'a Reader<'a>,
+    order: Order<'a>,
     group: &'a ChangedGroup,
     wanted: Wanted,
-    starts: Vec<Option<Cursor<'a>>>,
-    novel_batches: usize,
+    rows: GroupRows<'a>,
 }
 
 /// A row that is selected, with how many copies and the position of the first.
@@ -161,8 +174,12 @@ struct Selected {
 }
 
 impl Walk<'_> {
-    fn emit_changes(&self, output: &mut Output) {
+    fn emit_changes(&mut self, output: &mut Output) {
         let mut old = self.selected(None);
+        let wants_first = self.wanted.offset == 0 && self.wanted.limit == Some(1);
+        if wants_first && self.group.only_grows {
+            return self.emit_replacements(old.first().map(|row| row.pick), output);
+        }
         for time in &self.group.times {
             let new = self.selected(Some(*time));
             if self.wanted.with_position {
@@ -174,9 +191,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Where one row is wanted and rows are only added, only these can take its place: the group
+    /// need not be read again for each time.
+    fn emit_replacements(&self, mut best: Option<Pick>, output: &mut Output) {
+        let position = u64::from(self.wanted.with_position);
+        let time_of = |pick: &Pick| self.order.reader.body(*pick).times.get(pick.row as usize);
+        for time in &self.group.times {
+            let added = self.group.rows.iter().filter(|pick| time_of(pick) == *time);
+            let new = added.copied().fold(best, |best, pick| match best {
+                Some(best) if !self.order.is_before(pick, best) => Some(best),
+                _ => Some(pick),
+            });
+            if new == best {
+                continue;
+            }
+            for (pick, count) in [(best, -1), (new, 1)] {
+                if let Some(pick) = pick {
+                    output.push(pick, *time, count, position);
+                }
+            }
+            best = new;
+        }
+    }
+
     /// The selected rows before the new batches (`None`) or as of a time within them.
-    fn selected(&self, as_of: Option<u64>) -> Vec<Selected> {
-        let mut cursors = self.starts.clone();
+    fn selected(&mut self, as_of: Option<u64>) -> Vec<Selected> {
+        let mut place = self.rows.begin(as_of);
         let mut selected = Vec::new();
         let mut position = 0u64;
         let end = self
@@ -184,7 +224,7 @@ impl Walk<'_> {
             .limit
             .map(|limit| self.wanted.offset.saturating_add(limit));
         while end.is_none_or(|end| position < end) {
-            let Some((pick, copies)) = self.next_row(&mut cursors, as_of) else {
+            let Some((pick, copies)) = self.rows.next(&mut place) else {
                 break;
             };
             if copies <= 0 {
@@ -205,101 +245,19 @@ impl Walk<'_> {
         selected
     }
 
-    /// The next distinct row of the group in walking order, with its count as of the time.
-    fn next_row(&self, cursors: &mut [Option<Cursor>], as_of: Option<u64>) -> Option<(Pick, i64)> {
-        loop {
-            let first = cursors
-                .iter()
-                .flatten()
-                .map(Cursor::pick)
-                .reduce(|best, pick| {
-                    if self.is_before(pick, best) {
-                        pick
-                    } else {
-                        best
-                    }
-                })?;
-            let mut copies = 0;
-            for (batch, slot) in cursors.iter_mut().enumerate() {
-                while let Some(cursor) = slot {
-                    let pick = cursor.pick();
-                    let (body, row) = (self.reader.body(pick), pick.row as usize);
-                    let is_equal =
-                        body.compare_within_hash(row, self.reader.body(first), first.row as usize)
-                            == Ordering::Equal;
-                    if !is_equal {
-                        break;
-                    }
-                    let has_happened = batch >= self.novel_batches
-                        || as_of.is_some_and(|time| body.times.get(row) <= time);
-                    if has_happened {
-                        copies += body.counts.get(row);
-                    }
-                    self.advance(slot);
-                }
-            }
-            let key = self.group.key;
-            let is_of_group = self.reader.body(first).same_key(
-                first.row as usize,
-                self.reader.body(key),
-                key.row as usize,
-            );
-            if is_of_group {
-                return Some((first, copies));
-            }
-        }
-    }
-
-    fn is_before(&self, left: Pick, right: Pick) -> bool {
-        let ordering = self.reader.body(left).compare_within_hash(
-            left.row as usize,
-            self.reader.body(right),
-            right.row as usize,
-        );
-        match self.wanted.from_end {
-            false => ordering == Ordering::Less,
-            true => ordering == Ordering::Greater,
-        }
-    }
-
-    /// Moves on within the rows of this hash.
-    fn advance(&self, slot: &mut Option<Cursor>) {
-        let Some(cursor) = slot else { return };
-        let hash = cursor.hash();
-        let has_moved = match self.wanted.from_end {
-            false => {
-                cursor.step();
-                true
-            }
-            true => cursor.step_back(),
-        };
-        if !has_moved || cursor.hash() != hash {
-            *slot = None;
-        }
-    }
-
-    fn is_same_row(&self, left: Pick, right: Pick) -> bool {
-        left == right
-            || self.reader.body(left).compare_within_hash(
-                left.row as usize,
-                self.reader.body(right),
-                right.row as usize,
-            ) == Ordering::Equal
-    }
-
     /// Both lists are in walking order: a merge gives what left and what came.
     fn emit_difference(&self, old: &[Selected], new: &[Selected], time: u64, output: &mut Output) {
         let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
         loop {
             let (pick, copies) = match (old.peek(), new.peek()) {
-                (Some(left), Some(right)) if self.is_same_row(left.pick, right.pick) => {
+                (Some(left), Some(right)) if self.order.is_same(left.pick, right.pick) => {
                     let change = (left.pick, right.copies - left.copies);
                     old.next();
                     new.next();
                     change
                 }
                 (Some(left), right)
-                    if right.is_none_or(|right| self.is_before(left.pick, right.pick)) =>
+                    if right.is_none_or(|right| self.order.is_before(left.pick, right.pick)) =>
                 {
                     let change = (left.pick, -left.copies);
                     old.next();
@@ -324,7 +282,7 @@ impl Walk<'_> {
         // Positions are dense from the offset on, so the lists pair up.
         loop {
             match (old.next(), new.next()) {
-                (Some((left, _)), Some((right, _))) if self.is_same_row(left, right) => {}
+                (Some((left, _)), Some((right, _))) if self.order.is_same(left, right) => {}
                 (None, None) => break,
                 (left, right) => {
                     if let Some((pick, position)) = left {
@@ -363,16 +321,17 @@ impl Output {
     }
 
     fn gather(
-        self,
+        mut self,
         reader: &Reader,
         schema: &SchemaRef,
         positions: &[usize],
         wanted: Wanted,
     ) -> Updates {
+        let bodies = keep_picked(&reader.bodies, &mut [&mut self.picks]);
         let mut arrays: Vec<ArrayRef> = positions
             .iter()
             .map(|position| {
-                let sources = columns(&reader.bodies, *position);
+                let sources = columns(&bodies, *position);
                 Arc::clone(Column::gather(&sources, &self.picks).array())
             })
             .collect();

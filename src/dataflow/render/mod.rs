@@ -7,6 +7,7 @@
 mod aggregate;
 mod join;
 mod top;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -122,6 +123,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
                 self.distinct(input, &plan.schema)
             }
             Node::TopK(top) => self.top(top, &plan.schema),
+            Node::Window(window) => self.window(window, &plan.schema),
         };
         self.rendered.insert(Arc::clone(plan), rows.clone());
         rows
@@ -248,6 +250,7 @@ fn collect_indexes(plan: &Plan, found: &mut Vec<(IndexName, Arc<Plan>)>) {
         }
         Node::Aggregate(aggregate) => collect_indexes(&aggregate.input, found),
         Node::TopK(top) => collect_indexes(&top.input, found),
+        Node::Window(window) => collect_indexes(&window.input, found),
         Node::Join(join) => {
             for (name, side) in join::indexes(join) {
                 let is_known = found.iter().any(|(other, _)| *other == name);
@@ -295,6 +298,6 @@ pub fn index_layout(name: &IndexName, columns: usize) -> Layout {
     Layout {
         key: name.key.clone(),
         values,
-        order: Vec::new(),
+        ..Layout::default()
     }
 }

@@ -13,13 +13,13 @@ impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn top(&mut self, top: &TopK, schema: &SchemaRef) -> Changes<'scope> {
         let rows = self.render(&top.input);
         let columns = top.input.schema.fields().len();
-        let layout = Layout {
-            key: top.partition.clone(),
-            values: (0..columns)
-                .filter(|column| !top.partition.contains(column))
-                .collect(),
-            order: top.order.clone(),
-        };
+        let values = (0..columns).filter(|column| !top.partition.contains(column));
+        let layout = Layout::sorted(
+            top.partition.clone(),
+            values.collect(),
+            top.order.clone(),
+            &top.input.schema,
+        );
         let positions = (0..columns).filter_map(|column| layout.position(column));
         let positions = positions.collect();
         let wanted = Wanted {

@@ -234,6 +234,10 @@ impl FileSystem for FaultyFileSystem {
         self.inner.exists(path)
     }
 
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.inner.free_bytes(path)
+    }
+
     fn try_lock(&self, path: &Path) -> io::Result<FileLock> {
         self.inner.try_lock(path)
     }

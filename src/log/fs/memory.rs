@@ -31,6 +31,8 @@ struct State {
     /// Files, directories and links by number; never reused.
     nodes: Vec<Node>,
     locks: HashSet<usize>,
+    /// What is told to be free; writes do not take from it.
+    free_bytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +106,7 @@ impl MemoryFileSystem {
         let state = State {
             nodes,
             locks: HashSet::new(),
+            free_bytes: u64::MAX,
         };
         MemoryFileSystem {
             state: Arc::new(Mutex::new(state)),
@@ -133,6 +136,11 @@ impl MemoryFileSystem {
             }
         }
         MemoryFileSystem::of(nodes)
+    }
+
+    /// Sets how many bytes are told to be free; without it, as many as can be counted.
+    pub fn set_free_bytes(&self, free_bytes: u64) {
+        self.state().free_bytes = free_bytes;
     }
 
     /// The bytes of a file.
@@ -463,6 +471,12 @@ impl FileSystem for MemoryFileSystem {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let mut state = self.state();
+        state.find(path)?;
+        Ok(state.free_bytes)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<FileLock> {

@@ -54,6 +54,8 @@ pub trait FileSystem: fmt::Debug + Send + Sync {
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
     /// Whether there is a file or directory at `path`, following links.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// How many bytes can still be written to the disk that holds `path`, which must exist.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
     /// Creates the file if it is missing and locks it against other holders until the returned
     /// lock is dropped or the process ends. Fails with [`io::ErrorKind::WouldBlock`] while another
     /// holder has it.

@@ -107,6 +107,11 @@ impl FileSystem for RealFileSystem {
         fs::exists(path)
     }
 
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(path)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     fn try_lock(&self, path: &Path) -> io::Result<FileLock> {
         let file = OpenOptions::new()
             .write(true)

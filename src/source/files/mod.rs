@@ -11,6 +11,7 @@ mod parquet;
 mod position;
 mod raw;
 mod rejected;
+mod replay;
 mod text;
 mod timeline;
 
@@ -25,6 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow::datatypes::SchemaRef;
 
 pub use options::{Clock, Delimiter, FileFormat, FileOptions, Identity};
+pub use replay::{FileRows, Replayed};
 
 use super::error::SourceError;
 use super::mapping::{MappedRows, Mapper, Rejection};

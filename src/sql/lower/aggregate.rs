@@ -2,43 +2,54 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::expr::AggregateFunction as LogicalCall;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr};
 
 use super::super::error::SqlError;
-use super::super::plan::{Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan};
-use super::{arrow_schema, map, physical, physical_all, plan_of, refuse_unordered, refused};
-use arrow::datatypes::{Field, Schema};
+use super::super::function::Pick;
+use super::super::plan::{
+    Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan, TopK,
+};
+use super::trial::check_aggregates;
+use super::{arrow_schema, call, column, grouping, map, physical_all, plan_of, refused};
 
 /// Lowers an aggregation: keys, arguments and filters become columns of a map below.
 pub fn lower(node: &LogicalAggregate) -> Result<Arc<Plan>, SqlError> {
-    if node
-        .group_expr
-        .iter()
-        .any(|key| matches!(key, Expr::GroupingSet(_)))
-    {
-        return Err(refused("GROUPING SETS, ROLLUP and CUBE")
-            .with_hint("write one GROUP BY per level and join them with UNION ALL"));
+    match &node.group_expr[..] {
+        [Expr::GroupingSet(sets)] => grouping::lower(node, sets),
+        keys => grouped(node, keys, arrow_schema(&node.schema)),
     }
+}
+
+/// The aggregates of a node grouped by some keys; `schema` has the keys, then the results.
+pub fn grouped(
+    node: &LogicalAggregate,
+    keys: &[Expr],
+    schema: SchemaRef,
+) -> Result<Arc<Plan>, SqlError> {
     let input = super::lower(&node.input)?;
     let mut columns = Columns {
         input: Arc::clone(&input),
-        projection: physical_all(&node.group_expr, node.input.schema())?,
+        projection: physical_all(keys, node.input.schema())?,
     };
     let keys: Vec<usize> = (0..columns.projection.len()).collect();
-    let schema = arrow_schema(&node.schema);
     let mut aggregates = Vec::new();
     for (position, expression) in node.aggr_expr.iter().enumerate() {
         let data_type = schema.field(keys.len() + position).data_type();
-        let call = call(expression)?;
-        aggregates.push(aggregate(call, data_type, node, &mut columns)?);
+        let logical = logical_call(expression)?;
+        let aggregate = call::aggregate(logical, data_type, node.input.schema(), &mut columns)?;
+        aggregates.push(aggregate);
     }
     let input = columns.finish()?;
-    if aggregates.is_empty() {
-        let distinct = plan_of(Node::Distinct { input }, schema);
-        return Ok(distinct);
+    if aggregates.is_empty() && !keys.is_empty() {
+        return Ok(plan_of(Node::Distinct { input }, schema));
     }
+    if let Some(pick) = only_pick(&keys, &aggregates) {
+        let pick = pick.clone();
+        return Ok(picked_rows(input, keys, &aggregates, pick, schema));
+    }
+    check_aggregates(&aggregates, &input.schema, keys.is_empty())?;
     let node = Node::Aggregate(AggregateNode {
         input,
         keys,
@@ -47,24 +58,25 @@ pub fn lower(node: &LogicalAggregate) -> Result<Arc<Plan>, SqlError> {
     Ok(plan_of(node, schema))
 }
 
-fn call(expression: &Expr) -> Result<&LogicalCall, SqlError> {
+fn logical_call(expression: &Expr) -> Result<&LogicalCall, SqlError> {
     match expression {
-        Expr::Alias(alias) => call(&alias.expr),
+        Expr::Alias(alias) => logical_call(&alias.expr),
         Expr::AggregateFunction(call) => Ok(call),
         other => Err(refused(&format!("the aggregate {other}"))),
     }
 }
 
 /// The columns that the aggregation reads, each once.
-struct Columns {
-    input: Arc<Plan>,
+pub struct Columns {
+    /// What is read.
+    pub input: Arc<Plan>,
     projection: Vec<Expression>,
 }
 
 impl Columns {
     /// The position of an expression's value. Grouping columns keep positions of their own, so
     /// that two equal ones do not become one.
-    fn position(&mut self, expression: Expression) -> usize {
+    pub fn position(&mut self, expression: Expression) -> usize {
         let known = self
             .projection
             .iter()
@@ -89,70 +101,40 @@ impl Columns {
     }
 }
 
-fn aggregate(
-    call: &LogicalCall,
-    data_type: &DataType,
-    node: &LogicalAggregate,
-    columns: &mut Columns,
-) -> Result<Aggregate, SqlError> {
-    let name = call.func.name();
-    let function = match name {
-        "count" => AggregateFunction::Count,
-        "sum" => AggregateFunction::Sum,
-        "avg" => AggregateFunction::Avg,
-        "min" => AggregateFunction::Min,
-        "max" => AggregateFunction::Max,
-        other => {
-            let error = refused(&format!("the aggregate function {other}()"));
-            return Err(error.with_hint(
-                "count, sum, avg, min and max are maintained; others can be computed by a query \
-                 over a view",
-            ));
-        }
+/// The row of each group that all aggregates pick their values from, if that is all they do: the
+/// form of `DISTINCT ON`.
+fn only_pick<'a>(keys: &[usize], aggregates: &'a [Aggregate]) -> Option<&'a Pick> {
+    let pick = |aggregate: &'a Aggregate| match &aggregate.function {
+        AggregateFunction::Pick(pick) if aggregate.filter.is_none() => Some(pick),
+        _ => None,
     };
-    let schema = node.input.schema();
-    let argument = match &call.params.args[..] {
-        [Expr::Literal(value, _)] if function == AggregateFunction::Count && !value.is_null() => {
-            None
-        }
-        [argument] => {
-            let argument = physical(argument, schema)?;
-            refuse_argument(function, &argument.data_type(&columns.input.schema)?)?;
-            Some(columns.position(argument))
-        }
-        [] if function == AggregateFunction::Count => None,
-        _ => return Err(refused(&format!("{name}() of several arguments"))),
-    };
-    let filter = match &call.params.filter {
-        None => None,
-        Some(filter) => Some(columns.position(physical(filter, schema)?)),
-    };
-    let is_extreme = matches!(function, AggregateFunction::Min | AggregateFunction::Max);
-    Ok(Aggregate {
-        function,
-        argument,
-        // The least and the greatest of distinct values are those of all values.
-        distinct: call.params.distinct && !is_extreme,
-        filter,
-        data_type: data_type.clone(),
-    })
+    let first = pick(aggregates.first()?)?;
+    let is_same = |aggregate| pick(aggregate) == Some(first);
+    // A group without a row at the position, or without any row that is not NULL, is still there.
+    let every_group_has_one = first.offset == 0 && !first.ignore_nulls && !keys.is_empty();
+    (every_group_has_one && aggregates.iter().all(is_same)).then_some(first)
 }
 
-fn refuse_argument(function: AggregateFunction, data_type: &DataType) -> Result<(), SqlError> {
-    let is_supported = match function {
-        AggregateFunction::Count => true,
-        AggregateFunction::Sum => matches!(
-            data_type,
-            DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(..)
-        ),
-        AggregateFunction::Avg => {
-            matches!(data_type, DataType::Float64 | DataType::Decimal128(..))
-        }
-        AggregateFunction::Min | AggregateFunction::Max => return refuse_unordered(data_type),
-    };
-    match is_supported {
-        true => Ok(()),
-        false => Err(refused(&format!("{function}() of type {data_type}"))
-            .with_hint("cast the argument to BIGINT, DOUBLE or DECIMAL")),
-    }
+fn picked_rows(
+    input: Arc<Plan>,
+    keys: Vec<usize>,
+    aggregates: &[Aggregate],
+    pick: Pick,
+    schema: SchemaRef,
+) -> Arc<Plan> {
+    let arguments = aggregates.iter().filter_map(|aggregate| aggregate.argument);
+    let kept: Vec<usize> = keys.iter().copied().chain(arguments).collect();
+    let widened = Arc::clone(&input.schema);
+    let top = Node::TopK(TopK {
+        input,
+        partition: keys,
+        order: pick.order,
+        offset: pick.offset,
+        limit: Some(1),
+        emit_position: false,
+    });
+    let rows = plan_of(top, widened);
+    let projection = kept.iter().map(|kept| column(&rows.schema, *kept));
+    let projection = projection.collect();
+    map(rows, None, projection, schema)
 }

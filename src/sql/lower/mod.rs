@@ -4,7 +4,11 @@
 //! below, and everything that cannot be maintained is refused with its reason.
 
 mod aggregate;
+mod call;
+mod grouping;
 mod join;
+mod row_number;
+mod trial;
 mod window;
 
 use std::sync::Arc;
@@ -36,7 +40,7 @@ pub fn lower(plan: &LogicalPlan) -> Result<Arc<Plan>, SqlError> {
         LogicalPlan::Filter(node) => {
             let input = lower(&node.input)?;
             let predicate = physical(&node.predicate, node.input.schema())?;
-            Ok(filter(window::bounded(input, &predicate), predicate))
+            Ok(filter(row_number::bounded(input, &predicate), predicate))
         }
         LogicalPlan::Aggregate(node) => aggregate::lower(node),
         LogicalPlan::Window(node) => window::lower(node),

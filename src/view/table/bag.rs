@@ -11,6 +11,7 @@ use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::effect::{Delta, Effect, Removed};
 use super::encode::{Encoded, RowEncoder};
+use super::image::identities;
 use super::segment::{LIVE, Segment, gather};
 
 /// How many stored rows are encoded at a time when rows to be deleted are looked for.
@@ -68,6 +69,7 @@ impl BagTable<'_> {
             entries: Vec::new(),
             tombstones: Vec::new(),
             events,
+            removed_events: None,
         })
     }
 
@@ -88,6 +90,8 @@ impl BagTable<'_> {
         let ids: Vec<u64> = removed.iter().map(|row: &Removed| row.id).collect();
         let removed_rows = gather(self.segments, self.schema, &ids, None)?;
         let added = RecordBatch::new_empty(self.schema.clone());
+        let removed_events = self.identity.filter(|_| removed_rows.num_rows() > 0);
+        let removed_events = removed_events.map(|identity| identities(&removed_rows, identity));
         Ok(Effect {
             delta: Delta::new(&removed_rows, &added)?,
             removed,
@@ -95,6 +99,7 @@ impl BagTable<'_> {
             entries: Vec::new(),
             tombstones: Vec::new(),
             events: Vec::new(),
+            removed_events: removed_events.transpose()?,
         })
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Effect {
     pub(super) tombstones: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
     /// Fingerprints of the events seen for the first time.
     pub(super) events: Vec<u128>,
+    /// The identities of the removed rows; they stay seen.
+    pub(super) removed_events: Option<RecordBatch>,
 }
 
 /// A row that is removed; the hash is that of its key, meaningless in a table without one.

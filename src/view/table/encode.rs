@@ -56,6 +56,17 @@ impl RowEncoder {
         self.converter.convert_columns(columns)
     }
 
+    /// The columns, in the encoder's order, of encoded rows.
+    pub(super) fn decode<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let parser = self.converter.parser();
+        let rows: Vec<&[u8]> = rows.collect();
+        self.converter
+            .convert_rows(rows.into_iter().map(|row| parser.parse(row)))
+    }
+
     /// Encodes columns that are in the encoder's order, and hashes each row.
     pub(super) fn hashed(&self, columns: &[ArrayRef]) -> Result<Encoded, ArrowError> {
         let rows = self.rows(columns)?;

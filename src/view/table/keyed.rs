@@ -11,15 +11,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::row::Rows;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 
 use super::effect::{AddedEntry, Delta, Effect, Removed};
 use super::encode::{Encoded, RowEncoder};
 use super::index::{KeyIndex, KeyMatcher};
 use super::segment::{Segment, gather};
-
-/// Encoded keys of deleted rows with the encoded version of the deletion.
-pub(super) type Tombstones = HashMap<Box<[u8]>, Box<[u8]>>;
+use super::tombstones::Tombstones;
 
 /// A keyed table as a change finds it.
 pub(super) struct KeyedTable<'a> {
@@ -61,7 +59,7 @@ impl KeyedTable<'_> {
         });
         let lifted = candidates.iter().filter_map(|candidate| {
             let key = incoming.keys.rows.row(candidate.row).data();
-            let buried = !self.tombstones.is_empty() && self.tombstones.contains_key(key);
+            let buried = !self.tombstones.is_empty() && self.tombstones.get(key).is_some();
             buried.then(|| (key.into(), None))
         });
         Ok(Effect {
@@ -70,6 +68,7 @@ impl KeyedTable<'_> {
             entries: entries.collect(),
             tombstones: lifted.collect(),
             events: Vec::new(),
+            removed_events: None,
             added,
         })
     }
@@ -94,6 +93,7 @@ impl KeyedTable<'_> {
             entries: Vec::new(),
             tombstones,
             events: Vec::new(),
+            removed_events: None,
         })
     }
 

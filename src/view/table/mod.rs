@@ -16,6 +16,7 @@ mod compaction;
 mod effect;
 mod encode;
 mod error;
+mod image;
 mod index;
 mod keyed;
 mod segment;
@@ -23,8 +24,10 @@ mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 
 pub use effect::Delta;
 pub use error::TableError;
+pub use image::TableImage;
 pub use snapshot::{TableReader, TableSnapshot};
 pub use store::TableStore;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -163,6 +163,16 @@ impl TableSnapshot {
     /// How many segments there are, the most partitions that make sense.
     pub(crate) fn segment_count(&self) -> usize {
         self.segments.len()
+    }
+
+    /// The memory of the rows in bytes, dead ones included, indexes not.
+    pub fn memory_bytes(&self) -> u64 {
+        let columns = self
+            .segments
+            .iter()
+            .flat_map(|segment| segment.rows.columns());
+        let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
+        bytes.sum::<usize>() as u64
     }
 
     /// How many rows are held in memory, dead ones included.

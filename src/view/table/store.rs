@@ -11,9 +11,10 @@ use super::compaction::{GREATEST_LENGTH, next_run, rewrite};
 use super::effect::{Delta, Effect};
 use super::encode::RowEncoder;
 use super::error::TableError;
-use super::keyed::{KeyedTable, Tombstones};
+use super::keyed::KeyedTable;
 use super::segment::{Inserted, Segment, locate};
 use super::snapshot::{Shared, State, TableReader, TableSnapshot};
+use super::tombstones::Tombstones;
 use crate::model::{Change, ChangeKind, TableDefinition};
 
 /// The rows of one base table. Owned by the one thread that writes; [`TableStore::reader`] gives
@@ -23,12 +24,14 @@ use crate::model::{Change, ChangeKind, TableDefinition};
 /// table with an event identity 16 bytes. They are what makes late and repeated events harmless.
 /// Dead rows are kept until [`TableStore::set_horizon`] lets them go: call it regularly.
 pub struct TableStore {
-    shared: Arc<Shared>,
-    version: Option<RowEncoder>,
-    identity: Option<RowEncoder>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) version: Option<RowEncoder>,
+    pub(super) identity: Option<RowEncoder>,
     whole_row: RowEncoder,
-    tombstones: Tombstones,
-    events: Events,
+    pub(super) tombstones: Tombstones,
+    pub(super) events: Events,
+    /// The identities of events whose rows have been removed.
+    pub(super) removed_events: Vec<RecordBatch>,
     next_id: u64,
     last_timestamp: u64,
 }
@@ -57,6 +60,7 @@ impl TableStore {
             whole_row,
             tombstones: Tombstones::default(),
             events: Events::new(),
+            removed_events: Vec::new(),
             next_id: 0,
             last_timestamp: 0,
         })
@@ -164,19 +168,17 @@ impl TableStore {
     }
 
     /// Carries out a resolved change; nothing here can fail.
-    fn commit(&mut self, effect: Effect, timestamp: u64) -> Delta {
+    pub(super) fn commit(&mut self, effect: Effect, timestamp: u64) -> Delta {
         self.last_timestamp = timestamp;
         for (key, version) in effect.tombstones {
-            match version {
-                Some(version) => self.tombstones.insert(key, version),
-                None => self.tombstones.remove(&key),
-            };
+            self.tombstones.set(key, version);
         }
         self.events.reserve(effect.events.len(), event_hash);
         for event in effect.events {
             self.events
                 .insert_unique(event_hash(&event), event, event_hash);
         }
+        self.removed_events.extend(effect.removed_events);
         if !effect.delta.is_empty() {
             let mut state = self.shared.write();
             let State {
@@ -266,7 +268,7 @@ fn check_definition(definition: &TableDefinition) -> Result<(), TableError> {
     Ok(())
 }
 
-fn check_columns(
+pub(super) fn check_columns(
     definition: &TableDefinition,
     schema: &SchemaRef,
     rows: &RecordBatch,

@@ -157,6 +157,8 @@ struct Step {
     later_by: u64,
     /// How far behind the present the horizon is moved, if at all.
     horizon_lag: Option<u64>,
+    /// Whether the store is taken down after the step and restored from its image.
+    restarts: bool,
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -167,14 +169,39 @@ fn row() -> impl Strategy<Value = Row> {
 fn step() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![3 => Just(ChangeKind::Upsert), 1 => Just(ChangeKind::Delete)];
     let lag = proptest::option::weighted(0.3, 0..5u64);
-    (kind, proptest::collection::vec(row(), 0..8), 0..3u64, lag).prop_map(
-        |(kind, rows, later_by, horizon_lag)| Step {
+    let rows = proptest::collection::vec(row(), 0..8);
+    let restarts = proptest::bool::weighted(0.1);
+    (kind, rows, 0..3u64, lag, restarts).prop_map(
+        |(kind, rows, later_by, horizon_lag, restarts)| Step {
             kind,
             rows,
             later_by,
             horizon_lag,
+            restarts,
         },
     )
+}
+
+/// A store made from the image of another one, which goes on meanwhile.
+fn restored(mut store: TableStore, timestamp: u64) -> TableStore {
+    let image = store.image(timestamp).unwrap();
+    let row = (0, "x".to_owned(), Some(100), Some("later".to_owned()));
+    for kind in [ChangeKind::Upsert, ChangeKind::Delete] {
+        let change = change(kind, std::slice::from_ref(&row));
+        store.apply(&change, timestamp + 1).unwrap();
+    }
+    let mut restored = TableStore::new(image.definition().clone()).unwrap();
+    for rows in image.rows() {
+        restored.restore_rows(&rows.unwrap(), timestamp).unwrap();
+    }
+    for deletions in image.deletions().unwrap() {
+        restored.restore_deletions(&deletions).unwrap();
+    }
+    for events in image.removed_events() {
+        restored.restore_removed_events(events.clone()).unwrap();
+    }
+    restored.set_horizon(timestamp);
+    restored
 }
 
 /// Runs a history and compares with the model after every step: deltas, content, counts and
@@ -205,6 +232,11 @@ fn run(definition: &TableDefinition, steps: &[Step]) {
             check_snapshot(&store.snapshot(timestamp).unwrap(), rows);
         }
         check_snapshot(&store.snapshot(timestamp).unwrap(), &model.content());
+        if step.restarts {
+            store = restored(store, timestamp);
+            past.retain(|&earlier, _| earlier >= timestamp);
+            check_snapshot(&store.snapshot(timestamp).unwrap(), &model.content());
+        }
     }
     for (snapshot, rows) in &kept {
         check_snapshot(snapshot, rows);

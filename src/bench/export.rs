@@ -1,0 +1,99 @@
+//! The input of a workload as files, so that other systems can be given the same.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+
+use super::BenchError;
+use super::workload::{Workload, rows_of};
+use crate::model::Change;
+
+/// Rows of a part.
+const PART: usize = 65_536;
+
+/// Writes `lines` rows of a workload's stream, its first rows and its views into `directory`: one
+/// Parquet and one CSV file for each table, `NAME.sql` for each view. Returns the rows written.
+pub fn export(workload: &Workload, lines: usize, directory: &Path) -> Result<usize, BenchError> {
+    fs::create_dir_all(directory).map_err(|error| BenchError::file(directory, error))?;
+    let mut rows = 0;
+    for change in &workload.initial {
+        let mut files = Files::create(directory, change)?;
+        files.write(&change.rows)?;
+        rows += files.close()?;
+    }
+    let mut stream = (workload.transactions)()?;
+    let mut open: Vec<(String, Files)> = Vec::new();
+    let mut written = 0;
+    while written < lines {
+        let Some(submission) = stream.next(PART.min(lines - written))? else {
+            break;
+        };
+        written += rows_of(&submission);
+        for change in &submission.changes {
+            let position = open.iter().position(|(table, _)| *table == *change.table);
+            let position = match position {
+                Some(position) => position,
+                None => {
+                    open.push((change.table.to_string(), Files::create(directory, change)?));
+                    open.len() - 1
+                }
+            };
+            open[position].1.write(&change.rows)?;
+        }
+    }
+    for (_, files) in open {
+        rows += files.close()?;
+    }
+    for (view, sql) in &workload.views {
+        let path = directory.join(format!("{view}.sql"));
+        fs::write(&path, format!("{sql};\n")).map_err(|error| BenchError::file(&path, error))?;
+    }
+    Ok(rows)
+}
+
+/// The files of one table.
+struct Files {
+    path: std::path::PathBuf,
+    parquet: ArrowWriter<File>,
+    csv: arrow::csv::Writer<File>,
+    rows: usize,
+}
+
+impl Files {
+    fn create(directory: &Path, change: &Change) -> Result<Files, BenchError> {
+        let path = directory.join(change.table.as_ref());
+        let create = |extension: &str| {
+            let path = path.with_extension(extension);
+            File::create(&path).map_err(|error| BenchError::file(&path, error))
+        };
+        let parquet = ArrowWriter::try_new(create("parquet")?, change.rows.schema(), None)
+            .map_err(|error| BenchError::file(&path, error))?;
+        Ok(Files {
+            parquet,
+            csv: arrow::csv::Writer::new(create("csv")?),
+            path,
+            rows: 0,
+        })
+    }
+
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), BenchError> {
+        let path = &self.path;
+        self.rows += rows.num_rows();
+        self.parquet
+            .write(rows)
+            .map_err(|error| BenchError::file(path, error))?;
+        self.csv
+            .write(rows)
+            .map_err(|error| BenchError::file(path, error))
+    }
+
+    fn close(self) -> Result<usize, BenchError> {
+        let path = self.path;
+        self.parquet
+            .close()
+            .map_err(|error| BenchError::file(&path, error))?;
+        Ok(self.rows)
+    }
+}

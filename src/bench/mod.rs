@@ -1,0 +1,38 @@
+//! Measurement: what `mainstem bench` runs.
+//!
+//! A [`Workload`] goes through a whole [`Engine`](crate::engine::Engine), log and views included.
+//! What is measured becomes a [`Report`]: figures and curves, printed as a table, kept as JSON,
+//! shown as a page, compared with another. At the end of each run every view is [`check`]ed
+//! against DataFusion's answer over the same tables, outside of what is timed.
+
+mod bed;
+mod check;
+mod compare;
+mod error;
+mod export;
+mod growth;
+mod histogram;
+mod html;
+mod latency;
+mod machine;
+mod memory;
+mod operators;
+mod plot;
+mod report;
+mod retail;
+mod throughput;
+mod workload;
+
+pub use bed::Place;
+pub use compare::compare;
+pub use error::BenchError;
+pub use export::export;
+pub use growth::Growth;
+pub use html::page;
+pub use latency::Latency;
+pub use memory::memory;
+pub use operators::operators;
+pub use report::{Better, Figure, Report};
+pub use retail::retail;
+pub use throughput::Throughput;
+pub use workload::{Begin, Transactions, Workload};

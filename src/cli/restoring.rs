@@ -1,0 +1,129 @@
+//! Opens an engine: shows how far restoring is, and says what was found on the way.
+
+use std::io::{self, IsTerminal};
+use std::time::Instant;
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+
+use super::failure::Failure;
+use super::progress::screen;
+use crate::config::Settings;
+use crate::engine::{Durability, Engine, EngineOptions, Recovered, Restoring};
+
+/// Opens the engine of the settings with its log and checkpoints kept as they say.
+pub fn open(settings: &Settings) -> Result<Engine, Failure> {
+    let durability = Durability {
+        log_retain: settings.log.retain,
+        checkpoint_every: settings.checkpoint.every,
+        checkpoint_retain: settings.checkpoint.retain,
+        min_free_bytes: settings.log.min_free_bytes,
+        ..Durability::default()
+    };
+    let options = EngineOptions {
+        data_dir: settings.data_dir.clone(),
+        workers: settings.workers,
+        history_ms: settings.history.map_or(0, |history| {
+            u64::try_from(history.as_millis()).unwrap_or(u64::MAX)
+        }),
+    };
+    let mut bar = Bar::new();
+    let engine = Engine::open_with(options, &durability, &mut |state| bar.show(state))?;
+    bar.finish();
+    report(engine.recovered());
+    Ok(engine)
+}
+
+/// Says what a start found that an operator should know.
+fn report(recovered: &Recovered) {
+    for (path, reason) in &recovered.skipped_checkpoints {
+        tracing::warn!(
+            "the checkpoint {} is not used: {reason}; an older one or the log was used instead, \
+             and nothing is missing",
+            path.display()
+        );
+    }
+    if let Some(cut) = &recovered.cut {
+        tracing::warn!(
+            "the end of {} was cut off at byte {} ({} bytes: {}); it was being written when the \
+             process or the machine went down, and had not been acknowledged",
+            cut.path.display(),
+            cut.position,
+            cut.bytes,
+            cut.reason
+        );
+    }
+    for (view, reason) in &recovered.broken_views {
+        tracing::error!("view \"{view}\" can't be planned any more and does not run: {reason}");
+    }
+    let from = match recovered.checkpoint_offset {
+        Some(offset) => format!("the checkpoint up to transaction {offset}"),
+        None => "the log".to_owned(),
+    };
+    tracing::debug!("restored from {from}, {} replayed", recovered.transactions);
+}
+
+/// A bar for each step of restoring, with the time that is left; nothing off a terminal.
+struct Bar {
+    bar: Option<ProgressBar>,
+    step: Option<&'static str>,
+    begun: Instant,
+}
+
+impl Bar {
+    fn new() -> Bar {
+        let is_drawn = io::stderr().is_terminal() && tracing::enabled!(tracing::Level::INFO);
+        let bar = is_drawn.then(|| {
+            let bar = screen().add(ProgressBar::no_length());
+            bar.set_style(style());
+            bar
+        });
+        Bar {
+            bar,
+            step: None,
+            begun: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, state: Restoring) {
+        let (step, done, total) = match state {
+            Restoring::Checkpoint { done, total } => ("checkpoint", done, total),
+            Restoring::Log { done, total } => ("log", done, total),
+            Restoring::Views { count } => ("views", 0, count),
+        };
+        if self.step != Some(step) {
+            self.begin(step);
+        }
+        let Some(bar) = &self.bar else { return };
+        bar.set_length(total);
+        bar.set_position(done);
+        bar.set_message(match state {
+            Restoring::Checkpoint { total, .. } => format!("of {}", HumanBytes(total)),
+            Restoring::Log { total, .. } => format!("of {} transactions", HumanCount(total)),
+            Restoring::Views { count } => format!("computing {count}"),
+        });
+    }
+
+    fn begin(&mut self, step: &'static str) {
+        if let Some(before) = self.step {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            tracing::debug!("restoring the {before} took {seconds:.1} s");
+        }
+        self.step = Some(step);
+        self.begun = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_prefix(format!("restoring {step}"));
+        }
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{prefix} {bar:30} {percent:>3} % {msg}, {eta} left";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

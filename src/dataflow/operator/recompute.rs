@@ -1,0 +1,449 @@
+//! Reductions that compute a changed group anew from all its rows.
+//!
+//! The cost of a change is the size of its group. Old and new results both come from the
+//! arrangement, and only their difference is given on, so whatever computes the results must give
+//! the same for the same rows in the same order.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array, new_null_array};
+use arrow::compute::{cast, concat, take};
+use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
+use datafusion::error::DataFusionError;
+
+use super::super::arrange::{Changes, Index};
+use super::super::chunk::columns;
+use super::super::column::Column;
+use super::super::cursor::Reader;
+use super::super::lane::Pick;
+use super::super::updates::{Updates, batch};
+use super::group::{Walk, for_each_changed_group};
+use super::map::describe;
+use super::neighbours::{Reach, neighbours};
+use super::stateful::react_to_batches;
+use crate::sql::function::RankLimit;
+
+/// Rows read before results are given on.
+const ROWS_AT_ONCE: usize = 8192;
+
+/// Computes result columns from the rows of one group, which are never none.
+pub type Evaluate = Box<dyn Fn(&RecordBatch) -> Result<Vec<ArrayRef>, DataFusionError>>;
+
+/// What comes out for a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One row: the key, of so many columns, then the results.
+    Group { keys: usize },
+    /// Each row of the group, then its results.
+    Rows,
+}
+
+/// A computation over groups.
+pub struct Recompute {
+    /// For display.
+    pub name: &'static str,
+    pub shape: Shape,
+    /// For rows whose results depend on few others: on how many.
+    pub reach: Option<Reach>,
+    /// If only the first rows of a group, by the sort key of the arrangement, are needed.
+    pub limit: Option<RankLimit>,
+    /// The columns that `evaluate` sees.
+    pub rows: SchemaRef,
+    /// Where each of them stands in the arrangement.
+    pub positions: Vec<usize>,
+    pub evaluate: Evaluate,
+    /// The key columns or those of the rows, then the results, which may be NULL, and last the
+    /// error of a group that could not be computed.
+    pub output: SchemaRef,
+}
+
+/// The column that says why a group has no results.
+pub fn error_field() -> Field {
+    Field::new("error", DataType::Utf8, true)
+}
+
+/// Emits the results of each group that changes.
+pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
+    react_to_batches(index, how.name, move |novel, earlier, emit| {
+        let batches = novel.iter().chain(earlier);
+        let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
+        let mut portion = Portion::default();
+        for_each_changed_group(&reader, novel.len(), false, |walk| {
+            match how.reach {
+                None => portion.read_group(walk, how.limit),
+                Some(reach) => portion.read_neighbours(walk, reach),
+            }
+            if portion.rows.len() >= ROWS_AT_ONCE {
+                emit(std::mem::take(&mut portion).changes(&reader, &how));
+            }
+        });
+        if !portion.states.is_empty() {
+            emit(portion.changes(&reader, &how));
+        }
+    })
+}
+
+/// Some changed groups with their rows before and after each change.
+#[derive(Default)]
+struct Portion {
+    rows: Vec<Pick>,
+    states: Vec<State>,
+}
+
+/// What a group holds from some time on, as far as it has been read.
+struct State {
+    key: Pick,
+    /// When it begins; `None` for a state that only serves to be compared with the next one.
+    time: Option<u64>,
+    segments: Vec<Segment>,
+}
+
+/// Consecutive rows of a group, by their positions among those that have been read.
+#[derive(Clone)]
+pub struct Segment {
+    pub rows: Range<usize>,
+    /// The rows whose results are wanted; those of the others may be wrong.
+    pub wanted: Range<usize>,
+}
+
+impl Portion {
+    /// Takes in a group before and after each of its changes.
+    fn read_group(&mut self, walk: &Walk, limit: Option<RankLimit>) {
+        let times = walk.group.times.iter().copied().map(Some);
+        for time in std::iter::once(None).chain(times) {
+            let start = self.rows.len();
+            let mut places = walk.starts();
+            let mut ranks = Ranks::default();
+            while let Some((row, copies)) = walk.next_row(&mut places, time) {
+                let copies = usize::try_from(copies).unwrap_or(0);
+                if copies > 0 && limit.is_some_and(|limit| ranks.pass(walk, row, copies, limit)) {
+                    break;
+                }
+                self.rows.extend(std::iter::repeat_n(row, copies));
+            }
+            let rows = start..self.rows.len();
+            let wanted = rows.clone();
+            self.states.push(State {
+                key: walk.group.key,
+                time,
+                segments: vec![Segment { rows, wanted }],
+            });
+        }
+    }
+
+    /// Takes in what stands near the rows that change, before and after each change.
+    fn read_neighbours(&mut self, walk: &Walk, reach: Reach) {
+        let mut previous = None;
+        for time in &walk.group.times {
+            let changed = walk.changed_rows(*time);
+            for (as_of, begins) in [(previous, None), (Some(*time), Some(*time))] {
+                let segments = neighbours(walk, &changed, as_of, reach, &mut self.rows);
+                self.states.push(State {
+                    key: walk.group.key,
+                    time: begins,
+                    segments,
+                });
+            }
+            previous = Some(*time);
+        }
+    }
+
+    fn changes(self, reader: &Reader, how: &Recompute) -> Updates {
+        let table = Table::compute(&self, reader, how);
+        let mut output = Output::default();
+        for pair in self.states.windows(2).zip(table.states.windows(2)) {
+            let ([_, state], [old, new]) = pair else {
+                continue;
+            };
+            if let Some(time) = state.time {
+                table.emit_difference(old, new, time, reader, &mut output);
+            }
+        }
+        output.take(table, &how.output)
+    }
+}
+
+/// How far a walk has come.
+#[derive(Default)]
+struct Ranks {
+    rows: u64,
+    peers: u64,
+    last: Option<Pick>,
+}
+
+impl Ranks {
+    /// Takes the next row in; whether it is beyond the limit.
+    fn pass(&mut self, walk: &Walk, row: Pick, copies: usize, limit: RankLimit) -> bool {
+        let is_peer = |last: Pick| {
+            let (body, other) = (walk.reader.body(last), walk.reader.body(row));
+            // The sort key stands behind the key columns.
+            let (left, right) = (
+                &body.columns[body.key_columns],
+                &other.columns[other.key_columns],
+            );
+            left.compare(last.row as usize, right, row.row as usize) == Ordering::Equal
+        };
+        if !self.last.is_some_and(is_peer) {
+            let before = if limit.is_dense {
+                self.peers
+            } else {
+                self.rows
+            };
+            if before >= limit.most {
+                return true;
+            }
+            self.peers += 1;
+        }
+        self.rows += copies as u64;
+        self.last = Some(row);
+        false
+    }
+}
+
+/// The results of all states.
+struct Table {
+    shape: Shape,
+    /// The row of the arrangement that each row stands for.
+    rows: Vec<Pick>,
+    /// The rows of each state.
+    states: Vec<Vec<Range<usize>>>,
+    /// The columns that come out.
+    columns: Vec<ArrayRef>,
+    /// Those that have been computed, with words to compare.
+    results: Vec<Column>,
+}
+
+impl Table {
+    fn compute(portion: &Portion, reader: &Reader, how: &Recompute) -> Table {
+        let inputs = gather(reader, &how.positions, &portion.rows);
+        let inputs = batch(Arc::clone(&how.rows), inputs, portion.rows.len());
+        let mut builder = Builder::new(how);
+        for state in &portion.states {
+            builder.states.push(Vec::new());
+            for Segment { rows, wanted } in &state.segments {
+                if !rows.is_empty() {
+                    let picks = &portion.rows[rows.clone()];
+                    let wanted = wanted.start - rows.start..wanted.end - rows.start;
+                    let rows = inputs.slice(rows.start, rows.len());
+                    builder.add(state.key, picks, wanted, &rows, how);
+                }
+            }
+        }
+        let mut columns = match how.shape {
+            Shape::Rows => inputs.columns().to_vec(),
+            Shape::Group { keys } => {
+                let keys: Vec<usize> = (0..keys).collect();
+                gather(reader, &keys, &builder.rows)
+            }
+        };
+        let results = builder.results(how);
+        columns.extend(results.iter().cloned());
+        Table {
+            shape: how.shape,
+            rows: builder.rows,
+            states: builder.states,
+            columns,
+            results: results.into_iter().map(Column::new).collect(),
+        }
+    }
+
+    /// Both states are in walking order: a merge gives what left and what came.
+    fn emit_difference(
+        &self,
+        old: &[Range<usize>],
+        new: &[Range<usize>],
+        time: u64,
+        reader: &Reader,
+        output: &mut Output,
+    ) {
+        let mut old = old.iter().cloned().flatten().peekable();
+        let mut new = new.iter().cloned().flatten().peekable();
+        loop {
+            let ordering = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(left), Some(right)) => self.compare_rows(*left, *right, reader),
+            };
+            let left = if ordering.is_le() { old.next() } else { None };
+            let right = if ordering.is_ge() { new.next() } else { None };
+            if let (Some(left), Some(right)) = (left, right)
+                && self.has_same_results(left, right)
+            {
+                continue;
+            }
+            output.extend(left.map(|row| (row, time, -1)));
+            output.extend(right.map(|row| (row, time, 1)));
+        }
+    }
+
+    fn compare_rows(&self, left: usize, right: usize, reader: &Reader) -> Ordering {
+        let (left, right) = (self.rows[left], self.rows[right]);
+        match self.shape {
+            Shape::Group { .. } => Ordering::Equal,
+            Shape::Rows => reader.body(left).compare_within_hash(
+                left.row as usize,
+                reader.body(right),
+                right.row as usize,
+            ),
+        }
+    }
+
+    fn has_same_results(&self, left: usize, right: usize) -> bool {
+        let mut results = self.results.iter();
+        results.all(|column| column.compare(left, column, right) == Ordering::Equal)
+    }
+}
+
+/// Puts the results of one state after those of another.
+struct Builder {
+    rows: Vec<Pick>,
+    states: Vec<Vec<Range<usize>>>,
+    /// For each result the values state by state.
+    parts: Vec<Vec<ArrayRef>>,
+    errors: Vec<Option<String>>,
+}
+
+impl Builder {
+    fn new(how: &Recompute) -> Builder {
+        Builder {
+            rows: Vec::new(),
+            states: Vec::new(),
+            parts: vec![Vec::new(); results(how).len()],
+            errors: Vec::new(),
+        }
+    }
+
+    /// Adds consecutive rows of a group to the last state.
+    fn add(
+        &mut self,
+        key: Pick,
+        picks: &[Pick],
+        wanted: Range<usize>,
+        rows: &RecordBatch,
+        how: &Recompute,
+    ) {
+        let start = self.rows.len();
+        let (length, wanted) = match how.shape {
+            Shape::Group { .. } => {
+                self.rows.push(key);
+                (1, 0..1)
+            }
+            Shape::Rows => {
+                self.rows.extend_from_slice(picks);
+                (picks.len(), wanted)
+            }
+        };
+        let outcome = evaluate(rows, length, how);
+        // A partition that failed comes out as one row, that of the error.
+        let shown = match &outcome {
+            Ok(_) => wanted.clone(),
+            Err(_) => wanted.start..wanted.end.min(wanted.start + 1),
+        };
+        if let Some(ranges) = self.states.last_mut() {
+            ranges.push(start + shown.start..start + shown.end);
+        }
+        self.errors.resize(start + length, None);
+        let values = outcome.unwrap_or_else(|error| {
+            self.errors[start + wanted.start.min(length - 1)] = Some(error);
+            let fields = results(how).iter();
+            let nulls = fields.map(|field| new_null_array(field.data_type(), length));
+            nulls.collect()
+        });
+        for (part, values) in self.parts.iter_mut().zip(values) {
+            part.push(values);
+        }
+    }
+
+    /// The result columns and that of the errors.
+    fn results(&mut self, how: &Recompute) -> Vec<ArrayRef> {
+        let parts = self.parts.iter().zip(results(how));
+        let mut columns: Vec<ArrayRef> = parts
+            .map(|(parts, field)| {
+                let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+                match parts.is_empty() {
+                    true => new_null_array(field.data_type(), 0),
+                    false => concat(&parts).expect("the parts of a result have one type"),
+                }
+            })
+            .collect();
+        columns.push(Arc::new(StringArray::from(std::mem::take(
+            &mut self.errors,
+        ))));
+        columns
+    }
+}
+
+/// The fields of the results.
+fn results(how: &Recompute) -> &[Arc<Field>] {
+    let fields: &Fields = how.output.fields();
+    let end = fields.len() - 1;
+    match how.shape {
+        Shape::Rows => &fields[how.rows.fields().len()..end],
+        Shape::Group { keys } => &fields[keys..end],
+    }
+}
+
+/// The results for one group, of the declared types, or why there are none. Functions that break
+/// down over some rows must not end the worker.
+fn evaluate(rows: &RecordBatch, length: usize, how: &Recompute) -> Result<Vec<ArrayRef>, String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| (how.evaluate)(rows)));
+    let failure = |reason: String| format!("{reason}; in the group of row {}", describe(rows));
+    let values = match outcome {
+        Ok(Ok(values)) => values,
+        Ok(Err(error)) => return Err(failure(error.strip_backtrace())),
+        Err(_) => return Err(failure("a function broke down".to_owned())),
+    };
+    let typed = values.into_iter().zip(results(how)).map(|(value, field)| {
+        if value.len() != length {
+            return Err(failure("a function gave too few values".to_owned()));
+        }
+        match value.data_type() == field.data_type() {
+            true => Ok(value),
+            false => cast(&value, field.data_type()).map_err(|error| failure(error.to_string())),
+        }
+    });
+    typed.collect()
+}
+
+fn gather(reader: &Reader, positions: &[usize], picks: &[Pick]) -> Vec<ArrayRef> {
+    let gathered = positions.iter().map(|position| {
+        let sources = columns(&reader.bodies, *position);
+        Arc::clone(Column::gather(&sources, picks).array())
+    });
+    gathered.collect()
+}
+
+/// Rows of the table that come or go.
+#[derive(Default)]
+struct Output {
+    rows: Vec<u32>,
+    times: Vec<u64>,
+    counts: Vec<i64>,
+}
+
+impl Output {
+    fn extend(&mut self, change: Option<(usize, u64, i64)>) {
+        if let Some((row, time, count)) = change {
+            self.rows.push(row as u32);
+            self.times.push(time);
+            self.counts.push(count);
+        }
+    }
+
+    fn take(self, table: Table, schema: &SchemaRef) -> Updates {
+        let length = self.rows.len();
+        let rows = UInt32Array::from(self.rows);
+        let columns = table.columns.iter().map(|column| {
+            take(column, &rows, None).expect("the rows that come out are rows of the table")
+        });
+        Updates {
+            rows: batch(Arc::clone(schema), columns.collect(), length),
+            times: self.times.into(),
+            counts: self.counts.into(),
+        }
+    }
+}

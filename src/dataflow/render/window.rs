@@ -1,0 +1,78 @@
+//! Window functions.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use super::super::arrange::{Changes, Layout, arrange, key_by};
+use super::super::evaluate;
+use super::super::operator::map::{self, Map, error_schema};
+use super::super::operator::recompute::{Recompute, Shape, error_field, recompute};
+use super::{Renderer, all_columns, column_of};
+use crate::sql::function::WindowNode;
+use crate::sql::plan::Expression;
+use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
+
+impl<'scope> Renderer<'_, 'scope> {
+    pub(super) fn window(&mut self, window: &WindowNode, schema: &SchemaRef) -> Changes<'scope> {
+        let rows = self.render(&window.input);
+        let columns = window.input.schema.fields().len();
+        let layout = Layout {
+            key: window.partition.clone(),
+            values: (0..columns)
+                .filter(|column| !window.partition.contains(column))
+                .collect(),
+            order: window.order.clone(),
+            ..Layout::default()
+        };
+        let positions = (0..columns).filter_map(|column| layout.position(column));
+        let positions = positions.collect();
+        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Partitions");
+        let own = window.input.schema.fields().iter();
+        let results = schema.fields()[columns..].iter();
+        let results = results.map(|field| field.as_ref().clone().with_nullable(true));
+        let fields = own.map(|field| field.as_ref().clone()).chain(results);
+        let fields: Vec<Field> = fields.chain([error_field()]).collect();
+        let rows = recompute(
+            index,
+            Recompute {
+                name: "Window",
+                shape: Shape::Rows,
+                reach: window.reach(),
+                limit: window.limit,
+                rows: Arc::clone(&window.input.schema),
+                positions,
+                evaluate: evaluate::windows(window),
+                output: Arc::new(Schema::new(fields.clone())),
+            },
+        );
+        let (rows, computed) = self.without_errors(rows, &Schema::new(fields));
+        self.map(rows, None, all_columns(&computed), schema)
+    }
+
+    /// The rows whose last column, an error, is NULL, without that column; the others join the
+    /// errors of the view.
+    pub(super) fn without_errors(
+        &mut self,
+        rows: Changes<'scope>,
+        schema: &Schema,
+    ) -> (Changes<'scope>, SchemaRef) {
+        let schema = Arc::new(schema.clone());
+        let last = schema.fields().len() - 1;
+        let error = column_of(&schema, last);
+        let has_error: Expression = Arc::new(IsNotNullExpr::new(Arc::clone(&error)));
+        let (errors, _) = map::map(
+            rows.clone(),
+            Map {
+                predicate: Some(has_error),
+                projection: vec![Arc::clone(&error)],
+                schema: error_schema(),
+            },
+        );
+        self.errors.push(errors);
+        let computed = Arc::new(Schema::new(schema.fields()[..last].to_vec()));
+        let no_error: Expression = Arc::new(IsNullExpr::new(error));
+        let rows = self.map(rows, Some(no_error), all_columns(&computed), &computed);
+        (rows, computed)
+    }
+}

@@ -1,0 +1,51 @@
+//! How the engine keeps its state safe: the settings of log, checkpoints and disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::LogOptions;
+use crate::log::fs::{FileSystem, RealFileSystem};
+
+/// The settings of log, checkpoints and disk.
+#[derive(Clone, Debug)]
+pub struct Durability {
+    /// Where files are kept.
+    pub file_system: Arc<dyn FileSystem>,
+    /// The limits of the log.
+    pub log: LogOptions,
+    /// Transactions older than this against the newest checkpoint, by their timestamps, may be
+    /// removed from the log, by whole segments, once all kept checkpoints contain them. `None`:
+    /// the log is kept whole.
+    pub log_retain: Option<Duration>,
+    /// The time between checkpoints, while there are transactions; `None`: only on demand.
+    pub checkpoint_every: Option<Duration>,
+    /// How many checkpoints are kept; at least 1.
+    pub checkpoint_retain: usize,
+    /// While the disk has fewer free bytes than this, changes are refused. 0: they never are.
+    pub min_free_bytes: u64,
+}
+
+impl Default for Durability {
+    /// The machine's files, checkpoints on demand only, a log that is kept whole.
+    fn default() -> Durability {
+        Durability {
+            file_system: Arc::new(RealFileSystem),
+            log: LogOptions::default(),
+            log_retain: None,
+            checkpoint_every: None,
+            checkpoint_retain: 2,
+            min_free_bytes: 0,
+        }
+    }
+}
+
+/// How far opening an engine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restoring {
+    /// A checkpoint is read: bytes done, bytes in all.
+    Checkpoint { done: u64, total: u64 },
+    /// Transactions of the log are applied: done, in all.
+    Log { done: u64, total: u64 },
+    /// So many views are computed from the tables.
+    Views { count: u64 },
+}

@@ -1,0 +1,98 @@
+//! The measurements, small: that they run, check their answers and tell what they promise.
+
+use std::time::Duration;
+
+use mainstem::bench::{self, Growth, Latency, Place, Report, Throughput};
+
+fn place(directory: &tempfile::TempDir, workers: usize) -> Place {
+    Place {
+        directory: directory.path().join("engines"),
+        workers,
+    }
+}
+
+fn assert_checked(report: &Report) {
+    let notes = report.notes.join("\n");
+    for view in ["customer_360", "product_store_day", "top_departments"] {
+        assert!(notes.contains(view), "{view} is not checked: {notes}");
+    }
+}
+
+#[test]
+fn throughput_is_measured_and_every_view_checked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let workload = bench::retail(1, 0.02);
+    let measurement = Throughput {
+        place: place(&directory, 2),
+        lines: 5_000,
+        transaction: 600,
+        repetitions: 2,
+    };
+    let report = measurement.measure(&workload).expect("all views are right");
+    assert_checked(&report);
+    let rate = report.value("rows in memory to complete views", "median");
+    assert!(rate.is_some_and(|rate| rate > 0.0), "{report}");
+    let households = report.value("rows of the views", "customer_360");
+    assert!(households.is_some_and(|rows| rows > 10.0), "{report}");
+    let left = std::fs::read_dir(directory.path()).expect("readable");
+    assert_eq!(left.count(), 0, "engines are removed again");
+}
+
+#[test]
+fn latency_is_measured_at_each_size_of_the_state() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Latency {
+        place: place(&directory, 1),
+        states: vec![1_000, 4_000],
+        transaction: 20,
+        rate: 2_000.0,
+        duration: Duration::from_millis(200),
+    };
+    let report = measurement
+        .measure(&bench::retail(2, 0.02))
+        .expect("all views are right");
+    assert_checked(&report);
+    for group in ["on top of 1,000 lines", "on top of 4,000 lines"] {
+        assert_eq!(report.value(group, "transactions"), Some(20.0), "{report}");
+        let (p50, max) = (report.value(group, "p50"), report.value(group, "max"));
+        assert!(p50 <= max && p50 > Some(0.0), "{report}");
+    }
+    let page = bench::page(&report);
+    assert!(page.contains("<svg") && page.contains("on top of 4,000 lines"));
+}
+
+#[test]
+fn growth_is_told_step_by_step_and_compared() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Growth {
+        place: place(&directory, 1),
+        lines: 3_000,
+        steps: 3,
+        transaction: 500,
+    };
+    let report = measurement
+        .measure(&bench::retail(3, 0.02))
+        .expect("all views are right");
+    assert_checked(&report);
+    assert!(report.value("up to 3,000 lines", "time per line").is_some());
+    let text = bench::compare(&report, &report);
+    assert!(text.contains("1.00x"), "{text}");
+}
+
+#[test]
+fn other_systems_are_given_the_same_rows() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rows = bench::export(&bench::retail(4, 0.02), 1_000, directory.path()).expect("written");
+    assert!(rows > 1_000, "the first rows are written, too");
+    for file in [
+        "lines.parquet",
+        "lines.csv",
+        "products.csv",
+        "customer_360.sql",
+    ] {
+        let size = std::fs::metadata(directory.path().join(file))
+            .expect(file)
+            .len();
+        assert!(size > 100, "{file} has {size} bytes");
+    }
+}

@@ -1,0 +1,608 @@
+//! What survives: checkpoints, power cuts at every file operation, failing syncs, full disks.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::record_batch::RecordBatch;
+use mainstem::engine::{Durability, Engine, EngineError, EngineOptions};
+use mainstem::log::LogOptions;
+use mainstem::log::fs::{Fault, FaultyFileSystem, FileSystem, MemoryFileSystem};
+use mainstem::model::{Change, ChangeKind, ColumnDefinition, Submission, TableDefinition};
+
+pub const DATA: &str = "/data";
+
+/// Names and types of columns, key, version and identity.
+type Table = (&'static str, [Vec<usize>; 3]);
+
+/// A keyed table of versions, a table of events that count once, and a plain one.
+fn tables() -> Vec<TableDefinition> {
+    let tables: [Table; 3] = [
+        ("stock", [vec![0], vec![1], vec![]]),
+        ("sales", [vec![], vec![], vec![0]]),
+        ("notes", [vec![], vec![], vec![]]),
+    ];
+    let columns = [
+        ("id", DataType::Int64),
+        ("version", DataType::Int64),
+        ("shop", DataType::Utf8),
+    ];
+    let columns = columns.map(|(name, data_type)| ColumnDefinition {
+        name: name.to_owned(),
+        data_type,
+        nullable: false,
+        description: String::new(),
+    });
+    let define = |(name, [primary_key, version, event_identity]): Table| TableDefinition {
+        name: name.to_owned(),
+        description: String::new(),
+        columns: columns.to_vec(),
+        primary_key,
+        version,
+        event_identity,
+    };
+    tables.map(define).to_vec()
+}
+
+const VIEWS: [(&str, &str); 2] = [
+    (
+        "by_shop",
+        "CREATE MATERIALIZED VIEW by_shop AS SELECT s.shop, count(*) AS items, \
+         CAST(sum(s.version) AS BIGINT) AS versions FROM stock s GROUP BY s.shop",
+    ),
+    (
+        "sold",
+        "CREATE MATERIALIZED VIEW sold AS SELECT a.id, a.shop, b.version FROM sales a \
+         JOIN stock b ON a.id = b.id",
+    ),
+];
+
+fn change(table: &str, kind: ChangeKind, rows: &[(i64, i64, &str)]) -> Change {
+    let ids = Int64Array::from_iter_values(rows.iter().map(|row| row.0));
+    let versions = Int64Array::from_iter_values(rows.iter().map(|row| row.1));
+    let shops = StringArray::from_iter_values(rows.iter().map(|row| row.2));
+    let definition = tables().into_iter().find(|other| other.name == table);
+    let schema = definition.expect("a table of the test").schema();
+    let columns = vec![
+        Arc::new(ids) as _,
+        Arc::new(versions) as _,
+        Arc::new(shops) as _,
+    ];
+    Change {
+        table: table.into(),
+        kind,
+        rows: RecordBatch::try_new(schema, columns).expect("rows of the table"),
+    }
+}
+
+/// The transaction with this number: every one changes some answer.
+pub fn submission(number: i64) -> Submission {
+    let shop = ["north", "south", "west"][number as usize % 3];
+    let item = number % 7;
+    let mut changes = vec![
+        change("stock", ChangeKind::Upsert, &[(item, 10 * number, shop)]),
+        change(
+            "sales",
+            ChangeKind::Upsert,
+            &[(number, 1, shop), (number / 2, 1, shop)],
+        ),
+        change(
+            "notes",
+            ChangeKind::Upsert,
+            &[(number, 0, shop), (number, 0, shop)],
+        ),
+    ];
+    if number % 4 == 3 {
+        // A deletion, the row it beats although it comes later, and a removed event that comes
+        // again: all three rest on what is remembered beside the rows.
+        let gone = (item + 1) % 7;
+        changes.push(change(
+            "stock",
+            ChangeKind::Delete,
+            &[(gone, 10 * number + 5, shop)],
+        ));
+        changes.push(change(
+            "sales",
+            ChangeKind::Delete,
+            &[(number - 1, 1, "west")],
+        ));
+        changes.push(change(
+            "notes",
+            ChangeKind::Delete,
+            &[(number - 2, 0, "south")],
+        ));
+    }
+    if number % 4 == 0 && number > 0 {
+        let gone = number % 7;
+        changes.push(change(
+            "stock",
+            ChangeKind::Upsert,
+            &[(gone, 10 * number - 6, "late")],
+        ));
+        changes.push(change(
+            "sales",
+            ChangeKind::Upsert,
+            &[(number - 2, 1, "again")],
+        ));
+    }
+    Submission {
+        changes,
+        timestamp_ms: None,
+        position: Some(("shop".to_owned(), number.to_string())),
+    }
+}
+
+pub fn options() -> EngineOptions {
+    EngineOptions {
+        data_dir: Path::new(DATA).to_path_buf(),
+        workers: 1,
+        history_ms: 0,
+    }
+}
+
+/// Small segments, of which none is kept longer than it must be.
+pub fn durability(file_system: &Arc<dyn FileSystem>) -> Durability {
+    Durability {
+        file_system: Arc::clone(file_system),
+        log: LogOptions {
+            segment_bytes: 4000,
+            ..LogOptions::default()
+        },
+        log_retain: Some(Duration::ZERO),
+        checkpoint_retain: 2,
+        ..Durability::default()
+    }
+}
+
+pub fn open(durability: &Durability) -> Result<Engine, EngineError> {
+    Engine::open_with(options(), durability, &mut |_| {})
+}
+
+pub fn define(engine: &Engine) -> Result<(), EngineError> {
+    engine.ensure_tables(&tables())?;
+    let views = VIEWS.map(|(name, sql)| (name.to_owned(), sql.to_owned()));
+    engine.sync_views(&views)
+}
+
+/// All rows of a table or view as sorted text.
+fn rows_of(engine: &Engine, name: &str) -> Vec<String> {
+    let point = engine.read().expect("a moment");
+    let contents = point.contents(name).expect("contents");
+    let mut rows = Vec::new();
+    for batch in contents.rows {
+        let batch = batch.expect("rows");
+        for row in 0..batch.num_rows() {
+            let values = batch
+                .columns()
+                .iter()
+                .map(|column| match column.data_type() {
+                    DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+                    _ => column.as_string::<i32>().value(row).to_owned(),
+                });
+            rows.push(values.collect::<Vec<_>>().join(","));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Everything that can be asked, and the position of the source.
+pub fn answers(engine: &Engine) -> Vec<(String, Vec<String>)> {
+    let names = ["stock", "sales", "notes", "by_shop", "sold"];
+    let rows = names.map(|name| (name.to_owned(), rows_of(engine, name)));
+    let positions = engine.source_positions();
+    let position = positions.get("shop").cloned().unwrap_or_default();
+    let mut answers = rows.to_vec();
+    answers.push(("position".to_owned(), vec![position]));
+    answers
+}
+
+/// The right answers after so many transactions, from an engine that never stopped.
+pub fn right_answers(count: i64) -> Vec<Vec<(String, Vec<String>)>> {
+    let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+    let engine = open(&durability(&file_system)).expect("opened");
+    define(&engine).expect("defined");
+    let mut right = vec![answers(&engine)];
+    for number in 0..count {
+        engine.submit(submission(number)).expect("submitted");
+        engine.flush().expect("complete");
+        right.push(answers(&engine));
+    }
+    engine.shutdown();
+    right
+}
+
+#[test]
+fn a_start_from_a_checkpoint_gives_the_answers_of_one_from_the_log() {
+    const COUNT: i64 = 24;
+    let right = right_answers(COUNT);
+    for checkpoint_every in [1, 3, 8] {
+        let memory = MemoryFileSystem::new();
+        let file_system: Arc<dyn FileSystem> = Arc::new(memory);
+        let durability = durability(&file_system);
+        let mut engine = open(&durability).expect("opened");
+        define(&engine).expect("defined");
+        let mut since_checkpoint = None;
+        for number in 0..COUNT {
+            engine.submit(submission(number)).expect("submitted");
+            since_checkpoint = since_checkpoint.map(|count| count + 1);
+            if (number + 1) % checkpoint_every == 0 {
+                engine.checkpoint().expect("a checkpoint");
+                since_checkpoint = Some(0);
+            }
+            if number % 2 == 1 {
+                engine.shutdown();
+                engine = open(&durability).expect("opened again");
+                let recovered = engine.recovered();
+                assert_eq!(
+                    recovered.checkpoint_offset.is_some(),
+                    since_checkpoint.is_some()
+                );
+                if let Some(count) = since_checkpoint {
+                    assert_eq!(recovered.transactions, count, "only the tail is replayed");
+                }
+            }
+            engine.flush().expect("complete");
+            assert_eq!(
+                answers(&engine),
+                right[number as usize + 1],
+                "after {number}"
+            );
+        }
+        engine.shutdown();
+    }
+}
+
+#[test]
+fn the_log_before_the_checkpoints_goes() {
+    let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+    let kept_whole = Durability {
+        log_retain: None,
+        ..durability(&file_system)
+    };
+    let log = Path::new(DATA).join("log");
+    let segments = || file_system.list(&log).expect("the log").len();
+    let engine = open(&kept_whole).expect("opened");
+    define(&engine).expect("defined");
+    for number in 0..20 {
+        engine.submit(submission(number)).expect("submitted");
+        engine.checkpoint().expect("a checkpoint");
+    }
+    engine.shutdown();
+    let before = segments();
+    assert!(before > 5, "{before} segments");
+    let engine = open(&durability(&file_system)).expect("opened");
+    engine.submit(submission(20)).expect("submitted");
+    engine.checkpoint().expect("a checkpoint");
+    engine.flush().expect("complete");
+    let right = answers(&engine);
+    engine.shutdown();
+    assert!(segments() < before, "{} segments of {before}", segments());
+    let engine = open(&durability(&file_system)).expect("opened");
+    assert_eq!(answers(&engine), right);
+    assert_eq!(engine.recovered().transactions, 0);
+    engine.shutdown();
+}
+
+/// Flips a byte in the middle of the checkpoint with this place from the newest.
+fn damage(memory: &MemoryFileSystem, from_newest: usize) -> String {
+    let directory = Path::new(DATA).join("checkpoints");
+    let names = memory.list(&directory).expect("the checkpoints");
+    let name = &names[names.len() - 1 - from_newest];
+    let path = directory.join(name);
+    let mut bytes = memory.read(&path).expect("the checkpoint");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    memory.replace(&path, &bytes).expect("damaged");
+    path.display().to_string()
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_never_trusted() {
+    let memory = MemoryFileSystem::new();
+    let file_system: Arc<dyn FileSystem> = Arc::new(memory.clone());
+    let durability = durability(&file_system);
+    let engine = open(&durability).expect("opened");
+    define(&engine).expect("defined");
+    for number in 0..20 {
+        engine.submit(submission(number)).expect("submitted");
+        if number % 6 == 5 {
+            engine.checkpoint().expect("a checkpoint");
+        }
+    }
+    engine.flush().expect("complete");
+    let right = answers(&engine);
+    engine.shutdown();
+
+    let newest = damage(&memory, 0);
+    let engine = open(&durability).expect("the older checkpoint is taken");
+    let skipped = &engine.recovered().skipped_checkpoints;
+    assert_eq!(skipped.len(), 1);
+    assert_eq!(skipped[0].0.display().to_string(), newest);
+    assert!(skipped[0].1.contains("damaged"), "{}", skipped[0].1);
+    assert!(engine.recovered().transactions >= 8);
+    assert_eq!(answers(&engine), right);
+    engine.shutdown();
+
+    let older = damage(&memory, 1);
+    let error = open(&durability)
+        .map(drop)
+        .expect_err("nothing is left to start from");
+    let message = error.to_string();
+    assert!(
+        message.contains(&newest) && message.contains(&older),
+        "{message}"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("restore")));
+}
+
+#[test]
+fn with_the_whole_log_no_checkpoint_is_needed() {
+    let memory = MemoryFileSystem::new();
+    let file_system: Arc<dyn FileSystem> = Arc::new(memory.clone());
+    let durability = Durability {
+        log_retain: None,
+        ..durability(&file_system)
+    };
+    let engine = open(&durability).expect("opened");
+    define(&engine).expect("defined");
+    for number in 0..8 {
+        engine.submit(submission(number)).expect("submitted");
+        engine.checkpoint().expect("a checkpoint");
+    }
+    engine.flush().expect("complete");
+    let right = answers(&engine);
+    engine.shutdown();
+    damage(&memory, 0);
+    damage(&memory, 1);
+    let engine = open(&durability).expect("opened from the log");
+    assert_eq!(engine.recovered().checkpoint_offset, None);
+    assert_eq!(engine.recovered().skipped_checkpoints.len(), 2);
+    assert_eq!(answers(&engine), right);
+    // The next one takes the place of the damaged ones.
+    engine.submit(submission(8)).expect("submitted");
+    engine.checkpoint().expect("a checkpoint");
+    engine.shutdown();
+    let engine = open(&durability).expect("opened");
+    assert_eq!(engine.recovered().skipped_checkpoints, Vec::new());
+    assert_eq!(engine.recovered().transactions, 0);
+    engine.shutdown();
+}
+
+#[test]
+fn a_log_that_ends_before_its_checkpoint_is_refused() {
+    let memory = MemoryFileSystem::new();
+    let file_system: Arc<dyn FileSystem> = Arc::new(memory.clone());
+    let durability = durability(&file_system);
+    let engine = open(&durability).expect("opened");
+    define(&engine).expect("defined");
+    for number in 0..3 {
+        engine.submit(submission(number)).expect("submitted");
+    }
+    engine.checkpoint().expect("a checkpoint");
+    engine.shutdown();
+    let log = Path::new(DATA).join("log");
+    let names = memory.list(&log).expect("the log");
+    let last = log.join(names.last().expect("a segment"));
+    let whole = memory.read(&last).expect("the segment");
+    for cut in [1, 40, whole.len() - 40] {
+        memory
+            .replace(&last, &whole[..whole.len() - cut])
+            .expect("cut");
+        let error = open(&durability)
+            .map(drop)
+            .expect_err("what was durable is missing");
+        assert!(error.to_string().contains("a checkpoint shows"), "{error}");
+    }
+    memory.replace(&last, &whole).expect("put back");
+    open(&durability).expect("nothing was changed").shutdown();
+}
+
+/// What a client knows when the machine stops.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    sent: usize,
+    acknowledged: usize,
+    failed: bool,
+}
+
+const HISTORY: i64 = 9;
+
+/// Submits the history with two checkpoints and a restart in it, until something fails.
+fn live(durability: &Durability, known: &mut Known) -> Result<(), EngineError> {
+    let mut engine = open(durability)?;
+    let outcome = (|| {
+        define(&engine)?;
+        let begin = engine
+            .source_positions()
+            .get("shop")
+            .map_or(0, |position| position.parse::<i64>().expect("a number") + 1);
+        known.sent = known.sent.max(begin as usize);
+        for number in begin..HISTORY {
+            known.sent = known.sent.max(number as usize + 1);
+            engine.submit(submission(number))?;
+            known.acknowledged = known.acknowledged.max(number as usize + 1);
+            if number % 3 == 1 {
+                engine.checkpoint()?;
+            }
+            if number == 5 {
+                engine.shutdown();
+                engine = open(durability)?;
+            }
+        }
+        Ok(())
+    })();
+    engine.shutdown();
+    outcome
+}
+
+fn live_until_power_cut(disk: &MemoryFileSystem, after_operations: u64, known: &mut Known) {
+    let faulty = FaultyFileSystem::new(Arc::new(disk.clone()));
+    faulty.set_fault(Some(Fault::PowerCut { after_operations }));
+    let file_system: Arc<dyn FileSystem> = Arc::new(faulty);
+    known.failed = live(&durability(&file_system), known).is_err();
+}
+
+/// Opens a crash image and checks acknowledged ⊆ log ⊆ sent, and every answer.
+fn check(
+    image: &MemoryFileSystem,
+    known: Known,
+    right: &[Vec<(String, Vec<String>)>],
+    label: &str,
+) {
+    let file_system: Arc<dyn FileSystem> = Arc::new(image.clone());
+    let engine = open(&durability(&file_system)).unwrap_or_else(|error| panic!("{label}: {error}"));
+    define(&engine).unwrap_or_else(|error| panic!("{label}: {error}"));
+    let found = answers(&engine);
+    let count = right.iter().position(|answers| *answers == found);
+    let count = count.unwrap_or_else(|| panic!("{label}: answers of no moment: {found:?}"));
+    assert!(count >= known.acknowledged, "{label}: lost");
+    assert!(count <= known.sent, "{label}: invented");
+    engine.shutdown();
+}
+
+#[test]
+fn a_power_cut_at_every_file_operation_leaves_every_answer_right() {
+    let right = right_answers(HISTORY);
+    let mut operation = 0;
+    loop {
+        let disk = MemoryFileSystem::new();
+        let mut known = Known::default();
+        live_until_power_cut(&disk, operation, &mut known);
+        for (seed, kept) in [(0, 0), (0, 100), (operation, 50)] {
+            let label = format!("operation {operation}, seed {seed}, {kept} % kept");
+            check(&disk.crash(seed, kept), known, &right, &label);
+        }
+        if !known.failed {
+            break;
+        }
+        operation += 1;
+    }
+    println!("{operation} file operations");
+    assert!(operation > 60, "only {operation} operations");
+}
+
+#[test]
+fn a_power_cut_during_recovery_leaves_every_answer_right() {
+    let right = right_answers(HISTORY);
+    for first in (5..110).step_by(9) {
+        let disk = MemoryFileSystem::new();
+        let mut known = Known::default();
+        live_until_power_cut(&disk, first, &mut known);
+        for (seed, kept) in [(0, 0), (0, 100), (first, 40)] {
+            for second in [0, 1, 2, 3, 5, 8, 13, 21] {
+                let image = disk.crash(seed, kept);
+                let mut known = known;
+                live_until_power_cut(&image, second, &mut known);
+                let label = format!("cuts {first} and {second}, {kept} % kept");
+                check(&image.crash(second, 50), known, &right, &label);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_acknowledgement_for_good() {
+    let memory = MemoryFileSystem::new();
+    let faulty = FaultyFileSystem::new(Arc::new(memory.clone()));
+    let file_system: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+    let durability = Durability {
+        // One segment, so that the failing sync is that of the commit.
+        log: LogOptions::default(),
+        ..durability(&file_system)
+    };
+    let engine = open(&durability).expect("opened");
+    define(&engine).expect("defined");
+    engine.submit(submission(0)).expect("submitted");
+    faulty.set_fault(Some(Fault::FailSync { number: 0 }));
+    let error = engine.submit(submission(1)).expect_err("the sync failed");
+    assert_eq!(error.sqlstate(), "58030");
+    faulty.set_fault(None);
+    // The kernel would say that all is well now, and may have dropped the bytes.
+    engine
+        .submit(submission(2))
+        .expect_err("nothing more is accepted");
+    engine
+        .checkpoint()
+        .expect_err("what is not durable is not checkpointed");
+    assert_eq!(rows_of(&engine, "notes").len(), 2, "reading goes on");
+    engine.shutdown();
+    let known = Known {
+        sent: 2,
+        acknowledged: 1,
+        failed: true,
+    };
+    let right = right_answers(2);
+    for kept in [0, 50, 100] {
+        check(&memory.crash(7, kept), known, &right, "after a failed sync");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_fails_harms_nothing() {
+    let right = right_answers(4);
+    for number in 0..6 {
+        for fault in [
+            Fault::FailSync { number },
+            Fault::FailWrite { number, bytes: 5 },
+            Fault::NoSpace {
+                after_bytes: 300 * number,
+            },
+        ] {
+            let memory = MemoryFileSystem::new();
+            let faulty = FaultyFileSystem::new(Arc::new(memory.clone()));
+            let file_system: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+            let durability = durability(&file_system);
+            let engine = open(&durability).expect("opened");
+            define(&engine).expect("defined");
+            for number in 0..3 {
+                engine.submit(submission(number)).expect("submitted");
+            }
+            faulty.set_fault(Some(fault));
+            let _ = engine.checkpoint();
+            faulty.set_fault(None);
+            engine.submit(submission(3)).expect("the log goes on");
+            engine.checkpoint().expect("the next one is whole");
+            engine.flush().expect("complete");
+            assert_eq!(answers(&engine), right[4], "{fault:?}");
+            engine.shutdown();
+            let engine = open(&durability).expect("opened");
+            assert_eq!(engine.recovered().transactions, 0, "{fault:?}");
+            assert_eq!(answers(&engine), right[4], "{fault:?}");
+            engine.shutdown();
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_takes_them_again_by_itself() {
+    let memory = MemoryFileSystem::new();
+    let file_system: Arc<dyn FileSystem> = Arc::new(memory.clone());
+    let durability = Durability {
+        min_free_bytes: 1000,
+        ..durability(&file_system)
+    };
+    let engine = open(&durability).expect("opened");
+    define(&engine).expect("defined");
+    engine.submit(submission(0)).expect("submitted");
+    // A source is in the middle of handing in when the disk fills up.
+    engine.enqueue(submission(1)).expect("queued");
+    memory.set_free_bytes(999);
+    let error = engine.submit(submission(9)).expect_err("the disk is full");
+    assert_eq!(error.sqlstate(), "53100");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("log.min_free"))
+    );
+    let refused = engine.enqueue(submission(2)).expect_err("the disk is full");
+    assert!(matches!(refused, EngineError::DiskFull { .. }));
+    assert!(!answers(&engine).is_empty(), "reading goes on");
+    memory.set_free_bytes(1000);
+    engine.enqueue(submission(2)).expect("queued again");
+    engine.flush().expect("complete");
+    assert_eq!(answers(&engine), right_answers(3)[3]);
+    engine.shutdown();
+}

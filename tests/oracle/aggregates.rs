@@ -1,0 +1,57 @@
+//! Views that each exercise aggregate functions.
+
+/// Aggregates that are sums or functions of sums.
+pub const ADDITIVE: &[&str] = &[
+    "SELECT a, var_samp(f) AS vs, var_pop(f) AS vp, stddev(f) AS ss, stddev_pop(b) AS sp, var_samp(d) AS vd FROM r GROUP BY a",
+    "SELECT t, covar_samp(b, f) AS cs, covar_pop(f, d) AS cp, corr(b, f) AS c, corr(d, d) AS one FROM r GROUP BY t",
+    "SELECT a, regr_slope(f, b) AS sl, regr_intercept(f, b) AS i, regr_count(f, b) AS n, regr_r2(f, b) AS r2, regr_avgx(f, b) AS ax, regr_avgy(f, b) AS ay, regr_sxx(f, b) AS sxx, regr_syy(f, b) AS syy, regr_sxy(f, b) AS sxy FROM r GROUP BY a",
+    "SELECT var_samp(b) AS v, corr(b, d) AS c, regr_slope(b, d) AS s, regr_count(b, d) AS n, regr_r2(d, b) AS r2, stddev(b) FILTER (WHERE a > 1) AS x FROM r",
+    "SELECT a, var_samp(f) FILTER (WHERE f > 0) AS v, covar_pop(b, d) FILTER (WHERE t IS NOT NULL) AS c, sum(f) AS s FROM r GROUP BY a",
+    "SELECT a, bool_and(b > 2) AS every, bool_or(b > 5) AS some, bool_and(f > 0) FILTER (WHERE t IS NOT NULL) AS filtered FROM r GROUP BY a",
+    "SELECT bool_and(b > 2) AS x, bool_or(b IS NULL) AS y, bit_or(b) AS z, bit_and(a) AS w FROM r WHERE a > 2",
+    "SELECT a, bit_and(b) AS ba, bit_or(b) AS bo, bit_xor(b) AS bx, bit_or(DISTINCT b) AS db FROM r GROUP BY a",
+    "SELECT a, bit_xor(CAST(b - 3 AS SMALLINT)) AS s, bit_or(CAST(b - 3 AS INT)) AS i, bit_and(CAST(b AS BIGINT UNSIGNED)) AS u, bit_and(CAST(b - 9 AS TINYINT)) AS t FROM r GROUP BY a",
+    "SELECT a, count(b, t) AS n, count(b, t, d) FILTER (WHERE f > 0) AS m, count(DISTINCT 1) AS one FROM r GROUP BY a",
+];
+
+/// Values of one row of each group.
+pub const PICKED: &[&str] = &[
+    "SELECT DISTINCT ON (a) a, b, t, d, f FROM r ORDER BY a, b, t, d, f",
+    "SELECT DISTINCT ON (t) t, a, b FROM r ORDER BY t, b DESC NULLS LAST, a",
+    "SELECT DISTINCT ON (a + 1) a, t FROM r WHERE b > 1 ORDER BY a + 1, t DESC, b",
+    "SELECT a, count(*) AS n, first_value(t ORDER BY b, t) AS ft, last_value(b ORDER BY f, b) AS lb, first_value(f ORDER BY b, f) AS ff FROM r GROUP BY a",
+    "SELECT a, nth_value(t, 2 ORDER BY b DESC, t, d) AS second, sum(b) AS s FROM r GROUP BY a",
+    "SELECT a, nth_value(b, -2 ORDER BY b, t) AS last_but_one, max(t) AS m FROM r GROUP BY a",
+    "SELECT a, first_value(b ORDER BY d, b) FILTER (WHERE f > 0) AS p, last_value(t ORDER BY d, t) FILTER (WHERE b > 3) AS q FROM r GROUP BY a",
+    "SELECT a, first_value(t ORDER BY b DESC, t) IGNORE NULLS AS x, last_value(b ORDER BY t, b) IGNORE NULLS AS y FROM r GROUP BY a",
+    "SELECT first_value(t ORDER BY b, t) AS x, last_value(d ORDER BY d) AS y, count(*) AS n FROM r",
+    "SELECT a, any_value(a + 1) AS x, max(t) AS y FROM r GROUP BY a",
+];
+
+/// Aggregates that are computed anew for each changed group.
+pub const RECOMPUTED: &[&str] = &[
+    "SELECT a, array_agg(b ORDER BY b, t) AS x, array_agg(t ORDER BY t DESC NULLS LAST) AS y FROM r GROUP BY a",
+    "SELECT a, array_agg(DISTINCT b ORDER BY b) AS x, string_agg(DISTINCT t, ',' ORDER BY t) AS y, string_agg(t, '|' ORDER BY t) AS z FROM r GROUP BY a",
+    "SELECT a, array_sort(array_agg(b)) AS x, array_sort(array_agg(DISTINCT t)) AS y FROM r GROUP BY a",
+    "SELECT a, string_agg(t, ', ' ORDER BY t) AS s, count(*) AS n, median(b) AS m, max(t) AS h FROM r GROUP BY a",
+    "SELECT array_agg(b ORDER BY b) AS x, string_agg(t, '' ORDER BY t, a) FILTER (WHERE b > 2) AS y, count(*) AS n FROM r",
+    "SELECT a, median(b) AS mb, median(f) AS mf, median(d) AS md, median(DISTINCT b) AS mx FROM r GROUP BY a",
+    "SELECT a, percentile_cont(0.25) WITHIN GROUP (ORDER BY b) AS p, percentile_cont(d, 0.9) AS q, percentile_cont(0.1) WITHIN GROUP (ORDER BY f DESC) AS u FROM r GROUP BY a",
+    "SELECT median(b) AS m, median(b) FILTER (WHERE a = 1) AS n, percentile_cont(b, 0.75) AS p FROM r",
+    "SELECT a, var_samp(DISTINCT b) AS s, var_pop(DISTINCT f) AS v, count(DISTINCT t) AS n FROM r GROUP BY a",
+    "SELECT t, median(b) FILTER (WHERE f > 0) AS m, array_agg(a ORDER BY a) FILTER (WHERE b > 3) AS x FROM r GROUP BY t",
+    "SELECT a, array_agg(b ORDER BY b) AS x FROM r GROUP BY a HAVING count(*) > 2",
+    "SELECT x.a, x.l, s.w FROM (SELECT a, string_agg(t, '+' ORDER BY t) AS l FROM r GROUP BY a) x JOIN s ON x.a = s.k",
+];
+
+/// Several groupings at once.
+pub const GROUPINGS: &[&str] = &[
+    "SELECT a, t, count(*) AS n, sum(b) AS s FROM r GROUP BY ROLLUP (a, t)",
+    "SELECT a, t, count(*) AS n, grouping(a) AS ga, grouping(a, t) AS g FROM r GROUP BY CUBE (a, t)",
+    "SELECT a, t, b, max(d) AS m, count(DISTINCT b) AS n FROM r GROUP BY GROUPING SETS ((a, t), (b), ())",
+    "SELECT a, t, sum(b) AS s FROM r GROUP BY a, ROLLUP (t)",
+    "SELECT a, min(t) AS m FROM r GROUP BY GROUPING SETS ((a), (a))",
+    "SELECT a, t FROM r GROUP BY CUBE (a, t)",
+    "SELECT a + 1 AS x, median(b) AS m, array_agg(t ORDER BY t) AS l FROM r GROUP BY ROLLUP (a + 1) HAVING count(*) > 1",
+    "SELECT a, stddev_pop(f) AS s, string_agg(t, ',' ORDER BY t) AS l FROM r GROUP BY GROUPING SETS ((a), ())",
+];
