@@ -83,9 +83,14 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
             ("indexname", Text),
             ("indexdef", Text),
         ]),
-        name if EMPTY.contains(&name) => {
-            Built::new(&[("oid", Oid), ("rngtypid", Oid), ("rngsubtype", Oid)])
-        }
+        name if EMPTY.contains(&name) => Built::new(&[
+            ("oid", Oid),
+            ("rngtypid", Oid),
+            ("rngsubtype", Oid),
+            ("inhrelid", Oid),
+            ("inhparent", Oid),
+            ("inhseqno", Int4),
+        ]),
         _ => return None,
     })
 }
