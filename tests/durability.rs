@@ -34,6 +34,7 @@ fn tables() -> Vec<TableDefinition> {
         data_type,
         nullable: false,
         description: String::new(),
+        default: None,
     });
     let define = |(name, [primary_key, version, event_identity]): Table| TableDefinition {
         name: name.to_owned(),
@@ -42,6 +43,7 @@ fn tables() -> Vec<TableDefinition> {
         primary_key,
         version,
         event_identity,
+        append_only: false,
     };
     tables.map(define).to_vec()
 }
