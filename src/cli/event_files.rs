@@ -13,8 +13,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::failure::Failure;
-use crate::model::{TableDefinition, standard_tables};
-use crate::source::REJECTED_EVENTS;
+use crate::model::{REJECTED_EVENTS, TableDefinition, standard_tables};
 
 /// Rows of a row group: they are in memory until it is full, for every table.
 const ROW_GROUP_ROWS: usize = 128 * 1024;

@@ -8,8 +8,8 @@ use super::progress::Progress;
 use super::stop::Stop;
 use super::summary::SourceSummary;
 use crate::engine::{Engine, EngineError};
-use crate::model::Submission;
-use crate::source::{REJECTED_EVENTS, Source};
+use crate::model::{REJECTED_EVENTS, Submission};
+use crate::source::Source;
 
 /// How long a source waits before it hands in again what a full disk kept out.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);

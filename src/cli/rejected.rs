@@ -14,8 +14,7 @@ use super::output::{self, Format, print_text};
 use super::{runtime, sources};
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::engine::Engine;
-use crate::model::{Change, ChangeKind, Submission};
-use crate::source::REJECTED_EVENTS;
+use crate::model::{Change, ChangeKind, REJECTED_EVENTS, Submission};
 use crate::source::files::{FileRows, Replayed};
 
 /// Lists rows that were rejected, shows one, or maps them again

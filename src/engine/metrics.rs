@@ -4,10 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::log::Log;
-use crate::model::Submission;
-
-/// The table of rows that a source could not map.
-const REJECTED_EVENTS: &str = "rejected_events";
+use crate::model::{REJECTED_EVENTS, Submission};
 
 /// The upper bounds of the buckets of sync times, in microseconds.
 pub const SYNC_BUCKETS_US: [u64; 12] = [

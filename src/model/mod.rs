@@ -13,7 +13,7 @@ pub mod table;
 
 pub use change::{Change, ChangeKind, Submission};
 pub use document::render_markdown;
-pub use entities::standard_tables;
+pub use entities::{REJECTED_EVENTS, standard_tables};
 pub use table::{ColumnDefinition, TableDefinition};
 
 #[cfg(test)]

@@ -17,9 +17,6 @@ pub use generator::{Generator, GeneratorOptions};
 
 use crate::model::Submission;
 
-/// The table that takes the rows which could not be mapped.
-pub const REJECTED_EVENTS: &str = "rejected_events";
-
 /// Something that is read into the engine, submission by submission.
 pub trait Source: Send {
     /// The source's name.

@@ -15,6 +15,8 @@ mod product;
 mod refund;
 mod rejected_event;
 
+pub use rejected_event::REJECTED_EVENTS;
+
 use super::table::TableDefinition;
 
 /// All tables of the standard model, in the order in which the documentation presents them.

@@ -4,9 +4,12 @@ use crate::model::builder::Kind::{Text, Time};
 use crate::model::builder::TableBuilder;
 use crate::model::table::TableDefinition;
 
+/// The table that takes the rows which could not be mapped.
+pub const REJECTED_EVENTS: &str = "rejected_events";
+
 pub(super) fn rejected_events() -> TableDefinition {
     TableBuilder::record(
-        "rejected_events",
+        REJECTED_EVENTS,
         "One row of a source that did not map to a table; written by the engine, append-only, and \
          known by its place, so that a repeated delivery is not rejected twice.",
     )

@@ -30,8 +30,8 @@ pub use replay::{FileRows, Replayed};
 
 use super::error::SourceError;
 use super::mapping::{MappedRows, Mapper, Rejection};
-use super::{Progress, REJECTED_EVENTS, Source};
-use crate::model::{Change, Submission, TableDefinition};
+use super::{Progress, Source};
+use crate::model::{Change, REJECTED_EVENTS, Submission, TableDefinition};
 use input::InputFile;
 use position::{CurrentFile, FILES_MAX, FilePosition};
 use raw::{RawBatch, RowReader, hexadecimal};

@@ -11,9 +11,8 @@ use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use arrow::record_batch::RecordBatch;
 
-use super::super::REJECTED_EVENTS;
 use super::raw::{ADDED_COLUMNS, RAW_TEXT};
-use crate::model::{Change, ChangeKind, TableDefinition};
+use crate::model::{Change, ChangeKind, REJECTED_EVENTS, TableDefinition};
 
 /// Longest kept text of a rejected row, in bytes; what is longer is cut and ends in `…`.
 pub const TEXT_BYTES_MAX: usize = 4096;
