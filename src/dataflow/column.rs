@@ -107,10 +107,10 @@ impl Column {
         match &self.nulls {
             None => self
                 .words
-                .hash_with(hashes, |hash, word| mix(hash, word), |_| false),
+                .hash_with(hashes, mix, |_| false),
             Some(nulls) => self.words.hash_with(
                 hashes,
-                |hash, word| mix(hash, word),
+                mix,
                 |row| nulls.is_null(row),
             ),
         }

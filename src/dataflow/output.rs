@@ -152,7 +152,7 @@ impl Progress {
         for (view, shape, share) in changed {
             let view = state.views.entry(view).or_insert_with(|| PublishedView {
                 shape,
-                shares: vec![Arc::new(Share::default()); workers],
+                shares: vec![Arc::default(); workers],
             });
             view.shares[worker] = Arc::new(share);
         }

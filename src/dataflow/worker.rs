@@ -271,13 +271,13 @@ impl<'w> Running<'w> {
             let mut shared: HashMap<IndexName, Index> = HashMap::new();
             for name in names {
                 if let Some(index) = indexes.get_mut(name) {
-                    let (imported, stop) = index.trace.import_core(scope.clone(), "SharedIndex");
+                    let (imported, stop) = index.trace.import_core(scope, "SharedIndex");
                     shared.insert(name.clone(), imported);
                     stops.push(stop);
                 }
             }
-            let read = import_views(views, view, scope.clone(), &mut stops);
-            let mut renderer = Renderer::new(scope.clone(), worker, &shared, read);
+            let read = import_views(views, view, scope, &mut stops);
+            let mut renderer = Renderer::new(scope, worker, &shared, read);
             let rows = renderer.render(&view.plan);
             let errors = renderer.errors();
             let layout = OutputShape::layout(&view.plan.schema, &view.key);
@@ -311,14 +311,14 @@ impl<'w> Running<'w> {
         let views = &mut self.views;
         let (mut flow, trace) = self.worker.dataflow_named("Index", |scope| {
             let mut stops = Vec::new();
-            let read = import_views(views, view, scope.clone(), &mut stops);
+            let read = import_views(views, view, scope, &mut stops);
             let shared = HashMap::new();
-            let mut renderer = Renderer::new(scope.clone(), worker, &shared, read);
+            let mut renderer = Renderer::new(scope, worker, &shared, read);
             let rows = renderer.render(plan);
             let columns = plan.schema.fields().len();
             let index = render::build_index(rows, name, columns);
-            let mut probe = ProbeHandle::new();
-            index.stream.probe_with(&mut probe);
+            let probe = ProbeHandle::new();
+            index.stream.probe_with(&probe);
             let flow = Flow {
                 inputs: std::mem::take(&mut renderer.inputs),
                 stops,
@@ -405,9 +405,9 @@ fn import_views<'scope>(
         let shape = &view.shape;
         let (rows, stop) = view
             .rows
-            .import(scope.clone(), &shape.schema, &shape.positions);
+            .import(scope, &shape.schema, &shape.positions);
         stops.push(stop);
-        let (errors, stop) = view.errors.import(scope.clone(), &error_schema(), &[0]);
+        let (errors, stop) = view.errors.import(scope, &error_schema(), &[0]);
         stops.push(stop);
         imported.insert(Arc::clone(name), (rows, errors));
     }

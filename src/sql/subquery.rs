@@ -181,10 +181,18 @@ fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(expression));
     };
     Ok(match *inner {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op == Operator::And => {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And,
+            right,
+        }) => {
             Transformed::yes(not(*left).or(not(*right)))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op == Operator::Or => {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => {
             Transformed::yes(not(*left).and(not(*right)))
         }
         other => Transformed::no(Expr::Not(Box::new(other))),

@@ -1,6 +1,7 @@
 //! Time in plans: `now()` as an expression, and the node whose rows change as time passes.
 
 use std::fmt::{self, Display, Formatter};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
@@ -80,7 +81,7 @@ pub struct TemporalNode {
 
 /// A boolean expression over the input's columns and [`Now`] that, for each row, changes between
 /// true and not true at most once.
-#[derive(Clone, Debug, Eq, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub struct Condition {
     /// The expression.
     pub expression: Expression,
@@ -92,6 +93,13 @@ pub struct Condition {
 impl PartialEq for Condition {
     fn eq(&self, other: &Condition) -> bool {
         self.turn == other.turn && self.expression.as_ref() == other.expression.as_ref()
+    }
+}
+
+impl Hash for Condition {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.turn.hash(state);
+        self.expression.hash(state);
     }
 }
 

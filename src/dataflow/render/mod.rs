@@ -150,7 +150,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             return rows.clone();
         }
         let mut input: TableInput = InputHandle::new_with_builder();
-        let rows = input.to_stream(self.scope.clone());
+        let rows = input.to_stream(self.scope);
         self.inputs.insert(Arc::clone(name), input);
         self.tables.insert(Arc::clone(name), rows.clone());
         rows
@@ -191,7 +191,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
                 counts: Lane::Constant(1, rows.len()),
             }
         });
-        source::<_, NoopBuilder<Updates>, _, _>(self.scope.clone(), "Constant", |capability, _| {
+        source::<_, NoopBuilder<Updates>, _, _>(self.scope, "Constant", |capability, _| {
             let mut capability = Some(capability);
             move |output| {
                 // The capability is given up at the first call, which ends the stream.
