@@ -1,5 +1,7 @@
 //! Reading sorted batches by hash.
 
+use std::cmp::Ordering;
+
 use super::chunk::{Body, Chunk};
 use super::lane::Pick;
 use super::maintenance::gallop;
@@ -104,6 +106,32 @@ impl<'a> Cursor<'a> {
         true
     }
 
+    /// Moves on by one row of the same hash, forwards or backwards; `false` if there is none, and
+    /// the position then means nothing.
+    pub fn step_within_hash(&mut self, backwards: bool) -> bool {
+        let hash = self.hash();
+        let has_moved = match backwards {
+            false => {
+                self.step();
+                true
+            }
+            true => self.step_back(),
+        };
+        has_moved && self.hash() == hash
+    }
+
+    /// Moves behind all rows of a hash.
+    pub fn pass(&mut self, hash: u64) {
+        match hash.checked_add(1) {
+            Some(next) => self.seek(next),
+            None => {
+                while self.hash().is_some() {
+                    self.step();
+                }
+            }
+        }
+    }
+
     /// Moves to the first row at or behind the position for which `is_before` does not hold, which
     /// must hold for a beginning of the rows.
     pub fn seek_row(&mut self, is_before: impl Fn(Pick) -> bool) {
@@ -192,6 +220,23 @@ impl<'a> Reader<'a> {
             bodies.extend(chunks.iter().map(Chunk::body));
         }
         Reader { bodies, cursors }
+    }
+
+    /// Compares two rows of one hash without their times.
+    #[inline]
+    pub fn compare(&self, left: Pick, right: Pick) -> Ordering {
+        self.body(left).compare_within_hash(
+            left.row as usize,
+            self.body(right),
+            right.row as usize,
+        )
+    }
+
+    /// Whether two rows have the same key.
+    #[inline]
+    pub fn same_key(&self, left: Pick, right: Pick) -> bool {
+        self.body(left)
+            .same_key(left.row as usize, self.body(right), right.row as usize)
     }
 
     /// The chunk of a pick.

@@ -20,11 +20,7 @@ impl Order<'_> {
     /// How two rows of one hash follow each other.
     #[inline]
     pub fn compare(&self, left: Pick, right: Pick) -> Ordering {
-        let ordering = self.reader.body(left).compare_within_hash(
-            left.row as usize,
-            self.reader.body(right),
-            right.row as usize,
-        );
+        let ordering = self.reader.compare(left, right);
         match self.from_end {
             false => ordering,
             true => ordering.reverse(),
@@ -151,9 +147,7 @@ impl<'a> GroupRows<'a> {
                 copies += reader.body(pick).counts.get(pick.row as usize);
                 self.advance_head();
             }
-            let (body, key) = (reader.body(first), self.key);
-            let is_of_group = body.same_key(first.row as usize, reader.body(key), key.row as usize);
-            if copies != 0 && is_of_group {
+            if copies != 0 && reader.same_key(first, self.key) {
                 self.earlier.push((first, copies));
                 return;
             }
@@ -166,15 +160,7 @@ impl<'a> GroupRows<'a> {
         let Some(mut head) = self.heads.pop() else {
             return;
         };
-        let hash = head.hash();
-        let has_moved = match self.order.from_end {
-            false => {
-                head.step();
-                true
-            }
-            true => head.step_back(),
-        };
-        if !has_moved || head.hash() != hash {
+        if !head.step_within_hash(self.order.from_end) {
             return;
         }
         let pick = head.pick();

@@ -1,6 +1,7 @@
 //! The operators, one file each.
 
 pub mod accumulate;
+mod changed;
 mod group;
 mod group_rows;
 pub mod join;

@@ -20,7 +20,8 @@ use super::super::column::Column;
 use super::super::cursor::Reader;
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
-use super::group::{Walk, for_each_changed_group};
+use super::changed::for_each_changed_group;
+use super::group::Walk;
 use super::map::describe;
 use super::neighbours::{Reach, neighbours};
 use super::stateful::react_to_batches;
@@ -71,7 +72,11 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
         let batches = novel.iter().chain(earlier);
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
         let mut portion = Portion::default();
-        for_each_changed_group(&reader, novel.len(), false, |walk| {
+        for_each_changed_group(&reader, novel.len(), |group| {
+            let walk = &Walk {
+                reader: &reader,
+                group,
+            };
             match how.reach {
                 None => portion.read_group(walk, how.limit),
                 Some(reach) => portion.read_neighbours(walk, reach),

@@ -12,9 +12,10 @@ use arrow::datatypes::SchemaRef;
 use super::super::arrange::{Changes, Index};
 use super::super::chunk::columns;
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
+use super::super::cursor::{Reader, keep_picked};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
+use super::changed::{ChangedGroup, for_each_changed_group};
 use super::group_rows::{GroupRows, Order};
 use super::stateful::react_to_batches;
 
@@ -48,119 +49,35 @@ pub fn select<'scope>(
     react_to_batches(index, name, move |novel, earlier, emit| {
         let batches = novel.iter().chain(earlier);
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
-        let mut cursors = reader.cursors.clone();
         let mut output = Output::default();
-        while let Some(hash) = least_hash(&cursors[..novel.len()]) {
-            for cursor in &mut cursors {
-                cursor.seek(hash);
-            }
-            for group in changed_groups(&reader, &cursors[..novel.len()], hash) {
-                let order = Order {
-                    reader: &reader,
-                    from_end: wanted.from_end,
-                };
-                let starts = starts(&cursors[novel.len()..], hash, wanted.from_end);
-                let rows = GroupRows::new(order, group.key, group.rows.clone(), starts);
-                let mut walk = Walk {
-                    order,
-                    group: &group,
-                    wanted,
-                    rows,
-                };
-                walk.emit_changes(&mut output);
-            }
-            for cursor in &mut cursors[..novel.len()] {
-                pass(cursor, hash);
-            }
+        for_each_changed_group(&reader, novel.len(), |group| {
+            let order = Order {
+                reader: &reader,
+                from_end: wanted.from_end,
+            };
+            let earlier = group.starts(wanted.from_end).skip(novel.len());
+            let earlier = earlier.flatten().collect();
+            let mut walk = Walk {
+                order,
+                group,
+                wanted,
+                rows: GroupRows::new(order, group.key, group.rows.clone(), earlier),
+            };
+            walk.emit_changes(&mut output);
             if output.picks.len() >= ROWS_AT_ONCE {
                 emit(std::mem::take(&mut output).gather(&reader, &schema, &positions, wanted));
             }
-        }
+        });
         if !output.picks.is_empty() {
             emit(output.gather(&reader, &schema, &positions, wanted));
         }
     })
 }
 
-/// A key with new rows.
-struct ChangedGroup {
-    key: Pick,
-    /// The new rows.
-    rows: Vec<Pick>,
-    /// Their times in ascending order.
-    times: Vec<u64>,
-    /// Whether all of them are added.
-    only_grows: bool,
-}
-
-/// The keys of this hash that have new rows.
-fn changed_groups(reader: &Reader, novel: &[Cursor], hash: u64) -> Vec<ChangedGroup> {
-    let mut groups: Vec<ChangedGroup> = Vec::new();
-    for cursor in novel {
-        let mut cursor = cursor.clone();
-        while cursor.hash() == Some(hash) {
-            let pick = cursor.pick();
-            let (body, row) = (reader.body(pick), pick.row as usize);
-            let time = body.times.get(row);
-            let known = groups.iter_mut().find(|group| {
-                let key = group.key;
-                body.same_key(row, reader.body(key), key.row as usize)
-            });
-            let is_added = body.counts.get(row) > 0;
-            match known {
-                Some(group) => {
-                    group.rows.push(pick);
-                    group.times.push(time);
-                    group.only_grows &= is_added;
-                }
-                None => groups.push(ChangedGroup {
-                    key: pick,
-                    rows: vec![pick],
-                    times: vec![time],
-                    only_grows: is_added,
-                }),
-            }
-            cursor.step();
-        }
-    }
-    for group in &mut groups {
-        group.times.sort_unstable();
-        group.times.dedup();
-    }
-    groups
-}
-
-fn pass(cursor: &mut Cursor, hash: u64) {
-    match hash.checked_add(1) {
-        Some(next) => cursor.seek(next),
-        None => {
-            while cursor.hash().is_some() {
-                cursor.step();
-            }
-        }
-    }
-}
-
-/// Where the rows of this hash begin, or, from the end, the last of them, in each batch that has
-/// such rows.
-fn starts<'a>(cursors: &[Cursor<'a>], hash: u64, from_end: bool) -> Vec<Cursor<'a>> {
-    let with_rows = cursors.iter().filter(|cursor| cursor.hash() == Some(hash));
-    with_rows
-        .map(|cursor| {
-            let mut start = cursor.clone();
-            if from_end {
-                pass(&mut start, hash);
-                start.step_back();
-            }
-            start
-        })
-        .collect()
-}
-
 /// One group's rows in all batches.
 struct Walk<'a> {
     order: Order<'a>,
-    group: &'a ChangedGroup,
+    group: &'a ChangedGroup<'a>,
     wanted: Wanted,
     rows: GroupRows<'a>,
 }
