@@ -2,31 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use mainstem::engine::{Engine, Session};
 use mainstem::model::standard_tables;
 use mainstem::source::{Generator, GeneratorOptions, Source};
 
 use crate::engine::{open, run};
-
-/// Runs the program in a directory.
-pub fn mainstem(directory: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_mainstem"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .expect("the program runs");
-    assert!(
-        output.status.success(),
-        "mainstem {}: {}\n{}\n{}",
-        arguments.join(" "),
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
+use crate::tools::mainstem_succeeds;
 
 /// The rows of a query in a fixed order, as they are printed.
 pub async fn sorted_rows(session: &mut Session, sql: &str) -> Vec<String> {
@@ -256,7 +238,7 @@ fn the_sample_is_what_the_generator_makes() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut arguments = vec!["generate", "--out", "events"];
     arguments.extend(SAMPLE);
-    mainstem(directory.path(), &arguments);
+    mainstem_succeeds(directory.path(), &arguments);
     let mut names: Vec<String> = fs::read_dir(directory.path().join("events"))
         .expect("a directory")
         .map(|entry| entry.expect("an entry").file_name().display().to_string())
@@ -290,7 +272,7 @@ fn the_sample_read_from_files_is_the_history_itself() {
     ];
     let mut arguments = vec!["run", "--once", "-c", &settings];
     arguments.extend(services);
-    mainstem(files.path(), &arguments);
+    mainstem_succeeds(files.path(), &arguments);
     let of_files = open(&files.path().join("data"), 1);
     let directory = tempfile::tempdir().expect("a directory");
     let of_generator = engine_with(sample_options(), directory.path());
@@ -316,7 +298,7 @@ fn parquet_files_hold_the_same_rows() {
     for format in ["ndjson", "parquet"] {
         let mut arguments = vec!["generate", "--out", format, "--format", format];
         arguments.extend(SAMPLE);
-        let output = mainstem(directory.path(), &arguments);
+        let output = mainstem_succeeds(directory.path(), &arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = format!("{format}/order_lines.{format}  ");
         assert!(text.contains(&line), "{text}");

@@ -5,37 +5,17 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use mainstem::engine::{Durability, Engine, EngineOptions};
 use mainstem::serve::http;
 use tokio::net::TcpListener;
 
 use crate::engine::{run, runtime};
-
-fn mainstem(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mainstem"))
-        .args(arguments)
-        .current_dir(directory)
-        .env("MAINSTEM_SERVE_PGWIRE", "off")
-        .env("MAINSTEM_SERVE_HTTP", "off")
-        .output()
-        .expect("mainstem starts")
-}
-
-fn text_of(output: &Output) -> String {
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    String::from_utf8(text).expect("UTF-8")
-}
+use crate::tools::{ask, mainstem, mainstem_succeeds, text_of};
 
 fn succeeds(directory: &Path, arguments: &[&str]) -> String {
-    let output = mainstem(directory, arguments);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text_of(&output)
-    );
-    text_of(&output)
+    text_of(&mainstem_succeeds(directory, arguments))
 }
 
 /// What the mapping makes of the column `pieces`: `pieces` itself is wrong for one row.
@@ -80,13 +60,6 @@ fn with_one_rejected_row() -> tempfile::TempDir {
     }
     succeeds(directory.path(), &["run", "--once"]);
     directory
-}
-
-fn ask(directory: &Path, sql: &str) -> String {
-    let arguments = ["sql", "--data-dir", "mainstem-data", "--format", "csv", sql];
-    let answer = mainstem(directory, &arguments);
-    assert!(answer.status.success(), "{sql}: {}", text_of(&answer));
-    String::from_utf8(answer.stdout).expect("UTF-8")
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use clap::Parser;
 use mainstem::cli::Cli;
 
 use crate::engine::{open, run, runtime};
+use crate::tools::{ask, mainstem_succeeds};
 
 /// A fenced block: what stands behind the fence, and the lines in it.
 struct Block {
@@ -104,34 +104,21 @@ fn its_files_are_read() {
             fs::write(directory.path().join(file), block.text).expect("written");
         }
     }
-    let checked = mainstem(directory.path(), &["check"]);
-    assert!(checked.status.success(), "{checked:?}");
+    mainstem_succeeds(directory.path(), &["check"]);
     for _ in 0..2 {
-        let ended = mainstem(directory.path(), &["run", "--once"]);
-        assert!(ended.status.success(), "{ended:?}");
-        let ask = |sql: &str| {
-            let arguments = ["sql", "--data-dir", "mainstem-data", "--format", "csv", sql];
-            let answer = mainstem(directory.path(), &arguments);
-            assert!(answer.status.success(), "{answer:?}");
-            String::from_utf8(answer.stdout).expect("UTF-8")
-        };
-        let lines = ask("SELECT count(*) AS lines, sum(total_minor) AS total FROM order_lines");
+        mainstem_succeeds(directory.path(), &["run", "--once"]);
+        let lines = ask(
+            directory.path(),
+            "SELECT count(*) AS lines, sum(total_minor) AS total FROM order_lines",
+        );
         assert_eq!(lines, "lines,total\n2,4190\n");
-        let rejected = ask("SELECT source, reason FROM rejected_events");
+        let rejected = ask(
+            directory.path(),
+            "SELECT source, reason FROM rejected_events",
+        );
         assert_eq!(rejected.lines().count(), 2, "{rejected}");
         assert!(rejected.contains("one"), "{rejected}");
     }
     let arguments = ["snapshot", "--data-dir", "mainstem-data"];
-    let written = mainstem(directory.path(), &arguments);
-    assert!(written.status.success(), "{written:?}");
-}
-
-fn mainstem(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mainstem"))
-        .args(arguments)
-        .current_dir(directory)
-        .env("MAINSTEM_SERVE_PGWIRE", "off")
-        .env("MAINSTEM_SERVE_HTTP", "off")
-        .output()
-        .expect("mainstem starts")
+    mainstem_succeeds(directory.path(), &arguments);
 }

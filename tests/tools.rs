@@ -1,11 +1,48 @@
-//! Programs and data that a test needs and a machine may not have.
+//! The program as a test runs it, and programs and data that a machine may not have.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 /// Set where everything must be there, as in continuous integration: a test then fails instead of
 /// being skipped.
 const REQUIRED: &str = "MAINSTEM_REQUIRE_TOOLS";
+
+/// Runs the program in a directory, without services unless the arguments say otherwise.
+pub fn mainstem(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mainstem"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("MAINSTEM_SERVE_PGWIRE", "off")
+        .env("MAINSTEM_SERVE_HTTP", "off")
+        .output()
+        .expect("mainstem starts")
+}
+
+/// The same, where it must end well.
+pub fn mainstem_succeeds(directory: &Path, arguments: &[&str]) -> Output {
+    let output = mainstem(directory, arguments);
+    assert!(
+        output.status.success(),
+        "mainstem {}: {}\n{}",
+        arguments.join(" "),
+        output.status,
+        text_of(&output)
+    );
+    output
+}
+
+/// What a program has printed, on both streams.
+pub fn text_of(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8(text).expect("UTF-8")
+}
+
+/// The answer of a stopped engine in `mainstem-data` as CSV.
+pub fn ask(directory: &Path, sql: &str) -> String {
+    let arguments = ["sql", "--data-dir", "mainstem-data", "--format", "csv", sql];
+    let answer = mainstem_succeeds(directory, &arguments);
+    String::from_utf8(answer.stdout).expect("UTF-8")
+}
 
 /// Whether a program can be run with these arguments; tells loudly if a test is skipped.
 pub fn has_program(program: &str, arguments: &[&str]) -> bool {

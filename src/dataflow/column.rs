@@ -105,14 +105,8 @@ impl Column {
     /// Mixes the column into one hash per row.
     pub fn hash_into(&self, hashes: &mut [u64]) {
         match &self.nulls {
-            None => self
-                .words
-                .hash_with(hashes, mix, |_| false),
-            Some(nulls) => self.words.hash_with(
-                hashes,
-                mix,
-                |row| nulls.is_null(row),
-            ),
+            None => self.words.hash_with(hashes, mix, |_| false),
+            Some(nulls) => self.words.hash_with(hashes, mix, |row| nulls.is_null(row)),
         }
     }
 

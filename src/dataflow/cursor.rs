@@ -225,11 +225,8 @@ impl<'a> Reader<'a> {
     /// Compares two rows of one hash without their times.
     #[inline]
     pub fn compare(&self, left: Pick, right: Pick) -> Ordering {
-        self.body(left).compare_within_hash(
-            left.row as usize,
-            self.body(right),
-            right.row as usize,
-        )
+        self.body(left)
+            .compare_within_hash(left.row as usize, self.body(right), right.row as usize)
     }
 
     /// Whether two rows have the same key.

@@ -403,9 +403,7 @@ fn import_views<'scope>(
             continue;
         };
         let shape = &view.shape;
-        let (rows, stop) = view
-            .rows
-            .import(scope, &shape.schema, &shape.positions);
+        let (rows, stop) = view.rows.import(scope, &shape.schema, &shape.positions);
         stops.push(stop);
         let (errors, stop) = view.errors.import(scope, &error_schema(), &[0]);
         stops.push(stop);

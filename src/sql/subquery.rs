@@ -185,16 +185,12 @@ fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
             left,
             op: Operator::And,
             right,
-        }) => {
-            Transformed::yes(not(*left).or(not(*right)))
-        }
+        }) => Transformed::yes(not(*left).or(not(*right))),
         Expr::BinaryExpr(BinaryExpr {
             left,
             op: Operator::Or,
             right,
-        }) => {
-            Transformed::yes(not(*left).and(not(*right)))
-        }
+        }) => Transformed::yes(not(*left).and(not(*right))),
         other => Transformed::no(Expr::Not(Box::new(other))),
     })
 }

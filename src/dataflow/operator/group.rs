@@ -84,7 +84,8 @@ impl<'a> Walk<'a> {
             let (body, target) = (self.reader.body(pick), self.reader.body(row));
             body.compare_rows(pick.row as usize, target, row.row as usize) == Ordering::Less
         };
-        let of_hash = |cursor: Cursor<'a>| (cursor.hash() == Some(self.group.hash)).then_some(cursor);
+        let of_hash =
+            |cursor: Cursor<'a>| (cursor.hash() == Some(self.group.hash)).then_some(cursor);
         let (mut back, mut forth) = (Vec::new(), Vec::new());
         for cursor in self.group.starts(false) {
             let sought = cursor.map(|mut cursor| {
