@@ -26,6 +26,7 @@ pub const BY_MILLISECOND: &[&str] = &[
     "SELECT a, at > now() AS is_ahead, at = now() AS is_just_there, at <> now() AS is_not FROM {e} AS e",
     "SELECT a, b FROM {e} AS e WHERE date_trunc('second', now()) >= at",
     "SELECT a, b FROM {e} AS e WHERE at > n - INTERVAL '3 milliseconds'",
+    "SELECT a, b FROM {e} AS e WHERE now() + INTERVAL '2 milliseconds' = at AND (at <= now() + INTERVAL '2 milliseconds' OR at > now() - INTERVAL '3 milliseconds')",
     "SELECT e.a, s.v FROM {e} AS e JOIN s ON e.a = s.k AND e.at > now() - INTERVAL '3 milliseconds'",
     "SELECT e.a, s.v FROM {e} AS e LEFT JOIN s ON e.a = s.k AND arrow_cast(s.v, 'Timestamp(Millisecond, Some(\"UTC\"))') > now()",
     "SELECT e.a, s.v FROM {e} AS e JOIN s ON e.a = s.k AND e.at - arrow_cast(s.v, 'Duration(Millisecond)') > now() - INTERVAL '6 milliseconds'",

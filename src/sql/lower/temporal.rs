@@ -50,19 +50,10 @@ pub fn schedule(plan: &Arc<Plan>) -> Result<Arc<Plan>, SqlError> {
     if !depends_on_clock(plan) {
         return Ok(Arc::clone(plan));
     }
+    if let Some(map) = Map::of(plan) {
+        return map.inlined()?.scheduled(plan);
+    }
     match &plan.node {
-        Node::Map {
-            input,
-            predicate,
-            projection,
-        } => {
-            let map = Map {
-                input: Arc::clone(input),
-                predicate: predicate.clone(),
-                projection: projection.clone(),
-            };
-            map.inlined()?.scheduled(plan)
-        }
         Node::Join(join) if join.residual.as_ref().is_some_and(reads_clock) => {
             schedule(&condition_above(join, plan)?)
         }
@@ -117,38 +108,52 @@ struct Map {
 }
 
 impl Map {
+    /// The map of a plan, if it is one.
+    fn of(plan: &Plan) -> Option<Map> {
+        match &plan.node {
+            Node::Map {
+                input,
+                predicate,
+                projection,
+            } => Some(Map {
+                input: Arc::clone(input),
+                predicate: predicate.clone(),
+                projection: projection.clone(),
+            }),
+            _ => None,
+        }
+    }
+
     /// The same map over the rows from which the maps below compute values of the clock, so that
-    /// the expressions stand where they are compared.
+    /// the expressions stand where they are compared and no such value is a column in between.
     fn inlined(self) -> Result<Map, SqlError> {
-        let Node::Map {
+        let Some(below) = Map::of(&self.input) else {
+            return Ok(self);
+        };
+        let below = below.inlined()?;
+        if !below.projection.iter().any(reads_clock) {
+            return Ok(self);
+        }
+        let over = |expression: &Expression| substitute(expression, &below.projection);
+        let predicate = self.predicate.as_ref().map(over).transpose()?;
+        let projection = self.projection.iter().map(over).collect::<Result<_, _>>()?;
+        let input = match below.predicate {
+            None => below.input,
+            predicate => {
+                let schema = Arc::clone(&below.input.schema);
+                let node = Node::Map {
+                    predicate,
+                    projection: identity(&schema),
+                    input: below.input,
+                };
+                plan_of(node, schema)
+            }
+        };
+        Ok(Map {
             input,
             predicate,
             projection,
-        } = &self.input.node
-        else {
-            return Ok(self);
-        };
-        if !projection.iter().any(reads_clock) {
-            return Ok(self);
-        }
-        let over = |expression: &Expression| substitute(expression, projection);
-        let input = match predicate {
-            None => Arc::clone(input),
-            Some(condition) => {
-                let node = Node::Map {
-                    input: Arc::clone(input),
-                    predicate: Some(Arc::clone(condition)),
-                    projection: identity(&input.schema),
-                };
-                plan_of(node, Arc::clone(&input.schema))
-            }
-        };
-        let map = Map {
-            predicate: self.predicate.as_ref().map(over).transpose()?,
-            projection: self.projection.iter().map(over).collect::<Result<_, _>>()?,
-            input,
-        };
-        map.inlined()
+        })
     }
 
     fn scheduled(self, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
