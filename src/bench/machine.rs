@@ -43,12 +43,13 @@ pub fn resident_bytes() -> u64 {
     kilobytes("/proc/self/status", "VmRSS:").unwrap_or(0)
 }
 
-/// The most resident memory since [`forget_peak`] in bytes; 0 where the system does not tell.
-pub fn peak_bytes() -> u64 {
-    kilobytes("/proc/self/status", "VmHWM:").unwrap_or(0)
+/// The most resident memory this process has had, in bytes, since its start or [`forget_peak`];
+/// only Linux tells.
+pub fn peak_memory_bytes() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmHWM:")
 }
 
-/// Starts the measurement of [`peak_bytes`] anew.
+/// Starts the measurement of [`peak_memory_bytes`] anew.
 pub fn forget_peak() {
     // Where this is not allowed, the peak is that of the whole process: an upper bound.
     let _ = fs::write("/proc/self/clear_refs", "5");
@@ -74,4 +75,14 @@ fn kilobytes(path: &str, name: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     let number: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(number * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_used_memory_where_the_system_tells() {
+        assert!(peak_memory_bytes().is_none_or(|bytes| bytes > 0));
+    }
 }

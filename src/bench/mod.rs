@@ -30,6 +30,7 @@ pub use export::export;
 pub use growth::Growth;
 pub use html::page;
 pub use latency::Latency;
+pub use machine::peak_memory_bytes;
 pub use memory::memory;
 pub use operators::operators;
 pub use report::{Better, Figure, Report};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::bed::{Bed, Place};
-use super::machine::{forget_peak, peak_bytes, processor_seconds, resident_bytes};
+use super::machine::{forget_peak, peak_memory_bytes, processor_seconds, resident_bytes};
 use super::report::{Better, Plot, Report, spread};
 use super::workload::{Workload, rows_of, take};
 use super::{BenchError, check};
@@ -74,7 +74,9 @@ impl Throughput {
         debug_assert_eq!(rows, rows_expected as u64);
         let memory = Memory {
             held: resident_bytes().saturating_sub(before),
-            peak: peak_bytes().saturating_sub(before + input),
+            peak: peak_memory_bytes()
+                .unwrap_or(0)
+                .saturating_sub(before + input),
         };
         Ok(Run {
             rows,
