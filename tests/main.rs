@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod consistency;
 mod demo;
+mod duckdb;
 mod durability;
 mod engine;
 mod formats;

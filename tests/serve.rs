@@ -48,6 +48,10 @@ impl Served {
         }
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
         let settings = format!(
             "host={} port={} user=analyst dbname=any",
