@@ -12,6 +12,7 @@ mod functions;
 mod generator;
 mod house;
 mod kill;
+mod nexmark;
 mod operations;
 mod oracle;
 mod plans;

@@ -39,11 +39,14 @@ class Pair:
         """Creates a table of Mainstem with DuckDB's columns and rows, and a key."""
         types = ", ".join(f"{name} {data_type}" for name, data_type in columns)
         self.mainstem.execute(f"CREATE TABLE {table} ({types}, PRIMARY KEY ({', '.join(key)}))")
-        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-            self.duckdb.execute(f"COPY {table} TO '{file.name}' (HEADER false)")
-            with self.mainstem.cursor().copy(f"COPY {table} FROM STDIN (FORMAT csv)") as rows:
-                while data := file.read(1 << 20):
-                    rows.write(data)
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "rows.csv"
+            self.duckdb.execute(f"COPY {table} TO '{path}' (HEADER false)")
+            copied = self.mainstem.cursor()
+            with copied.copy(f"COPY {table} FROM STDIN (FORMAT csv)") as rows:
+                rows.write(path.read_bytes())
+        [count] = self.duckdb.execute(f"SELECT count(*) FROM {table}").fetchone()
+        assert copied.rowcount == count, f"{table}: {copied.rowcount} of {count} rows are copied"
 
     def transaction(self, statements):
         """Runs statements in both as one transaction. For DuckDB, a row whose key is there

@@ -44,7 +44,7 @@ fn verify(benchmark: &str, some: &str) {
 
 #[test]
 fn tpcds_queries_equal_duckdb_after_small_transactions() {
-    verify("tpcds", "24");
+    verify("tpcds", "20");
 }
 
 #[test]
