@@ -10,7 +10,7 @@ use crate::tpch::rows;
 
 /// Transactions, and events in each.
 const TRANSACTIONS: usize = 12;
-const EVENTS: usize = 150;
+const EVENTS: usize = 200;
 
 /// What happens between the events: the benchmark only adds, the views take more than that.
 const CORRECTIONS: [&str; 4] = [

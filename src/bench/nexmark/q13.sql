@@ -2,4 +2,4 @@
 CREATE MATERIALIZED VIEW q13 AS
 SELECT b.auction, b.bidder, b.price, b.date_time, s.value
 FROM bid AS b
-JOIN side_input AS s ON b.auction % 100 = s.key
+JOIN side_input AS s ON b.auction % 100 = s.number
