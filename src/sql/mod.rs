@@ -8,6 +8,7 @@ mod explain_function;
 pub mod function;
 mod guard;
 mod interval_text;
+mod join_order;
 mod lower;
 pub mod mapping;
 pub mod plan;

@@ -17,6 +17,7 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanne
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
 };
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
@@ -24,6 +25,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
+use super::join_order::JoinOrder;
 use super::lower::{self, output_map};
 use super::plan::{Node, Plan};
 use super::subquery::{self, Guarded};
@@ -65,6 +67,7 @@ impl Planner {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
+            .with_optimizer_rules(optimizer_rules())
             .build();
         // Registering only fails for registries that take no functions.
         let _ = state.register_udf(clock::now_function());
@@ -133,6 +136,18 @@ impl Planner {
     }
 }
 
+/// DataFusion's rules, and the order of joins as soon as their keys are known.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let keys_are_known = rules
+        .iter()
+        .position(|rule| rule.name() == "eliminate_cross_join");
+    if let Some(position) = keys_are_known {
+        rules.insert(position + 1, Arc::new(JoinOrder));
+    }
+    rules
+}
+
 /// Where names of tables lead.
 pub trait Sources {
     /// The table or view called `name`.
@@ -147,6 +162,16 @@ pub struct LiveSource {
     /// Whether it is a live view.
     pub is_view: bool,
     schema: SchemaRef,
+    /// Positions of the columns whose values are unique together.
+    key: Vec<usize>,
+}
+
+impl LiveSource {
+    /// The columns whose values are unique together; none if none are known to be.
+    pub fn key(&self) -> impl Iterator<Item = &String> {
+        let positions = self.key.iter();
+        positions.map(|position| self.schema.field(*position).name())
+    }
 }
 
 impl TableSource for LiveSource {
@@ -184,6 +209,7 @@ impl Sources for LiveSources<'_> {
                 name: name.into(),
                 is_view,
                 schema,
+                key: self.catalog.key(name),
             })
         };
         if let Some(table) = self.catalog.tables.get(name) {

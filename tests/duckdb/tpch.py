@@ -37,7 +37,7 @@ class TpcH:
             self.columns[table] = [(name, data_type) for name, data_type, *_ in described]
         often = ["lineitem", "orders", "customer", "partsupp", "part"]
         self.transactions = Transactions(
-            random, self.database, self.columns, self.keys, often, self.vary, ROWS_MAX
+            random, self.database, self.columns, self.keys, often, (), self.vary, ROWS_MAX
         )
 
     def queries(self):
