@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod clients;
 mod consistency;
 mod demo;
 mod durability;
@@ -18,6 +19,9 @@ mod readme;
 mod real_data;
 mod row_errors;
 mod serve;
+mod slt;
+mod subscribe;
 mod time;
 mod tools;
 mod tpch;
+mod wire;

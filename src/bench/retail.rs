@@ -336,6 +336,7 @@ fn table(name: &str, columns: &[(&str, DataType)], key: &[usize]) -> TableDefini
         data_type: data_type.clone(),
         nullable: false,
         description: String::new(),
+        default: None,
     });
     TableDefinition {
         name: name.to_owned(),
@@ -344,6 +345,7 @@ fn table(name: &str, columns: &[(&str, DataType)], key: &[usize]) -> TableDefini
         primary_key: key.to_vec(),
         version: Vec::new(),
         event_identity: Vec::new(),
+        append_only: false,
     }
 }
 
