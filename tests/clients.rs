@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::serve::Served;
 use crate::tools::has_program;
 
-fn python() -> String {
+pub fn python() -> String {
     std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }
 
@@ -46,6 +46,7 @@ with psycopg.connect(url, autocommit=True) as db:
     print(db.execute("SELECT * FROM by_shop ORDER BY shop").fetchall())
     print(db.execute("SELECT * FROM sales WHERE id = %s", [1]).fetchone())
     print(db.execute("SELECT id FROM sales WHERE id = ANY(%s::bigint[]) ORDER BY id", [[1, 4]]).fetchall())
+    print(db.execute("SELECT %b::bigint + 1, %t || '!', %b::bool, %b::double", [41, "ü", True, 0.5]).fetchone())
     print(db.cursor(binary=True).execute("SELECT id, price, sold_at, is_gift FROM sales WHERE id = 4").fetchone())
     with db.cursor() as cursor:
         with cursor.copy("COPY sales (id, shop, price) FROM STDIN") as copy:
@@ -53,6 +54,7 @@ with psycopg.connect(url, autocommit=True) as db:
                 copy.write_row((n, "ea\tst", None))
         with cursor.copy("COPY (SELECT id, shop FROM sales WHERE id > 10 ORDER BY id) TO STDOUT") as copy:
             print(list(copy.rows()))
+    print(next(db.cursor().stream("SUBSCRIBE TO (SELECT count(*) AS n FROM sales)"))[1:])
     try:
         db.execute("SELECT nothing FROM sales")
     except psycopg.errors.UndefinedColumn as error:
@@ -79,8 +81,10 @@ with psycopg.connect(url, row_factory=dict_row) as db:
             "[('north', 3, Decimal('37.5000')), ('söuth', 2, Decimal('25.0000'))]",
             "(1, 'north', Decimal('12.5000'), datetime.datetime(2026, 5, 4, 10, 20, 1), True)",
             "[(1,), (4,)]",
+            "(42, 'ü!', True, 0.5)",
             "(4, Decimal('12.5000'), datetime.datetime(2026, 5, 4, 10, 20, 4), False)",
             "[('11', 'ea\\tst'), ('12', 'ea\\tst')]",
+            "(1, 8)",
             "42703",
             "{'n': 9}",
             "23502",
@@ -127,6 +131,12 @@ print(inspector.get_pk_constraint("sales")["constrained_columns"])
 print(inspector.has_table("sales"), inspector.has_table("nothing"))
 reflected = sa.Table("sales", sa.MetaData(), autoload_with=engine)
 print([c.name for c in reflected.primary_key])
+print([(c["name"], str(c["type"])) for c in inspector.get_columns("by_shop")])
+print(inspector.get_foreign_keys("sales"), inspector.get_indexes("sales"), inspector.get_unique_constraints("sales"))
+print(inspector.get_view_definition("by_shop"))
+metadata = sa.MetaData()
+metadata.reflect(engine, views=True)
+print(sorted(metadata.tables))
 "#,
     );
     let lines: Vec<&str> = out.lines().collect();
@@ -141,6 +151,10 @@ print([c.name for c in reflected.primary_key])
             "['id']",
             "True False",
             "['id']",
+            "[('shop', 'TEXT'), ('n', 'BIGINT')]",
+            "[] [] []",
+            " SELECT shop, count(*) AS n FROM sales GROUP BY shop;",
+            "['by_shop', 'sales']",
         ]
     );
 }

@@ -24,4 +24,5 @@ mod subscribe;
 mod time;
 mod tools;
 mod tpch;
+mod transfers;
 mod wire;

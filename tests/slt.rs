@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use mainstem::engine::{Engine, EngineError, Outcome, Session};
-use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
+use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
 use crate::engine::open;
 
@@ -13,7 +13,6 @@ use crate::engine::open;
 struct Database {
     engine: Engine,
     session: Session,
-    runtime: tokio::runtime::Runtime,
     _directory: tempfile::TempDir,
 }
 
@@ -24,49 +23,44 @@ impl Database {
         Database {
             session: engine.session(),
             engine,
-            runtime: tokio::runtime::Runtime::new().expect("a runtime"),
             _directory: directory,
         }
     }
 }
 
-impl Drop for Database {
-    fn drop(&mut self) {
-        self.engine.shutdown();
-    }
-}
-
-impl DB for Database {
+#[async_trait::async_trait]
+impl AsyncDB for Database {
     type Error = EngineError;
     type ColumnType = DefaultColumnType;
 
-    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, EngineError> {
-        let session = &mut self.session;
-        self.runtime.block_on(async {
-            let mut output = DBOutput::StatementComplete(0);
-            for statement in session.parse(sql)? {
-                output = match session.execute(&statement, &[]).await? {
-                    Outcome::Done(tag) => {
-                        let count = tag.rsplit(' ').next().and_then(|word| word.parse().ok());
-                        DBOutput::StatementComplete(count.unwrap_or(0))
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, EngineError> {
+        let mut output = DBOutput::StatementComplete(0);
+        for statement in self.session.parse(sql)? {
+            output = match self.session.execute(&statement, &[]).await? {
+                Outcome::Done(tag) => {
+                    let count = tag.rsplit(' ').next().and_then(|word| word.parse().ok());
+                    DBOutput::StatementComplete(count.unwrap_or(0))
+                }
+                Outcome::Rows(rows) => {
+                    let schema = rows.schema();
+                    let batches: Vec<RecordBatch> = rows.try_collect().await?;
+                    let types = schema
+                        .fields()
+                        .iter()
+                        .map(|field| letter(field.data_type()));
+                    DBOutput::Rows {
+                        types: types.collect(),
+                        rows: batches.iter().flat_map(texts).collect(),
                     }
-                    Outcome::Rows(rows) => {
-                        let schema = rows.schema();
-                        let batches: Vec<RecordBatch> = rows.try_collect().await?;
-                        let types = schema
-                            .fields()
-                            .iter()
-                            .map(|field| letter(field.data_type()));
-                        DBOutput::Rows {
-                            types: types.collect(),
-                            rows: batches.iter().flat_map(texts).collect(),
-                        }
-                    }
-                    _ => DBOutput::StatementComplete(0),
-                };
-            }
-            Ok(output)
-        })
+                }
+                _ => DBOutput::StatementComplete(0),
+            };
+        }
+        Ok(output)
+    }
+
+    async fn shutdown(&mut self) {
+        self.engine.shutdown();
     }
 
     fn error_sql_state(error: &EngineError) -> Option<String> {
@@ -117,10 +111,16 @@ fn the_sql_logic_tests_pass() {
         .collect();
     files.sort();
     assert!(files.len() >= 8, "there are files");
+    let runtime = crate::engine::runtime();
     let mut failures = Vec::new();
     for file in files {
         let mut runner = Runner::new(|| async { Ok(Database::new()) });
-        if let Err(error) = runner.run_file(&file) {
+        let outcome = runtime.block_on(async {
+            let outcome = runner.run_file_async(&file).await;
+            runner.shutdown_async().await;
+            outcome
+        });
+        if let Err(error) = outcome {
             failures.push(error.display(false).to_string());
         }
     }

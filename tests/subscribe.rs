@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures::{StreamExt, TryStreamExt};
-use mainstem::engine::{Engine, EngineOptions, Outcome, Session};
+use mainstem::engine::{Engine, EngineOptions, Outcome, Session, WallClock};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use tokio_postgres::SimpleQueryMessage;
@@ -15,13 +15,13 @@ use crate::serve::{Served, texts};
 
 /// A message of a subscription with progress.
 #[derive(Debug)]
-enum Message {
+pub enum Message {
     Change(i64, i64, Vec<String>),
     Progress(i64),
 }
 
 /// The messages of a subscription with progress over the simple protocol.
-async fn subscribe(
+pub async fn subscribe(
     client: &tokio_postgres::Client,
     sql: &str,
 ) -> impl futures::Stream<Item = Result<Message, tokio_postgres::Error>> + use<> {
@@ -128,67 +128,47 @@ fn what_is_streamed_adds_up_to_the_view_at_every_timestamp() {
 }
 
 #[test]
-fn the_total_of_transfers_is_zero_in_every_message() {
-    let served = Served::start(20);
+fn rows_leave_a_subscription_when_their_time_comes() {
+    let served = Served::start(10);
+    served.engine.set_wall_clock(WallClock::Followed);
     served.runtime.block_on(async {
         let client = served.connect().await.expect("connected");
         client
-            .batch_execute(
-                "CREATE TABLE transfers (id BIGINT PRIMARY KEY, source BIGINT, target BIGINT, amount BIGINT); \
-                 CREATE MATERIALIZED VIEW credits AS SELECT target AS account, sum(amount) AS amount FROM transfers GROUP BY target; \
-                 CREATE MATERIALIZED VIEW debits AS SELECT source AS account, sum(amount) AS amount FROM transfers GROUP BY source; \
-                 CREATE MATERIALIZED VIEW balance AS SELECT coalesce(c.account, d.account) AS account, \
-                   coalesce(c.amount, 0) - coalesce(d.amount, 0) AS amount \
-                   FROM credits c FULL JOIN debits d ON c.account = d.account; \
-                 CREATE MATERIALIZED VIEW total AS SELECT sum(amount) AS total FROM balance",
-            )
+            .batch_execute("CREATE TABLE t (id BIGINT PRIMARY KEY, at TIMESTAMPTZ DEFAULT now())")
             .await
             .expect("created");
-        let writer = served.connect().await.expect("connected");
-        let writing = tokio::spawn(async move {
-            for round in 0..60 {
-                let rows: Vec<String> = (0..20)
-                    .map(|n| {
-                        let id = round * 20 + n;
-                        format!("({id}, {}, {}, {})", id % 7, (id * 5 + 1) % 11, id % 13)
-                    })
-                    .collect();
-                let sql = format!("INSERT INTO transfers VALUES {}", rows.join(", "));
-                writer.batch_execute(&sql).await.expect("written");
-            }
-            writer
-                .batch_execute("INSERT INTO transfers VALUES (-1, 1000, 1001, 5)")
+        for source in [
+            "recent",
+            "(SELECT id FROM t WHERE at > now() - INTERVAL '1 second')",
+        ] {
+            let reader = served.connect().await.expect("connected");
+            client
+                .batch_execute(
+                    "CREATE MATERIALIZED VIEW IF NOT EXISTS recent AS \
+                     SELECT id FROM t WHERE at > now() - INTERVAL '1 second'",
+                )
                 .await
-                .expect("written");
-        });
-        let total = served.connect().await.expect("connected");
-        let balances = served.connect().await.expect("connected");
-        let totals = subscribe(&total, "SUBSCRIBE TO total WITH (progress)").await;
-        let balances = subscribe(&balances, "SUBSCRIBE TO balance WITH (progress)").await;
-        let (mut totals, mut balances) = (pin!(totals), pin!(balances));
-        let mut bag = Bag::new();
-        while !bag.contains_key(&vec!["1001".to_owned(), "5".to_owned()]) {
-            match balances.next().await.expect("no end").expect("a message") {
-                Message::Change(_, difference, row) => add(&mut bag, row, difference),
-                Message::Progress(timestamp_ms) => {
-                    let sum: i64 = bag
-                        .iter()
-                        .map(|(row, count)| row[1].parse::<i64>().expect("a number") * count)
-                        .sum();
-                    assert_eq!(sum, 0, "at {timestamp_ms}: {bag:?}");
+                .expect("created");
+            let messages =
+                subscribe(&reader, &format!("SUBSCRIBE TO {source} WITH (progress)")).await;
+            let mut messages = pin!(messages);
+            messages.next().await.expect("no end").expect("a message");
+            client
+                .batch_execute("INSERT INTO t (id) VALUES (7)")
+                .await
+                .expect("inserted");
+            let mut changes = Vec::new();
+            while changes.len() < 2 {
+                let message = messages.next().await.expect("no end");
+                if let Message::Change(at_ms, difference, row) = message.expect("a message") {
+                    changes.push((at_ms, difference, row));
                 }
             }
+            let row = vec!["7".to_owned()];
+            assert_eq!((changes[0].1, &changes[0].2), (1, &row));
+            assert_eq!((changes[1].1, &changes[1].2), (-1, &row));
+            assert!(changes[1].0 > changes[0].0, "{changes:?}");
         }
-        writing.await.expect("written");
-        // Every value that the total ever had: nothing before the first transfer, then 0.
-        let mut ends = 0;
-        while ends < 1 {
-            match totals.next().await.expect("no end").expect("a message") {
-                Message::Change(_, _, row) => assert!(["0", "NULL"].contains(&row[0].as_str())),
-                Message::Progress(_) => ends += 1,
-            }
-        }
-        assert_eq!(texts(&client, "SELECT total FROM total").await, ["0"]);
     });
 }
 
@@ -244,6 +224,43 @@ fn subscriptions_come_by_copy_and_cursor_too() {
             .map(|row| row.split_once('|').expect("columns").1)
             .collect();
         assert_eq!(rows, ["1|7"]);
+        for timeout in ["'0s'", "'20ms'"] {
+            let sql = format!("FETCH ALL FROM c WITH (timeout = {timeout})");
+            assert_eq!(texts(&cursor, &sql).await, Vec::<String>::new(), "{timeout}");
+        }
+        client
+            .batch_execute("INSERT INTO t VALUES (8)")
+            .await
+            .expect("inserted");
+        let rows = texts(&cursor, "FETCH ALL FROM c WITH (timeout = '10min')").await;
+        assert_eq!(rows.len(), 1);
+        for (sql, state) in [
+            ("FETCH ALL FROM c WITH (timeout = 'soon')", "22023"),
+            ("FETCH ALL FROM c WITH (patience = 1)", "0A000"),
+            ("FETCH PRIOR FROM c", "0A000"),
+        ] {
+            let error = cursor.simple_query(sql).await.expect_err(sql);
+            assert_eq!(error.code().map(SqlState::code), Some(state), "{error:?}");
+            cursor.batch_execute("ROLLBACK; BEGIN").await.expect("begun");
+            cursor
+                .batch_execute("DECLARE c CURSOR FOR SUBSCRIBE TO t")
+                .await
+                .expect("declared");
+        }
+        // The time of a statement ends a FETCH that waits, and the cursor goes on.
+        cursor
+            .batch_execute("COMMIT; DECLARE d CURSOR FOR SUBSCRIBE TO t WITH (snapshot = false); SET statement_timeout = '50ms'")
+            .await
+            .expect("declared");
+        let error = cursor.simple_query("FETCH 1 FROM d").await.expect_err("too long");
+        assert_eq!(error.code().map(SqlState::code), Some("57014"), "{error:?}");
+        cursor.batch_execute("SET statement_timeout = 0").await.expect("set");
+        client
+            .batch_execute("INSERT INTO t VALUES (9)")
+            .await
+            .expect("inserted");
+        assert_eq!(texts(&cursor, "FETCH 1 FROM d").await.len(), 1);
+        cursor.batch_execute("BEGIN; DECLARE c CURSOR FOR SELECT 1").await.expect("declared");
         cursor
             .batch_execute("CLOSE c; COMMIT")
             .await

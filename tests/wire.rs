@@ -325,29 +325,91 @@ fn a_failed_transaction_goes_on_from_its_savepoint() {
     });
 }
 
+fn psql_command(served: &Served) -> Command {
+    let mut command = Command::new("psql");
+    command
+        .args(["-X", "-h", "127.0.0.1", "-U", "analyst", "-d", "shop", "-p"])
+        .arg(served.address.port().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What psql prints for what is typed into it, and its errors.
+fn psql(served: &Served, input: &str) -> (String, String) {
+    let mut child = psql_command(served).spawn().expect("psql starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("psql ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn psql_copies_files_and_ends_statements() {
+    if !has_program("psql", &["--version"]) {
+        return;
+    }
+    let served = Served::start(10);
+    let directory = tempfile::tempdir().expect("a directory");
+    let (from, to) = (
+        directory.path().join("in.csv"),
+        directory.path().join("out.csv"),
+    );
+    std::fs::write(&from, "id,shop\n1,a\n2,\"b, c\"\n").expect("written");
+    let input = format!(
+        "CREATE TABLE sales (id BIGINT PRIMARY KEY, shop TEXT);\n\
+         \\copy sales from '{}' (format csv, header)\n\
+         \\copy (SELECT * FROM sales ORDER BY id DESC) to '{}' (format csv, header)\n",
+        from.display(),
+        to.display()
+    );
+    let (out, error) = psql(&served, &input);
+    assert_eq!(error, "");
+    assert!(out.contains("COPY 2"), "{out}");
+    let copied = std::fs::read_to_string(&to).expect("a file");
+    assert_eq!(copied, "id,shop\n2,\"b, c\"\n1,a\n");
+
+    let mut child = psql_command(&served)
+        .args([
+            "-c",
+            "SELECT 'begun'",
+            "-c",
+            ENDLESS,
+            "-c",
+            "SELECT 'not run'",
+        ])
+        .spawn()
+        .expect("psql starts");
+    let mut out = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("begun") {
+        line.clear();
+        std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
+    }
+    // As Ctrl-C does; the first may come before the statement that is to be ended.
+    while child.try_wait().expect("psql runs").is_none() {
+        let kill = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        kill.expect("kill runs");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let output = child.wait_with_output().expect("psql ends");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("ended at the client's request"), "{error}");
+}
+
 #[test]
 fn psql_describes_what_there_is() {
     if !has_program("psql", &["--version"]) {
         return;
     }
     let served = Served::start(10);
-    let psql = |input: &str| {
-        let mut child = Command::new("psql")
-            .args(["-X", "-h", "127.0.0.1", "-U", "analyst", "-d", "shop", "-p"])
-            .arg(served.address.port().to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("psql starts");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("written");
-        drop(stdin);
-        let output = child.wait_with_output().expect("psql ends");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        (text(output.stdout), text(output.stderr))
-    };
     psql(
+        &served,
         "CREATE TABLE sales (id BIGINT PRIMARY KEY, shop TEXT NOT NULL DEFAULT 'x', price NUMERIC(10, 2));\n\
          CREATE MATERIALIZED VIEW by_shop AS SELECT shop, count(*) AS n FROM sales GROUP BY shop;\n\
          CREATE VIEW plain AS SELECT id FROM sales;\n",
@@ -390,12 +452,12 @@ fn psql_describes_what_there_is() {
         ("\\du\n", &["mainstem"]),
         ("\\conninfo\n", &["shop"]),
     ] {
-        let (out, error) = psql(input);
+        let (out, error) = psql(&served, input);
         assert_eq!(error, "", "{input}");
         for text in expected {
             assert!(out.contains(text), "{input}: {text} is not in\n{out}");
         }
     }
-    let (_, error) = psql("\\d nothing\n");
+    let (_, error) = psql(&served, "\\d nothing\n");
     assert!(error.contains("Did not find any relation"), "{error}");
 }

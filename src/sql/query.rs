@@ -29,7 +29,7 @@ use super::error::SqlError;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery::{self, Guarded};
-use super::system::{self, Facts, Statistics, mentions_system, rewritten};
+use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
 
 /// Limits of one query.
 #[derive(Clone, Debug)]
@@ -68,6 +68,8 @@ pub trait Relations: Send + Sync {
 pub struct QueryContext {
     planner: Planner,
     relations: Arc<dyn Relations>,
+    /// Those of the session, for the system tables.
+    settings: Arc<Settings>,
     context: SessionContext,
 }
 
@@ -76,6 +78,7 @@ impl QueryContext {
     pub fn new(
         planner: Planner,
         relations: Arc<dyn Relations>,
+        settings: Arc<Settings>,
         limits: &QueryLimits,
     ) -> Result<QueryContext, SqlError> {
         // Names lead to tables only, and nothing is spilled to files.
@@ -93,6 +96,7 @@ impl QueryContext {
         Ok(QueryContext {
             planner,
             relations,
+            settings,
             context: SessionContext::new_with_state(state),
         })
     }
@@ -107,6 +111,7 @@ impl QueryContext {
                 name: name.to_owned(),
                 rows,
             }),
+            settings: Arc::clone(&self.settings),
             context: self.context.clone(),
         })
     }
@@ -140,7 +145,13 @@ impl QueryContext {
             self.planner.query_schema(catalog, &query).ok()
         };
         let statistics = |name: &str| self.relations.statistics(name, wants_bytes);
-        Facts::new(catalog, self.relations.timestamp_ms(), columns, statistics)
+        Facts::new(
+            catalog,
+            self.relations.timestamp_ms(),
+            Arc::clone(&self.settings),
+            columns,
+            statistics,
+        )
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -80,11 +81,12 @@ impl Cursors {
     }
 
     /// The next rows, at most the given number. Of a subscription those that are there, once there
-    /// is one.
+    /// is one; where none comes within the timeout, none.
     pub(super) async fn fetch(
         &mut self,
         name: &str,
         count: Option<u64>,
+        timeout: Option<Duration>,
     ) -> Result<SendableRecordBatchStream, EngineError> {
         let cursor = self.0.get_mut(name).ok_or_else(|| no_cursor(name))?;
         let wanted = count.map_or(usize::MAX, |count| {
@@ -93,7 +95,11 @@ impl Cursors {
         let mut fetched = Vec::new();
         let mut left = wanted;
         while left > 0 {
-            let Some(rows) = cursor.next(fetched.is_empty()).await? else {
+            let timeout = match fetched.is_empty() {
+                true => timeout,
+                false => Some(Duration::ZERO),
+            };
+            let Some(rows) = cursor.next(timeout).await? else {
                 break;
             };
             let taken = rows.num_rows().min(left);
@@ -125,16 +131,21 @@ impl Cursors {
 }
 
 impl Cursor {
-    /// The next rows; `None` at the end, or where a subscription has none right now and none are
-    /// to be waited for.
-    async fn next(&mut self, may_wait: bool) -> Result<Option<RecordBatch>, EngineError> {
+    /// The next rows; `None` at the end, or where a subscription has none within the timeout.
+    async fn next(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> Result<Option<RecordBatch>, EngineError> {
         if let Some(rest) = self.rest.take() {
             return Ok(Some(rest));
         }
         let rows = self.rows.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let next = match self.is_live && !may_wait {
-            true => rows.next().now_or_never().flatten(),
-            false => rows.next().await,
+        let next = match timeout.filter(|_| self.is_live) {
+            Some(Duration::ZERO) => rows.next().now_or_never().flatten(),
+            Some(timeout) => tokio::time::timeout(timeout, rows.next())
+                .await
+                .unwrap_or_default(),
+            None => rows.next().await,
         };
         Ok(next.transpose()?)
     }

@@ -185,8 +185,13 @@ impl Session {
             Statement::ExplainView(name) => self.explain_view(name),
             Statement::ExplainAnalyze(query) => self.explain_analyze(query).await,
             Statement::Show(show) => self.show(show),
-            Statement::Fetch { name, rows } => {
-                Ok(Outcome::Rows(self.cursors.fetch(name, *rows).await?))
+            Statement::Fetch {
+                name,
+                rows,
+                timeout,
+            } => {
+                let rows = self.cursors.fetch(name, *rows, *timeout).await?;
+                Ok(Outcome::Rows(rows))
             }
             other => Ok(Outcome::Done(self.run(other, parameters).await?)),
         }
@@ -273,7 +278,12 @@ impl Session {
             Some(changes) => Arc::new(OwnWrites::new(point, Arc::clone(changes))),
         };
         let planner = shared.planner.clone();
-        Ok(QueryContext::new(planner, relations, &shared.limits)?)
+        Ok(QueryContext::new(
+            planner,
+            relations,
+            self.settings.all(),
+            &shared.limits,
+        )?)
     }
 
     /// A plan with what it is to be run in; if it asks for the time, time passes first.
@@ -327,7 +337,8 @@ impl Session {
         }
         let shared = &self.engine.shared;
         let point = Arc::new(self.engine.read_as_of(timestamp_ms)?);
-        let context = QueryContext::new(shared.planner.clone(), point, &shared.limits)?;
+        let planner = shared.planner.clone();
+        let context = QueryContext::new(planner, point, self.settings.all(), &shared.limits)?;
         let plan = QueryContext::bind(context.plan(query)?, parameters)?;
         Ok(context.execute(plan).await?)
     }

@@ -1,9 +1,11 @@
 //! The settings of a session: those that change something, and those that drivers ask for.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sql::SqlError;
+use crate::sql::statement::duration;
+use crate::sql::system;
 
 /// Settings with the values that all sessions begin with.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -12,6 +14,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
     ("datestyle", "ISO, YMD"),
+    ("default_table_access_method", "columns"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "off"),
     ("extra_float_digits", "1"),
@@ -30,29 +33,46 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("transaction_read_only", "off"),
 ];
 
-/// What the client has changed.
-#[derive(Default)]
+/// The settings as they are, those that the client has changed among them.
 pub(super) struct Settings {
-    changed: BTreeMap<String, String>,
+    values: Arc<system::Settings>,
     statement_timeout: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let defaults = DEFAULTS.iter();
+        let defaults = defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings {
+            values: Arc::new(defaults.collect()),
+            statement_timeout: None,
+        }
+    }
+}
+
+fn default_of(name: &str) -> Option<&'static str> {
+    let mut defaults = DEFAULTS.iter();
+    let default = defaults.find(|(other, _)| *other == name);
+    default.map(|(_, value)| *value)
 }
 
 impl Settings {
     /// Changes a setting; `None`: back to its default. Names that nobody knows are kept, as
     /// drivers set many.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), SqlError> {
-        let Some(value) = value else {
-            self.changed.remove(name);
-            if name == "statement_timeout" {
-                self.statement_timeout = None;
-            }
+        let Some(value) = value.or_else(|| default_of(name)) else {
+            Arc::make_mut(&mut self.values).remove(name);
             return Ok(());
         };
+        if self.values.get(name).is_some_and(|known| known == value) {
+            return Ok(());
+        }
         check(name, value)?;
         if name == "statement_timeout" {
-            self.statement_timeout = timeout(value)?;
+            let timeout = duration(value)?;
+            self.statement_timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
         }
-        self.changed.insert(name.to_owned(), value.to_owned());
+        Arc::make_mut(&mut self.values).insert(name.to_owned(), value.to_owned());
         Ok(())
     }
 
@@ -63,23 +83,15 @@ impl Settings {
 
     /// The value of a setting.
     pub(super) fn get(&self, name: &str) -> Result<String, SqlError> {
-        let changed = self.changed.get(name).cloned();
-        let default = || {
-            let mut defaults = DEFAULTS.iter();
-            let default = defaults.find(|(other, _)| *other == name);
-            default.map(|(_, value)| (*value).to_owned())
-        };
-        changed.or_else(default).ok_or_else(|| {
+        self.values.get(name).cloned().ok_or_else(|| {
             SqlError::new("42704", format!("there is no setting called \"{name}\""))
                 .with_hint("SHOW ALL lists the settings")
         })
     }
 
     /// All settings with their values.
-    pub(super) fn all(&self) -> BTreeMap<&str, &str> {
-        let changed = self.changed.iter();
-        let changed = changed.map(|(name, value)| (name.as_str(), value.as_str()));
-        DEFAULTS.iter().copied().chain(changed).collect()
+    pub(super) fn all(&self) -> Arc<system::Settings> {
+        Arc::clone(&self.values)
     }
 
     /// How long a statement may take; `None`: as long as it needs.
@@ -91,7 +103,7 @@ impl Settings {
     pub(super) fn is_read_only(&self) -> bool {
         ["default_transaction_read_only", "transaction_read_only"]
             .iter()
-            .any(|name| self.changed.get(*name).is_some_and(|value| is_on(value)))
+            .any(|name| self.values.get(*name).is_some_and(|value| is_on(value)))
     }
 }
 
@@ -137,50 +149,9 @@ fn is_utc(zone: &str) -> bool {
     .contains(&zone.to_lowercase().as_str())
 }
 
-/// Milliseconds, or a number with a unit: `500`, `2s`, `1 min`.
-fn timeout(value: &str) -> Result<Option<Duration>, SqlError> {
-    let text = value.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit_ms = match unit.trim() {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "min" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let number: Option<u64> = number.parse().ok();
-    match number
-        .zip(unit_ms)
-        .and_then(|(number, unit)| number.checked_mul(unit))
-    {
-        Some(0) => Ok(None),
-        Some(milliseconds) => Ok(Some(Duration::from_millis(milliseconds))),
-        None => Err(SqlError::new(
-            "22023",
-            format!("\"{value}\" is no duration; write milliseconds, or 500ms, 2s, 1min, 1h"),
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timeouts_have_units() {
-        for (text, milliseconds) in [("500", 500), ("2s", 2_000), ("1 min", 60_000)] {
-            let timeout = timeout(text).expect("a duration");
-            assert_eq!(timeout, Some(Duration::from_millis(milliseconds)), "{text}");
-        }
-        assert_eq!(timeout("0").expect("a duration"), None);
-        for text in ["soon", "-1", "1 fortnight", "99999999999999999d"] {
-            assert!(timeout(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn what_would_change_answers_is_refused() {

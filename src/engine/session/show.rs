@@ -65,9 +65,10 @@ impl Session {
             Show::Create(name) => vec![vec![create_statement(catalog, name)?]],
             Show::Setting(name) => vec![vec![self.settings.get(name)?]],
             Show::Settings => {
-                let settings = self.settings.all().into_iter();
+                let settings = self.settings.all();
+                let settings = settings.iter();
                 settings
-                    .map(|(name, value)| vec![name.to_owned(), value.to_owned()])
+                    .map(|(name, value)| vec![name.clone(), value.clone()])
                     .collect()
             }
         };

@@ -8,6 +8,8 @@ mod tail;
 mod view;
 mod write;
 
+use std::time::Duration;
+
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Query, Statement as Ast};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -18,6 +20,7 @@ use super::guard;
 use crate::model::TableDefinition;
 
 pub use copy::{Copy, CopyFormat, CopyOut, CopySource};
+pub use setting::duration;
 pub use subscribe::{Subscribe, SubscribeSource};
 pub use write::{Insert, OnConflict, calls_functions};
 
@@ -100,10 +103,13 @@ pub enum Statement {
         name: String,
         statement: Box<Statement>,
     },
-    /// The next rows of a cursor; `None`: all that are left.
+    /// The next rows of a cursor.
     Fetch {
         name: String,
+        /// How many; `None`: all that are left.
         rows: Option<u64>,
+        /// How long the first row of a subscription is waited for; `None`: until it comes.
+        timeout: Option<Duration>,
     },
     /// Ends a cursor; `None`: all of them.
     CloseCursor(Option<String>),
@@ -167,6 +173,9 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
         && let Some(cursor) = subscribe::declare(&tokens)?
     {
         return Ok(cursor);
+    }
+    if tail::is_word(tokens.first(), "fetch") {
+        return subscribe::fetch(&tokens);
     }
     if tail::is_word(tokens.first(), "copy") {
         return copy::copy(tokens);
@@ -240,9 +249,6 @@ fn session(ast: Ast) -> Option<Statement> {
         } => Statement::RollbackTo(identifier(&name)),
         Ast::Savepoint { name } => Statement::Savepoint(identifier(&name)),
         Ast::ReleaseSavepoint { name } => Statement::Release(identifier(&name)),
-        Ast::Fetch {
-            name, direction, ..
-        } => subscribe::fetch(&name, &direction)?,
         Ast::Close {
             cursor: ast::CloseCursor::All,
         } => Statement::CloseCursor(None),

@@ -1,5 +1,7 @@
 //! SET, RESET and SHOW of a session's settings.
 
+use std::time::Duration;
+
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Reset, ResetStatement, Set, Value};
 
 use super::{Show, Statement, unknown};
@@ -66,4 +68,46 @@ pub(super) fn show(variable: &[Ident]) -> Statement {
         "transaction isolation level" => Show::Setting("transaction_isolation".to_owned()),
         _ => Show::Setting(name),
     })
+}
+
+/// A time such as `500` (milliseconds), `2s` or `1 min`.
+pub fn duration(text: &str) -> Result<Duration, SqlError> {
+    let trimmed = text.trim();
+    let digits = trimmed
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(digits);
+    let unit_ms: Option<u64> = match unit.trim() {
+        "" | "ms" => Some(1),
+        "s" => Some(1_000),
+        "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    let number: Option<u64> = number.parse().ok();
+    let milliseconds = number.zip(unit_ms);
+    let milliseconds = milliseconds.and_then(|(number, unit)| number.checked_mul(unit));
+    milliseconds.map(Duration::from_millis).ok_or_else(|| {
+        SqlError::new(
+            "22023",
+            format!("\"{text}\" is no duration; write milliseconds, or 500ms, 2s, 1min, 1h"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, milliseconds) in [("500", 500), ("2s", 2_000), ("1 min", 60_000), ("0", 0)] {
+            let duration = duration(text).expect("a duration");
+            assert_eq!(duration, Duration::from_millis(milliseconds), "{text}");
+        }
+        for text in ["soon", "-1", "1 fortnight", "99999999999999999d", ""] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 }

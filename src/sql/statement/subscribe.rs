@@ -3,12 +3,13 @@
 //! ```sql
 //! SUBSCRIBE [TO] view | query [WITH (snapshot [= false], progress)]
 //! DECLARE name CURSOR FOR query | SUBSCRIBE …
+//! FETCH … FROM name [WITH (timeout = '1s')]
 //! ```
 
 use datafusion::sql::sqlparser::ast::{self, FetchDirection, Query, Value};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Statement, identifier, name, parse_ast, statement, tail, unknown};
+use super::{Statement, identifier, name, parse_ast, setting, statement, tail, unknown};
 use crate::sql::SqlError;
 
 /// The changes of a view or query, as they happen.
@@ -44,10 +45,10 @@ pub(super) fn subscribe(tokens: &[TokenWithSpan]) -> Result<Subscribe, SqlError>
             .with_hint("a subscription begins with the newest state, or with the next change"));
     }
     let (mut has_snapshot, mut has_progress) = (true, false);
-    for (option, is_on) in options {
-        match option.as_str() {
-            "snapshot" => has_snapshot = is_on,
-            "progress" => has_progress = is_on,
+    for option in options {
+        match option.0.as_str() {
+            "snapshot" => has_snapshot = tail::is_on(&option)?,
+            "progress" => has_progress = tail::is_on(&option)?,
             other => {
                 return Err(unknown(&format!("the option {other} of SUBSCRIBE"))
                     .with_hint("the options are snapshot and progress"));
@@ -133,22 +134,50 @@ pub(super) fn declare(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, Sql
     }))
 }
 
-/// `FETCH … FROM name`; `None` where it goes backwards.
-pub(super) fn fetch(cursor: &ast::Ident, direction: &FetchDirection) -> Option<Statement> {
-    let count = |limit: &ast::ValueWithSpan| match &limit.value {
-        Value::Number(digits, _) => digits.to_string().parse::<u64>().ok(),
-        _ => None,
+/// `FETCH … FROM name` with a time to wait behind it.
+pub(super) fn fetch(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
+    let (tokens, options) = tail::without_options(tokens)?;
+    let ast::Statement::Fetch {
+        name, direction, ..
+    } = parse_ast(tokens.to_vec())?
+    else {
+        return Err(SqlError::syntax("FETCH how many FROM which cursor?"));
     };
-    let rows = match direction {
-        FetchDirection::Next | FetchDirection::Forward { limit: None } => Some(1),
-        FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => {
-            Some(count(limit)?)
+    let mut timeout = None;
+    for (option, value) in options {
+        match (option.as_str(), value) {
+            ("timeout", Some(value)) => timeout = Some(setting::duration(&value)?),
+            _ => {
+                return Err(unknown(&format!("the option {option} of FETCH"))
+                    .with_hint("the option is timeout = '1s'"));
+            }
         }
-        FetchDirection::All | FetchDirection::ForwardAll => None,
-        _ => return None,
-    };
-    Some(Statement::Fetch {
-        name: identifier(cursor),
-        rows,
+    }
+    Ok(Statement::Fetch {
+        name: identifier(&name),
+        rows: row_count(&direction)?,
+        timeout,
     })
+}
+
+/// How many rows are to be fetched; `None`: all.
+fn row_count(direction: &FetchDirection) -> Result<Option<u64>, SqlError> {
+    let backwards = || {
+        unknown(&format!("FETCH {direction}"))
+            .with_hint("cursors go forward: FETCH n, FETCH NEXT, FETCH ALL")
+    };
+    match direction {
+        FetchDirection::Next | FetchDirection::Forward { limit: None } => Ok(Some(1)),
+        FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => {
+            match &limit.value {
+                Value::Number(digits, _) => {
+                    let count = digits.to_string().parse().map_err(|_| backwards())?;
+                    Ok(Some(count))
+                }
+                _ => Err(backwards()),
+            }
+        }
+        FetchDirection::All | FetchDirection::ForwardAll => Ok(None),
+        _ => Err(backwards()),
+    }
 }

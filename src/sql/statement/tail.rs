@@ -45,13 +45,13 @@ fn timestamp_of(text: &str) -> Option<u64> {
     u64::try_from(utc.timestamp_millis()).ok()
 }
 
-/// An option and whether it is switched on.
-pub(super) type Switch = (String, bool);
+/// An option and what it is set to, in lower case; `None`: it is only named.
+pub(super) type Setting = (String, Option<String>);
 
 /// The statement without `WITH (option, …)` at its end, and the options.
 pub(super) fn without_options(
     tokens: &[TokenWithSpan],
-) -> Result<(&[TokenWithSpan], Vec<Switch>), SqlError> {
+) -> Result<(&[TokenWithSpan], Vec<Setting>), SqlError> {
     let is_end =
         |token: Option<&TokenWithSpan>| token.is_some_and(|token| token.token == Token::RParen);
     let opening = tokens
@@ -66,7 +66,7 @@ pub(super) fn without_options(
     }
     let inside = &tokens[opening + 1..tokens.len() - 1];
     let options = inside.split(|token| token.token == Token::Comma);
-    let options = options.map(switch).collect::<Result<_, _>>()?;
+    let options = options.map(setting).collect::<Result<_, _>>()?;
     Ok((&tokens[..opening - 1], options))
 }
 
@@ -74,19 +74,29 @@ fn is_with(token: &TokenWithSpan) -> bool {
     matches!(&token.token, Token::Word(word) if word.keyword == Keyword::WITH)
 }
 
-fn switch(tokens: &[TokenWithSpan]) -> Result<Switch, SqlError> {
+fn setting(tokens: &[TokenWithSpan]) -> Result<Setting, SqlError> {
     let words: Vec<String> = tokens
         .iter()
         .filter(|token| token.token != Token::Eq)
         .map(|token| token.token.to_string().trim_matches('\'').to_lowercase())
         .collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        [name] | [name, "true" | "on" | "1"] => Ok((name.to_owned(), true)),
-        [name, "false" | "off" | "0"] => Ok((name.to_owned(), false)),
+    match &words[..] {
+        [name] => Ok((name.clone(), None)),
+        [name, value] => Ok((name.clone(), Some(value.clone()))),
         _ => Err(SqlError::syntax(format!(
-            "\"{}\" is not an option that is on or off",
+            "\"{}\" is not an option with a value",
             words.join(" ")
+        ))),
+    }
+}
+
+/// Whether an option is switched on.
+pub(super) fn is_on((name, value): &Setting) -> Result<bool, SqlError> {
+    match value.as_deref() {
+        None | Some("true" | "on" | "1") => Ok(true),
+        Some("false" | "off" | "0") => Ok(false),
+        Some(other) => Err(SqlError::syntax(format!(
+            "the option {name} is on or off, not {other}"
         ))),
     }
 }

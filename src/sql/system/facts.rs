@@ -13,6 +13,9 @@ use crate::sql::Catalog;
 /// Numbers below are Postgres's own.
 const FIRST_OID: i32 = 16_384;
 
+/// The settings of a session by name.
+pub type Settings = BTreeMap<String, String>;
+
 /// How much a relation holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Statistics {
@@ -49,6 +52,7 @@ pub(super) struct Relation {
 pub struct Facts {
     pub(super) relations: Vec<Relation>,
     pub(super) timestamp_ms: u64,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Relation {
@@ -72,11 +76,12 @@ impl Relation {
 }
 
 impl Facts {
-    /// The relations of a catalog. `columns` gives those of a plain view, `statistics` what a
+    /// The relations of a catalog, and the session's settings. `columns` gives those of a plain view, `statistics` what a
     /// relation holds.
     pub fn new(
         catalog: &Catalog,
         timestamp_ms: u64,
+        settings: Arc<Settings>,
         columns: impl Fn(&str) -> Option<SchemaRef>,
         statistics: impl Fn(&str) -> Statistics,
     ) -> Facts {
@@ -126,6 +131,7 @@ impl Facts {
         Facts {
             relations: relations.into_values().collect(),
             timestamp_ms,
+            settings,
         }
     }
 

@@ -120,6 +120,10 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
         "pg_size_pretty" => ("pg_size_pretty", Utf8, |_, values| {
             maybe(number(values, 0).map(|bytes| format!("{} kB", bytes.div_euclid(1024))))
         }),
+        "current_setting" => ("current_setting", Utf8, |facts, values| {
+            let name = string(values, 0).map(|name| name.to_lowercase());
+            maybe(name.and_then(|name| facts.settings.get(&name).cloned()))
+        }),
         "set_config" => ("set_config", Utf8, |_, values| maybe(string(values, 1))),
         "to_regclass" => ("to_regclass", Int32, |facts, values| {
             ScalarValue::Int32(string(values, 0).and_then(|name| facts.oid(&name)))

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result as DataFusionResult;
 
-pub use facts::{Facts, Statistics};
+pub use facts::{Facts, Settings, Statistics};
 pub use functions::function;
 pub use rewrite::{mentions_system, rewritten};
 

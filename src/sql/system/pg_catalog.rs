@@ -3,7 +3,7 @@
 use super::builder::Kind::{Bool, Char, Float4, Int2, Int2List, Int4, Oid, Text, TextList};
 use super::builder::{Built, Cell};
 use super::facts::{Facts, Relation, RelationKind};
-use super::pg_lists::{access_methods, databases, roles, tables, views};
+use super::pg_lists::{access_methods, databases, roles, settings, tables, views};
 use super::pg_types::{TYPES, catalog_oid, of_column};
 use super::{PUBLIC, USER_OID};
 
@@ -73,7 +73,7 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
         "pg_database" => databases(),
         "pg_roles" | "pg_user" | "pg_authid" => roles(),
         "pg_am" => access_methods(),
-        "pg_settings" => Built::new(&[("name", Text), ("setting", Text), ("category", Text)]),
+        "pg_settings" => settings(facts),
         "pg_tables" => tables(facts),
         "pg_views" => views(facts, RelationKind::PlainView),
         "pg_matviews" => views(facts, RelationKind::LiveView),
@@ -90,6 +90,7 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
             ("inhrelid", Oid),
             ("inhparent", Oid),
             ("inhseqno", Int4),
+            ("spcname", Text),
         ]),
         _ => return None,
     })

@@ -39,6 +39,21 @@ pub(super) fn databases() -> Built {
     built
 }
 
+/// What `SHOW ALL` shows.
+pub(super) fn settings(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("name", Text),
+        ("setting", Text),
+        ("unit", Text),
+        ("category", Text),
+        ("short_desc", Text),
+    ]);
+    for (name, setting) in facts.settings.iter() {
+        built.push(vec![("name", name.into()), ("setting", setting.into())]);
+    }
+    built
+}
+
 pub(super) fn roles() -> Built {
     let mut built = Built::new(&[
         ("oid", Oid),

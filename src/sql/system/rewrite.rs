@@ -22,26 +22,26 @@ use crate::sql::statement::parse_query;
 pub fn mentions_system(query: &Query) -> bool {
     let text = query.to_string().to_lowercase();
     [
-        "pg_",
-        "information_schema",
+        "_description",
         "::reg",
+        "current_catalog",
+        "current_database",
+        "current_role",
+        "current_schema",
+        "current_setting",
+        "current_user",
+        "format_type",
+        "has_",
+        "information_schema",
+        "mainstem.",
+        "pg_",
+        "quote_ident",
         "regclass",
-        "current_",
         "session_user",
+        "set_config",
         "version(",
     ]
     .iter()
-    .chain(
-        [
-            "format_type",
-            "mainstem.",
-            "_description",
-            "quote_ident",
-            "has_",
-            "set_config",
-        ]
-        .iter(),
-    )
     .any(|word| text.contains(word))
 }
 
