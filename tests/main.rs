@@ -19,6 +19,7 @@ mod readme;
 mod real_data;
 mod row_errors;
 mod serve;
+mod shell;
 mod slt;
 mod subscribe;
 mod time;

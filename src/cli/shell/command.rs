@@ -62,7 +62,84 @@ impl Command {
 pub(super) fn is_complete(input: &str) -> bool {
     let text = input.trim();
     let is_word = ["quit", "exit", "help"].contains(&text);
-    text.is_empty() || text.starts_with('\\') || text.ends_with(';') || is_word
+    text.is_empty() || text.starts_with('\\') || is_word || ends_statement(text)
+}
+
+/// The entries of the history for an input: a statement in one line, or its lines where they can't
+/// be put into one.
+pub(super) fn in_one_line(input: &str) -> Vec<String> {
+    match Scan::of(input).needs_lines {
+        true => input.lines().map(str::to_owned).collect(),
+        false => vec![input.lines().collect::<Vec<_>>().join(" ")],
+    }
+}
+
+fn ends_statement(text: &str) -> bool {
+    let scan = Scan::of(text);
+    scan.inside.is_none() && scan.last == Some(';')
+}
+
+/// What a text of SQL ends in.
+struct Scan {
+    /// The quote or comment that is open at the end.
+    inside: Option<Inside>,
+    /// The last character outside of comments and spaces.
+    last: Option<char>,
+    /// Whether the ends of its lines mean something.
+    needs_lines: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Quote(char),
+    LineComment,
+    /// How deep it is nested.
+    Comment(usize),
+}
+
+impl Scan {
+    fn of(text: &str) -> Scan {
+        let mut scan = Scan {
+            inside: None,
+            last: None,
+            needs_lines: false,
+        };
+        let mut characters = text.chars().peekable();
+        while let Some(character) = characters.next() {
+            let pair = (character, characters.peek().copied());
+            scan.inside = match (scan.inside, pair) {
+                (None, ('-', Some('-'))) => {
+                    scan.needs_lines |= text.contains('\n');
+                    Some(Inside::LineComment)
+                }
+                (None, ('/', Some('*'))) => {
+                    characters.next();
+                    Some(Inside::Comment(1))
+                }
+                (None, ('\'' | '"', _)) => Some(Inside::Quote(character)),
+                (Some(Inside::Quote(quote)), _) if character == quote => None,
+                (Some(Inside::LineComment), ('\n', _)) => None,
+                (Some(Inside::Comment(depth)), ('/', Some('*'))) => {
+                    characters.next();
+                    Some(Inside::Comment(depth + 1))
+                }
+                (Some(Inside::Comment(depth)), ('*', Some('/'))) => {
+                    characters.next();
+                    (depth > 1).then_some(Inside::Comment(depth - 1))
+                }
+                (inside, _) => inside,
+            };
+            let is_comment = matches!(scan.inside, Some(Inside::LineComment | Inside::Comment(_)));
+            scan.needs_lines |= character == '\n' && matches!(scan.inside, Some(Inside::Quote(_)));
+            if !is_comment && !character.is_whitespace() && pair != ('*', Some('/')) {
+                scan.last = Some(character);
+            }
+        }
+        if scan.inside == Some(Inside::LineComment) {
+            scan.inside = None;
+        }
+        scan
+    }
 }
 
 fn relations(condition: &str) -> String {
@@ -78,10 +155,37 @@ mod tests {
 
     #[test]
     fn statements_end_with_a_semicolon() {
-        for complete in ["SELECT 1;", "\\d", "exit", "", "SELECT\n1\n;\n"] {
+        for complete in [
+            "SELECT 1;",
+            "\\d",
+            "exit",
+            "",
+            "SELECT\n1\n;\n",
+            "SELECT 1; -- done",
+            "SELECT 1; /* all /* of */ it */",
+            "SELECT 'it''s' -- ; is\n;",
+        ] {
             assert!(is_complete(complete), "{complete}");
         }
-        assert!(!is_complete("SELECT 1"));
+        for open in [
+            "SELECT 1",
+            "SELECT 'a;",
+            "SELECT \"a;",
+            "SELECT 1 -- ;",
+            "SELECT 1 /* ;",
+            "SELECT 1 /* /* */ ;",
+            "SELECT 2 */",
+        ] {
+            assert!(!is_complete(open), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_remembered_in_one_line_where_it_can_be() {
+        assert_eq!(in_one_line("SELECT\n  1;"), ["SELECT   1;"]);
+        assert_eq!(in_one_line("SELECT -- one\n1;"), ["SELECT -- one", "1;"]);
+        assert_eq!(in_one_line("SELECT 'a\nb';"), ["SELECT 'a", "b';"]);
+        assert_eq!(in_one_line("SELECT 1; -- done"), ["SELECT 1; -- done"]);
     }
 
     #[test]
