@@ -17,6 +17,7 @@ pub mod reach;
 pub mod recursive;
 pub mod statement;
 mod subquery;
+pub mod syntax;
 pub mod system;
 pub mod temporal;
 pub mod types;

@@ -8,7 +8,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{Expr, Ident};
 use futures::TryStreamExt;
 
 use super::Session;
@@ -17,6 +17,7 @@ use crate::engine::EngineError;
 use crate::model::{ChangeKind, TableDefinition};
 use crate::sql::query::QueryContext;
 use crate::sql::statement::parse_query;
+use crate::sql::syntax::edit_expressions;
 use crate::sql::{Insert, OnConflict, SqlError};
 
 /// What SQL calls the rows that are to be inserted.
@@ -220,7 +221,7 @@ fn text(insert: &Insert, table: &TableDefinition) -> Result<String, SqlError> {
 /// The text of an expression in which columns without a table are those of the table.
 fn qualified(expression: &Expr, table: &TableDefinition) -> Result<String, SqlError> {
     let mut expression = expression.clone();
-    let visited = visit_expressions_mut(&mut expression, |part| {
+    let visited = edit_expressions(&mut expression, &mut |part| {
         match part {
             Expr::Identifier(column) => {
                 let table = Ident::with_quote('"', &table.name);

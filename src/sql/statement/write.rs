@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, ConflictTarget, OnConflictAction, OnInsert, Query, TableObject, visit_expressions,
+    self, ConflictTarget, OnConflictAction, OnInsert, Query, TableObject,
 };
 
 use super::{Statement, identifier, name, unknown};
 use crate::sql::SqlError;
+use crate::sql::syntax::edit_expressions;
 
 /// `INSERT INTO table …`.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl OnConflict {
 
 /// Whether an expression calls functions.
 pub fn calls_functions(expression: &ast::Expr) -> bool {
-    let found = visit_expressions(expression, |part| match part {
+    let found = edit_expressions(&mut expression.clone(), &mut |part| match part {
         ast::Expr::Function(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, DataType, Expr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, visit_expressions_mut, visit_relations,
+    SelectItem, SetExpr, TableFactor, Value, visit_relations,
 };
 
 use super::facts::Facts;
@@ -17,6 +17,7 @@ use super::pg_catalog::EMPTY;
 use super::pg_types::by_name;
 use crate::sql::SqlError;
 use crate::sql::statement::parse_query;
+use crate::sql::syntax::edit_expressions;
 
 /// Whether a query may read system tables or call functions about them.
 pub fn mentions_system(query: &Query) -> bool {
@@ -50,13 +51,16 @@ pub fn rewritten(facts: &Facts, query: &Query) -> Result<Query, SqlError> {
     let mut query = query.clone();
     empty_selects(&mut query);
     let mut failure = None;
-    let _ = visit_expressions_mut(&mut query, |expression| match rewrite(facts, expression) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
-        }
-    });
+    let _ = edit_expressions(
+        &mut query,
+        &mut |expression| match rewrite(facts, expression) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    );
     match failure {
         None => Ok(query),
         Some(error) => Err(error),
