@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod clients;
 mod consistency;
 mod demo;
 mod duckdb;
@@ -20,6 +21,11 @@ mod readme;
 mod real_data;
 mod row_errors;
 mod serve;
+mod shell;
+mod slt;
+mod subscribe;
 mod time;
 mod tools;
 mod tpch;
+mod transfers;
+mod wire;

@@ -6,6 +6,7 @@
 //! Nothing outside this module sees a type of timely or differential.
 
 mod arrange;
+mod changes;
 mod chunk;
 mod column;
 mod command;
@@ -25,6 +26,7 @@ mod render;
 mod schedule;
 mod size;
 mod statistics;
+mod subscription;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,9 @@ mod updates;
 mod worker;
 mod workers;
 
+pub use changes::Lost;
 pub use command::{Command, TableChange, Tables, ViewTask};
 pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
 pub use read::Scan;
+pub use subscription::Subscriber;
 pub use workers::{WorkerError, Workers};

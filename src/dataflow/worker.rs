@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use arrow::datatypes::SchemaRef;
 use differential_dataflow::operators::arrange::ShutdownButton;
-use differential_dataflow::trace::{Span, TraceReader};
+use differential_dataflow::trace::TraceReader;
 use timely::dataflow::operators::core::Inspect;
 use timely::dataflow::operators::{CapabilitySet, Probe};
 use timely::dataflow::{ProbeHandle, Scope};
@@ -21,12 +21,13 @@ use timely::progress::Antichain;
 use timely::worker::Worker;
 
 use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
+use super::changes::Tap;
 use super::chunk::Chunk;
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::operator::flatten;
 use super::operator::map::error_schema;
 use super::operator::temporal::Due;
-use super::output::{OutputShape, Progress, Share};
+use super::output::{OutputShape, Progress, Publication, Share};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
 
@@ -69,6 +70,8 @@ struct SharedIndex {
 struct Output {
     trace: Trace,
     has_changed: Rc<Cell<bool>>,
+    /// What has changed, for those who have subscribed.
+    tap: Tap,
     /// Batches that have been given out, to be given out again without copying.
     given: Vec<(Batch, Arc<Vec<Chunk>>)>,
 }
@@ -80,6 +83,7 @@ pub struct Running<'w> {
     views: BTreeMap<u64, RunningView>,
     indexes: HashMap<IndexName, SharedIndex>,
     in_flight: VecDeque<InFlight>,
+    completed_ms: u64,
 }
 
 /// A transaction that is being worked on.
@@ -97,6 +101,7 @@ impl<'w> Running<'w> {
             views: BTreeMap::new(),
             indexes: HashMap::new(),
             in_flight: VecDeque::new(),
+            completed_ms: 0,
         }
     }
 
@@ -201,19 +206,26 @@ impl<'w> Running<'w> {
         let mut changed = Vec::new();
         for (number, view) in &mut self.views {
             let has_changed = view.rows.has_changed.take() | view.errors.has_changed.take();
-            if has_changed || !view.is_published {
+            if has_changed || !view.rows.tap.is_empty() || !view.is_published {
                 view.is_published = true;
                 let share = Share {
                     rows: view.rows.publish(),
                     errors: view.errors.publish(),
                 };
-                changed.push((*number, Arc::clone(&view.shape), share));
+                view.errors.tap.take(self.completed_ms, completed_ms);
+                changed.push(Publication {
+                    view: *number,
+                    shape: Arc::clone(&view.shape),
+                    share,
+                    changes: view.rows.tap.take(self.completed_ms, completed_ms),
+                });
             }
         }
         let dues = self
             .flows()
             .flat_map(|flow| flow.dues.iter().map(|due| due.get()));
         let next_change_ms = dues.min().filter(|due| *due < u64::MAX);
+        self.completed_ms = completed_ms;
         self.progress
             .publish(self.worker.index(), completed_ms, next_change_ms, changed);
         self.compact(completed_ms);
@@ -231,12 +243,15 @@ impl<'w> Running<'w> {
 
     /// Lets the history before what readers may still ask for be forgotten.
     fn compact(&mut self, completed_ms: u64) {
-        let since = Antichain::from_elem(self.progress.completed());
+        let since = Antichain::from_elem(self.progress.since());
+        let completed = Antichain::from_elem(self.progress.completed());
         let upper = Antichain::from_elem(completed_ms + 1);
         let views = self.views.values_mut();
         let outputs = views.flat_map(|view| [&mut view.rows.trace, &mut view.errors.trace]);
-        let indexes = self.indexes.values_mut().map(|index| &mut index.trace);
-        for trace in outputs.chain(indexes) {
+        let outputs = outputs.map(|trace| (trace, &since));
+        let indexes = self.indexes.values_mut();
+        let indexes = indexes.map(|index| (&mut index.trace, &completed));
+        for (trace, since) in outputs.chain(indexes) {
             trace.set_logical_compaction(since.borrow());
             trace.set_physical_compaction(upper.borrow());
         }
@@ -424,19 +439,22 @@ impl Output {
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
         let has_changed = Rc::new(Cell::new(false));
         let flag = Rc::clone(&has_changed);
+        let tap = Tap::default();
+        let tapped = tap.clone();
         index
             .stream
             .inspect_core(move |event| {
-                if let Ok((_, spans)) = event
-                    && spans.iter().any(Span::has_updates)
-                {
+                let Ok((_, spans)) = event else { return };
+                for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
                     flag.set(true);
+                    tapped.add(&batch.chunks);
                 }
             })
             .probe_with(probe);
         Output {
             trace: index.trace,
             has_changed,
+            tap,
             given: Vec::new(),
         }
     }

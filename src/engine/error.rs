@@ -77,6 +77,7 @@ impl EngineError {
             EngineError::Table(error) => match error {
                 TableError::NullKey { .. } | TableError::NullValue { .. } => "23502",
                 TableError::NoSuchColumn { .. } => "42703",
+                TableError::AppendOnly { .. } => "55000",
                 _ => "22000",
             },
             EngineError::DiskFull { .. } => "53100",

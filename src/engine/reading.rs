@@ -9,9 +9,10 @@ use datafusion::catalog::TableProvider;
 
 use super::{EngineError, Shared, State};
 use crate::dataflow::PublishedViews;
-use crate::sql::query::{QueryContext, Relations};
+use crate::sql::query::Relations;
+use crate::sql::system::Statistics;
 use crate::sql::{Catalog, SqlError};
-use crate::view::{LiveView, RelationProvider, TableError, TableSnapshot};
+use crate::view::{LiveView, Relation, RelationProvider, TableError, TableSnapshot};
 
 /// How many failed rows an error message shows.
 const ERRORS_SHOWN: usize = 3;
@@ -38,6 +39,15 @@ pub struct Contents {
 pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, EngineError> {
     let published = shared.progress.read();
     let timestamp_ms = published.timestamp_ms;
+    read_point(state, &published, timestamp_ms)
+}
+
+/// Everything at a timestamp (ms); `None` if it is not kept any more or a view is gone.
+fn read_point(
+    state: State,
+    published: &PublishedViews,
+    timestamp_ms: u64,
+) -> Result<Option<ReadPoint>, EngineError> {
     let mut tables = BTreeMap::new();
     for (name, reader) in state.tables.iter() {
         match reader.snapshot(timestamp_ms) {
@@ -46,7 +56,7 @@ pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, E
             Err(error) => return Err(error.into()),
         };
     }
-    let Some(views) = live_views(&state, &published) else {
+    let Some(views) = live_views(&state, published, timestamp_ms) else {
         return Ok(None);
     };
     Ok(Some(ReadPoint {
@@ -57,14 +67,39 @@ pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, E
     }))
 }
 
+/// Takes everything as of a timestamp (ms); `None` if the catalog has changed meanwhile.
+pub(super) fn read_as_of(
+    shared: &Shared,
+    state: State,
+    timestamp_ms: u64,
+) -> Result<Option<ReadPoint>, EngineError> {
+    let published = shared.progress.read();
+    // Before, there were other tables and views; before opening, nobody kept anything.
+    let earliest_ms = published
+        .since_ms
+        .max(state.catalog_timestamp_ms)
+        .max(shared.recovered.timestamp_ms);
+    let latest_ms = published.timestamp_ms;
+    if timestamp_ms < earliest_ms || timestamp_ms > latest_ms {
+        let message = format!(
+            "AS OF {timestamp_ms} can't be read: what is kept is from {earliest_ms} to {latest_ms}"
+        );
+        return Err(SqlError::new("22023", message)
+            .with_hint("the setting `history` says how long the past is kept")
+            .into());
+    }
+    read_point(state, &published, timestamp_ms)
+}
+
 /// All live views of the catalog; `None` if one has been dropped since.
 fn live_views(
     state: &State,
     published: &PublishedViews,
+    timestamp_ms: u64,
 ) -> Option<BTreeMap<String, Arc<LiveView>>> {
     let views = state.numbers.iter().map(|(name, number)| {
         let view = published.views.get(number)?.clone();
-        let view = LiveView::new(view, published.timestamp_ms);
+        let view = LiveView::new(view, timestamp_ms);
         Some((name.clone(), Arc::new(view)))
     });
     views.collect()
@@ -95,7 +130,7 @@ impl ReadPoint {
             .view(name)?
             .ok_or_else(|| SqlError::undefined_table(name))?;
         Ok(Contents {
-            schema: crate::view::Relation::schema(view.as_ref()),
+            schema: Relation::schema(view.as_ref()),
             rows: Box::new(view.rows().map(Ok)),
         })
     }
@@ -143,15 +178,16 @@ impl Relations for ReadPoint {
     fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
     }
-}
 
-impl ReadPoint {
-    /// A context for ad hoc SQL.
-    pub(super) fn query_context(&self, shared: &Shared) -> Result<QueryContext, SqlError> {
-        QueryContext::new(
-            shared.planner.clone(),
-            Arc::new(self.clone()),
-            &shared.limits,
-        )
+    fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
+        let (rows, bytes) = match (self.tables.get(name), self.views.get(name)) {
+            (Some(table), _) => (table.row_count(), wants_bytes.then(|| table.memory_bytes())),
+            (None, Some(view)) => (view.row_count(), wants_bytes.then(|| view.memory_bytes())),
+            (None, None) => (0, None),
+        };
+        Statistics {
+            rows: rows as u64,
+            bytes: bytes.unwrap_or(0),
+        }
     }
 }

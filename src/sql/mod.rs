@@ -19,10 +19,15 @@ pub mod recursive;
 pub mod statement;
 mod subquery;
 pub mod syntax;
+pub mod system;
 pub mod temporal;
+pub mod types;
 pub mod unnest;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::SqlError;
 pub use planner::Planner;
-pub use statement::{Copy, CopyFormat, DropKind, Show, Statement, parse};
+pub use statement::{
+    Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
+    Subscribe, SubscribeSource, parse,
+};

@@ -152,6 +152,20 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 pub trait Sources {
     /// The table or view called `name`.
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>>;
+
+    /// A system table; without a schema one that is found in any.
+    fn system_table(
+        &self,
+        _schema: Option<&str>,
+        _name: &str,
+    ) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        Ok(None)
+    }
+
+    /// A function about the system.
+    fn system_function(&self, _name: &str) -> Option<Arc<ScalarUDF>> {
+        None
+    }
 }
 
 /// A base table or live view as seen by the planner.
@@ -257,9 +271,22 @@ struct Provider<'a> {
 
 impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
-        match name.schema() {
-            None | Some("public" | "mainstem") => self.sources.source(name.table()),
-            Some(schema) => plan_err!("there is no schema called \"{schema}\""),
+        let (schema, table) = (name.schema(), name.table());
+        if matches!(schema, None | Some("public")) {
+            let own = self.sources.source(table);
+            if own.is_ok() {
+                return own;
+            }
+            let system = self.sources.system_table(None, table)?;
+            return system.map_or(own, Ok);
+        }
+        match (self.sources.system_table(schema, table)?, schema) {
+            (Some(system), _) => Ok(system),
+            (None, Some("mainstem")) => self.sources.source(table),
+            (None, schema) => {
+                let schema = schema.unwrap_or_default();
+                plan_err!("there is no table \"{table}\" in a schema \"{schema}\"")
+            }
         }
     }
 
@@ -281,7 +308,9 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let name = own_name(name);
+        let system = self.sources.system_function(name);
+        system.or_else(|| self.state.scalar_functions().get(name).cloned())
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -289,7 +318,8 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.state.aggregate_functions().get(name).cloned()
+        let functions = self.state.aggregate_functions();
+        functions.get(own_name(name)).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
@@ -323,6 +353,11 @@ impl ContextProvider for Provider<'_> {
     fn udwf_names(&self) -> Vec<String> {
         self.state.window_functions().keys().cloned().collect()
     }
+}
+
+/// The name of a function without Postgres's schema for its own.
+fn own_name(name: &str) -> &str {
+    name.strip_prefix("pg_catalog.").unwrap_or(name)
 }
 
 /// Refuses what the optimiser would hide: functions of the clock become constants there, and

@@ -25,6 +25,7 @@ fn definition(
         data_type,
         nullable,
         description: String::new(),
+        default: None,
     };
     TableDefinition {
         name: "stock".to_owned(),
@@ -38,6 +39,7 @@ fn definition(
         primary_key: primary_key.to_vec(),
         version: version.to_vec(),
         event_identity: event_identity.to_vec(),
+        append_only: false,
     }
 }
 
