@@ -149,7 +149,7 @@ impl Editor {
         }
         text.push_str(&up(end / width - cursor / width));
         text.push('\r');
-        if cursor % width > 0 {
+        if !cursor.is_multiple_of(width) {
             let _ = write!(text, "\x1b[{}C", cursor % width);
         }
         self.row = cursor / width;

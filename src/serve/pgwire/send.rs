@@ -185,17 +185,20 @@ fn copy_encoder(format: &CopyFormat, fields: &Arc<Vec<FieldInfo>>) -> CopyEncode
         CopyFormat::Csv {
             delimiter, null, ..
         } => {
-            let mut options = CopyCsvOptions::default();
-            options.delimiter = text(delimiter).into();
-            options.null_string = null.as_str().into();
+            let options = CopyCsvOptions {
+                delimiter: text(delimiter).into(),
+                null_string: null.as_str().into(),
+                ..CopyCsvOptions::default()
+            };
             CopyEncoder::new_csv(Arc::clone(fields), options)
         }
         CopyFormat::Text {
             delimiter, null, ..
         } => {
-            let mut options = CopyTextOptions::default();
-            options.delimiter = text(delimiter).into();
-            options.null_string = null.as_str().into();
+            let options = CopyTextOptions {
+                delimiter: text(delimiter).into(),
+                null_string: null.as_str().into(),
+            };
             CopyEncoder::new_text(Arc::clone(fields), options)
         }
     }

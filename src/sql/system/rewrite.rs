@@ -328,7 +328,7 @@ fn cast(facts: &Facts, value: &Expr, data_type: &mut DataType) -> Result<Option<
         },
         _ => None,
     };
-    let integer = |oid: i32| Expr::value(Value::Number(oid.to_string().into(), false));
+    let integer = |oid: i32| Expr::value(Value::Number(oid.to_string(), false));
     let is_number = |text: &str| text.parse::<i32>().ok();
     Ok(match name {
         "regclass" => Some(match literal {
