@@ -8,13 +8,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use rand::{Rng, SeedableRng};
-use rand_pcg::Pcg64;
 
 use crate::bench::BenchError;
 use crate::bench::workload::Transactions;
 use crate::model::{Change, ChangeKind, Submission, TableDefinition};
+use crate::source::generator::random::Random;
 
+const EVENT_STREAM: u64 = 1;
 /// 2015-07-15, the time of the first event, in microseconds since the epoch.
 const FIRST_US: i64 = 1_436_918_400_000_000;
 /// Between two events.
@@ -99,7 +99,7 @@ impl Events {
     /// The stream of a seed, for the tables of persons, auctions and bids.
     pub fn new(seed: u64, tables: Arc<[TableDefinition; 3]>) -> Events {
         Events {
-            random: Random(Pcg64::seed_from_u64(seed)),
+            random: Random::new(seed, EVENT_STREAM),
             tables,
             number: 0,
             persons: 0,
@@ -116,34 +116,36 @@ impl Events {
     }
 
     fn person(&mut self, persons: &mut Persons) {
-        let first = self.random.choose(&FIRST_NAMES);
-        let last = self.random.choose(&LAST_NAMES);
+        let first = self.random.pick(&FIRST_NAMES);
+        let last = self.random.pick(&LAST_NAMES);
         persons.ids.push(FIRST_ID + self.persons);
         persons.names.push(format!("{first} {last}"));
         persons.emails.push(format!("{first}@{last}.example"));
-        persons.cards.push(self.random.digits(16));
-        persons.cities.push(self.random.choose(&CITIES));
-        persons.states.push(self.random.choose(&STATES));
+        persons.cards.push(digits(&mut self.random, 16));
+        persons.cities.push(*self.random.pick(&CITIES));
+        persons.states.push(*self.random.pick(&STATES));
         persons.times.push(self.time_us());
-        persons.extras.push(self.random.letters(12));
+        persons.extras.push(letters(&mut self.random, 12));
         self.persons += 1;
     }
 
     fn auction(&mut self, auctions: &mut Auctions) {
         let time_us = self.time_us();
-        let initial_bid = self.random.price();
+        let initial_bid = price(&mut self.random);
         auctions.ids.push(FIRST_ID + self.auctions);
-        auctions.items.push(self.random.letters(10));
-        auctions.descriptions.push(self.random.letters(30));
+        auctions.items.push(letters(&mut self.random, 10));
+        auctions.descriptions.push(letters(&mut self.random, 30));
         auctions.initial_bids.push(initial_bid);
-        auctions.reserves.push(initial_bid + self.random.price());
+        auctions
+            .reserves
+            .push(initial_bid + price(&mut self.random));
         auctions.times.push(time_us);
         let open_us = 1_000_000 + self.random.below(OPEN_US) as i64;
         auctions.expiries.push(time_us + open_us);
         auctions.sellers.push(self.someone());
         let category = FIRST_CATEGORY + self.random.below(CATEGORIES) as i64;
         auctions.categories.push(category);
-        auctions.extras.push(self.random.letters(12));
+        auctions.extras.push(letters(&mut self.random, 12));
         self.auctions += 1;
     }
 
@@ -155,8 +157,8 @@ impl Events {
         };
         bids.auctions.push(FIRST_ID + (count - 1 - back) as i64);
         bids.bidders.push(self.someone());
-        bids.prices.push(self.random.price());
-        let path = self.random.letters(3);
+        bids.prices.push(price(&mut self.random));
+        let path = letters(&mut self.random, 3);
         let url = format!("https://auction.example/{path}/{path}a/{path}b/item.htm?query=1");
         let (channel, url) = match self.random.below(4) {
             0 => {
@@ -166,12 +168,12 @@ impl Events {
                 let url = url + &tail.unwrap_or_default();
                 (format!("channel-{channel}"), url)
             }
-            _ => (self.random.choose(&CHANNELS).to_owned(), url),
+            _ => ((*self.random.pick(&CHANNELS)).to_owned(), url),
         };
         bids.channels.push(channel);
         bids.urls.push(url);
         bids.times.push(self.time_us());
-        bids.extras.push(self.random.letters(12));
+        bids.extras.push(letters(&mut self.random, 12));
     }
 
     /// Somebody who is there: half of the times one of the newest.
@@ -285,32 +287,20 @@ fn upsert(table: &TableDefinition, columns: Vec<ArrayRef>) -> Result<Change, Arr
     })
 }
 
-struct Random(Pcg64);
+/// From a dollar to some millions, in cents; as many of each length.
+fn price(random: &mut Random) -> i64 {
+    let length = 10_u64.pow(random.below(6) as u32);
+    100 * (length + random.below(9 * length)) as i64
+}
 
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0.next_u64() % limit
-    }
+fn letters(random: &mut Random, count: usize) -> String {
+    let letters = (0..count).map(|_| char::from(b'a' + random.below(26) as u8));
+    letters.collect()
+}
 
-    fn choose(&mut self, names: &[&'static str]) -> &'static str {
-        names[self.below(names.len() as u64) as usize]
-    }
-
-    /// From a dollar to some millions, in cents; as many of each length.
-    fn price(&mut self) -> i64 {
-        let length = 10_i64.pow(self.below(6) as u32);
-        100 * (length + self.below(9 * length as u64) as i64)
-    }
-
-    fn letters(&mut self, count: usize) -> String {
-        let letters = (0..count).map(|_| char::from(b'a' + self.below(26) as u8));
-        letters.collect()
-    }
-
-    fn digits(&mut self, count: usize) -> String {
-        let digits = (0..count).map(|_| char::from(b'0' + self.below(10) as u8));
-        digits.collect()
-    }
+fn digits(random: &mut Random, count: usize) -> String {
+    let digits = (0..count).map(|_| char::from(b'0' + random.below(10) as u8));
+    digits.collect()
 }
 
 #[cfg(test)]
