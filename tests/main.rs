@@ -14,6 +14,7 @@ mod generator;
 mod house;
 mod kill;
 mod nexmark;
+mod notebook;
 mod operations;
 mod oracle;
 mod plans;

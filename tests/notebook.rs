@@ -1,0 +1,73 @@
+//! The notebook runs from top to bottom against the demo, as its first cell says.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::clients::python;
+use crate::tools::{has_program, text_of};
+
+/// How many questions the demo answers before it only serves.
+const QUESTIONS: usize = 6;
+
+/// The demo, which is stopped when the test ends, however it ends.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// Starts a small demo and waits until it has answered its questions.
+fn start_demo(directory: &Path, pgwire: &str, http: &str) -> Demo {
+    let child = Command::new(env!("CARGO_BIN_EXE_mainstem"))
+        .args(["demo", "--scale", "0.05", "--days", "45"])
+        .args(["--serve-pgwire", pgwire, "--serve-http", http])
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut demo = Demo(child.expect("mainstem starts"));
+    let output = demo.0.stdout.take().expect("it is piped");
+    let lines = BufReader::new(output).lines().map_while(Result::ok);
+    let answers = lines.filter(|line| line.ends_with(" row") || line.ends_with(" rows"));
+    assert_eq!(
+        answers.take(QUESTIONS).count(),
+        QUESTIONS,
+        "the demo ends early"
+    );
+    demo
+}
+
+#[test]
+fn the_notebook_runs() {
+    let needed = "import duckdb, matplotlib, pandas, psycopg";
+    if !has_program(&python(), &["-c", needed]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let (pgwire, http) = (free_address(), free_address());
+    let _demo = start_demo(directory.path(), &pgwire, &http);
+    let (host, port) = pgwire.split_once(':').expect("host and port");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(python())
+        .arg(root.join("tests/run_notebook.py"))
+        .arg(root.join("notebooks/live_views.ipynb"))
+        .current_dir(directory.path())
+        .env(
+            "MAINSTEM_POSTGRES",
+            format!("host={host} port={port} user=notebook dbname=any"),
+        )
+        .env("MAINSTEM_HTTP", format!("http://{http}"))
+        .output()
+        .expect("Python starts");
+    assert!(output.status.success(), "{}", text_of(&output));
+}
