@@ -23,6 +23,8 @@ use timely::worker::Worker;
 use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
 use super::chunk::Chunk;
 use super::command::{Command, TableChange, Tables, ViewTask};
+use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
+use super::meter::{Lines, Meter};
 use super::operator::flatten;
 use super::operator::map::error_schema;
 use super::operator::temporal::Due;
@@ -48,6 +50,10 @@ struct Flow {
     stops: Vec<Stop>,
     probe: ProbeHandle<u64>,
     dues: Vec<Due>,
+    /// The number of the dataflow on this worker.
+    dataflow: usize,
+    lines: Lines,
+    since_ms: u64,
 }
 
 struct RunningView {
@@ -80,6 +86,10 @@ pub struct Running<'w> {
     views: BTreeMap<u64, RunningView>,
     indexes: HashMap<IndexName, SharedIndex>,
     in_flight: VecDeque<InFlight>,
+    meter: Meter,
+    measurements: Arc<Measurements>,
+    /// The newest question about measures that has been answered.
+    answered: u64,
 }
 
 /// A transaction that is being worked on.
@@ -90,8 +100,15 @@ struct InFlight {
 
 impl<'w> Running<'w> {
     /// A worker that runs nothing yet.
-    pub fn new(worker: &'w mut Worker, progress: Arc<Progress>) -> Self {
+    pub fn new(
+        worker: &'w mut Worker,
+        progress: Arc<Progress>,
+        measurements: Arc<Measurements>,
+    ) -> Self {
         Running {
+            meter: Meter::attach(worker),
+            measurements,
+            answered: 0,
             worker,
             progress,
             views: BTreeMap::new(),
@@ -110,6 +127,7 @@ impl<'w> Running<'w> {
                     Err(TryRecvError::Empty) => break,
                 }
             }
+            self.measure_if_asked();
             if self.complete() {
                 // Room for further commands.
                 continue;
@@ -249,7 +267,7 @@ impl<'w> Running<'w> {
             indexes.push(name);
         }
         let shape = Arc::new(OutputShape::new(Arc::clone(&view.plan.schema), &view.key));
-        let (mut flow, rows, errors) = self.build_view(view, &indexes);
+        let (mut flow, rows, errors) = self.build_view(view, &indexes, timestamp_ms);
         self.fill(&mut flow, timestamp_ms, tables);
         let running = RunningView {
             flow,
@@ -263,8 +281,14 @@ impl<'w> Running<'w> {
     }
 
     /// Builds the dataflow of a view.
-    fn build_view(&mut self, view: &ViewTask, names: &[IndexName]) -> (Flow, Output, Output) {
+    fn build_view(
+        &mut self,
+        view: &ViewTask,
+        names: &[IndexName],
+        timestamp_ms: u64,
+    ) -> (Flow, Output, Output) {
         let worker = self.worker.index();
+        let dataflow = self.worker.next_dataflow_index();
         let (views, indexes) = (&mut self.views, &mut self.indexes);
         self.worker.dataflow_named(&view.name, |scope| {
             let mut stops = Vec::new();
@@ -289,6 +313,9 @@ impl<'w> Running<'w> {
                 stops,
                 probe,
                 dues: std::mem::take(&mut renderer.dues),
+                dataflow,
+                lines: std::mem::take(&mut renderer.lines),
+                since_ms: timestamp_ms,
             };
             (flow, rows, errors)
         })
@@ -308,6 +335,7 @@ impl<'w> Running<'w> {
             return;
         }
         let worker = self.worker.index();
+        let dataflow = self.worker.next_dataflow_index();
         let views = &mut self.views;
         let (mut flow, trace) = self.worker.dataflow_named("Index", |scope| {
             let mut stops = Vec::new();
@@ -324,6 +352,9 @@ impl<'w> Running<'w> {
                 stops,
                 probe,
                 dues: std::mem::take(&mut renderer.dues),
+                dataflow,
+                lines: std::mem::take(&mut renderer.lines),
+                since_ms: timestamp_ms,
             };
             (flow, index.trace)
         });
@@ -369,6 +400,34 @@ impl<'w> Running<'w> {
             }
         }
         self.progress.withdraw(number);
+    }
+
+    /// Tells what operators hold and do, if somebody wants to know.
+    fn measure_if_asked(&mut self) {
+        let question = self.measurements.question();
+        if question == self.answered {
+            return;
+        }
+        self.answered = question;
+        Meter::catch_up(self.worker);
+        let measure = |flow: &Flow, views: Vec<u64>, is_shared| FlowMeasure {
+            views,
+            is_shared,
+            since_ms: flow.since_ms,
+            operators: self.meter.operators(flow.dataflow, &flow.lines),
+        };
+        let own = self.views.iter();
+        let own = own.map(|(number, view)| measure(&view.flow, vec![*number], false));
+        let shared = self.indexes.iter().map(|(name, index)| {
+            let users = self.views.iter();
+            let users = users.filter(|(_, view)| view.indexes.contains(name));
+            let users = users.map(|(number, _)| *number).collect();
+            measure(&index.flow, users, true)
+        });
+        let flows = own.chain(shared).collect();
+        let worker = self.worker.index();
+        self.measurements
+            .answer(worker, question, WorkerMeasure { flows });
     }
 
     /// Closes everything, so that all dataflows run dry.

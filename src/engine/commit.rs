@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use super::catalog::{Definitions, apply_to_catalog, live_view};
 use super::checkpointing::{Checkpoints, Outcome};
 use super::definition::FROM_FILE;
 use super::disk::{Disk, Unanswered};
+use super::memory::{Memory, MemoryClock};
 use super::metrics::Metrics;
 use super::queue::Inbox;
 use super::times::{Steps, Times};
@@ -91,6 +93,8 @@ pub struct Conductor {
     pub(super) skipped: Vec<(PathBuf, String)>,
     pub(super) checkpoints: Checkpoints,
     pub(super) disk: Arc<Disk>,
+    pub(super) memory: Arc<Memory>,
+    pub(super) memory_clock: MemoryClock,
     pub(super) unanswered: Unanswered,
     pub(super) metrics: Arc<Metrics>,
     pub(super) times: Times,
@@ -116,6 +120,8 @@ impl Conductor {
         let log_directory = directory.join(LOG_DIRECTORY);
         let (log, opened) = Log::open(Arc::clone(file_system), &log_directory, options)?;
         let metrics = Arc::new(Metrics::default());
+        let budget_bytes = &metrics.budget_bytes;
+        budget_bytes.store(durability.memory_budget_bytes, Ordering::Relaxed);
         let min_free_bytes = durability.min_free_bytes;
         let disk = Disk::new(file_system, &log_directory, min_free_bytes, &metrics);
         let mut conductor = Conductor {
@@ -138,6 +144,8 @@ impl Conductor {
             skipped: Vec::new(),
             checkpoints,
             disk: Arc::new(disk),
+            memory: Arc::new(Memory::new(durability.memory_budget_bytes, &metrics)),
+            memory_clock: MemoryClock::default(),
             unanswered: Unanswered::default(),
             metrics,
             times: Times::default(),
@@ -176,6 +184,7 @@ impl Conductor {
             if stops {
                 break;
             }
+            self.measure_memory_if_due();
             self.checkpoint_if_due(shared);
         }
         self.give_up_checkpoint(inbox);
@@ -239,6 +248,7 @@ impl Conductor {
             .map_err(|error| system("encode a transaction", error))?;
         steps.end(&mut self.times.spent.encode);
         self.log.append(timestamp_ms, &record)?;
+        self.memory.count(record.len());
         steps.end(&mut self.times.spent.append);
         self.last_timestamp_ms = timestamp_ms;
         self.replays_history = submission.timestamp_ms.is_some();
@@ -266,6 +276,7 @@ impl Conductor {
             }
             return;
         }
+        self.state_changes();
         let has_positions = appended.iter().any(|(rows, _, _)| rows.position.is_some());
         for (submission, timestamp_ms, reply) in appended {
             let outcome = self.apply(submission, timestamp_ms).map(|()| timestamp_ms);
@@ -341,6 +352,10 @@ impl Conductor {
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
         self.disk.check()?;
+        let is_view = |change: &CatalogChange| matches!(change, CatalogChange::CreateLiveView { .. });
+        if changes.iter().any(is_view) {
+            self.memory.check()?;
+        }
         let mut checked = self.catalog.clone();
         for change in &changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
@@ -354,6 +369,7 @@ impl Conductor {
         self.sync_log()?;
         self.last_timestamp_ms = timestamp_ms;
         self.catalog_timestamp_ms = timestamp_ms;
+        self.state_changes();
         let mut commands = Vec::new();
         for change in changes {
             apply_to_catalog(&self.planner, &mut self.catalog, &change)?;

@@ -16,12 +16,13 @@ mod disk;
 mod durability;
 mod error;
 mod examine;
+mod memory;
 mod metrics;
+mod overview;
 mod queue;
 mod reading;
 mod recovery;
 mod session;
-mod sizes;
 mod times;
 mod transaction;
 
@@ -34,26 +35,28 @@ use tokio::sync::{oneshot, watch};
 
 use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
-use crate::sql::query::QueryLimits;
+use crate::sql::query::QueryRuntime;
 use crate::sql::{Catalog, Planner};
 use crate::view::TableReader;
 
 use commit::{Conductor, Request};
 use disk::Disk;
+use memory::Memory;
 use queue::Requests;
 use transaction::CatalogChange;
 
 pub use crate::sql::CopyFormat;
+pub use crate::sql::query::QueryLimits;
 pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
 pub use durability::{Durability, Restoring};
 pub use error::EngineError;
 pub use examine::{Finding, examine};
 pub use metrics::{Metrics, SYNC_BUCKETS_US};
+pub use overview::{OperatorOverview, Overview, ViewOverview, ViewState};
 pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
 pub use session::{CopyTarget, Description, Outcome, Session};
-pub use sizes::RelationSize;
 pub use times::CommitTimes;
 
 /// How an engine is opened.
@@ -78,16 +81,18 @@ struct Shared {
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
     progress: Arc<crate::dataflow::Progress>,
+    measurements: Arc<crate::dataflow::Measurements>,
     times: times::SharedTimes,
     /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
     /// newest such write.
     newest_rewrite_ms: tokio::sync::Mutex<u64>,
     planner: Planner,
-    limits: QueryLimits,
+    queries: Mutex<QueryRuntime>,
     recovered: Recovered,
     wall_clock: Mutex<WallClock>,
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
+    memory: Arc<Memory>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -109,6 +114,11 @@ impl Shared {
     fn state(&self) -> State {
         let state = self.state.lock();
         state.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn query_runtime(&self) -> QueryRuntime {
+        let queries = self.queries.lock();
+        queries.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -132,6 +142,7 @@ impl Engine {
         };
         let workers = Workers::start(options.workers, advanced)?;
         let progress = Arc::clone(workers.progress());
+        let measurements = Arc::clone(workers.measurements());
         let planner = Planner::new();
         let data_dir = &options.data_dir;
         let mut conductor = Conductor::open(durability, data_dir, workers, &planner, observer)?;
@@ -142,14 +153,16 @@ impl Engine {
             state: Mutex::new(conductor.state()),
             completed,
             progress,
+            measurements,
             times: Arc::clone(&conductor.times.shared),
             newest_rewrite_ms: tokio::sync::Mutex::new(0),
             planner,
-            limits: QueryLimits::default(),
+            queries: Mutex::new(QueryRuntime::new(QueryLimits::default())?),
             recovered,
             wall_clock: Mutex::default(),
             metrics: Arc::clone(&conductor.metrics),
             disk: Arc::clone(&conductor.disk),
+            memory: Arc::clone(&conductor.memory),
             thread: Mutex::new(None),
         });
         let engine = Engine { shared };
@@ -175,6 +188,14 @@ impl Engine {
         &self.shared.recovered
     }
 
+    /// Says what queries may take from then on.
+    pub fn limit_queries(&self, limits: QueryLimits) -> Result<(), EngineError> {
+        let runtime = QueryRuntime::new(limits)?;
+        let queries = self.shared.queries.lock();
+        *queries.unwrap_or_else(PoisonError::into_inner) = runtime;
+        Ok(())
+    }
+
     /// A new conversation.
     pub fn session(&self) -> Session {
         Session::new(self.clone())
@@ -193,9 +214,11 @@ impl Engine {
     /// the next [`flush`](Self::flush).
     ///
     /// # Errors
-    /// [`EngineError::DiskFull`] while the disk is: hand the same in again later.
+    /// [`EngineError::DiskFull`] while the disk is, [`EngineError::MemoryFull`] while the state
+    /// takes too much memory: hand the same in again later.
     pub fn enqueue(&self, submission: Submission) -> Result<(), EngineError> {
         self.shared.disk.check()?;
+        self.shared.memory.check()?;
         let request = Request::Submit {
             submission,
             reply: None,

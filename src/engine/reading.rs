@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 
-use super::{EngineError, Shared, State};
+use super::{EngineError, Overview, Shared, State};
 use crate::dataflow::PublishedViews;
 use crate::sql::query::{QueryContext, Relations};
 use crate::sql::{Catalog, SqlError};
@@ -23,6 +23,8 @@ pub struct ReadPoint {
     catalog: Arc<Catalog>,
     pub(super) tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
     pub(super) views: Arc<BTreeMap<String, Arc<LiveView>>>,
+    /// For queries that read system tables.
+    overview: Option<Arc<Overview>>,
 }
 
 /// All rows of a table or view.
@@ -54,6 +56,7 @@ pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, E
         views: Arc::new(views),
         catalog: state.catalog,
         tables: Arc::new(tables),
+        overview: None,
     }))
 }
 
@@ -71,6 +74,25 @@ fn live_views(
 }
 
 impl ReadPoint {
+    /// A moment at which only system tables are read, so that it need not wait for views.
+    pub(super) fn of_the_system(overview: Arc<Overview>) -> ReadPoint {
+        ReadPoint {
+            timestamp_ms: overview.timestamp_ms,
+            catalog: Arc::default(),
+            tables: Arc::default(),
+            views: Arc::default(),
+            overview: Some(overview),
+        }
+    }
+
+    /// The same moment with its system tables.
+    pub(super) fn with_overview(self, overview: Arc<Overview>) -> ReadPoint {
+        ReadPoint {
+            overview: Some(overview),
+            ..self
+        }
+    }
+
     /// The timestamp (ms) that everything is read at.
     pub fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
@@ -143,15 +165,20 @@ impl Relations for ReadPoint {
     fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
     }
+
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError> {
+        let Some(overview) = &self.overview else {
+            return Ok(None);
+        };
+        let rows = overview.system_table(name);
+        rows.map_err(|error| SqlError::new("XX000", error.to_string()))
+    }
 }
 
 impl ReadPoint {
     /// A context for ad hoc SQL.
-    pub(super) fn query_context(&self, shared: &Shared) -> Result<QueryContext, SqlError> {
-        QueryContext::new(
-            shared.planner.clone(),
-            Arc::new(self.clone()),
-            &shared.limits,
-        )
+    pub(super) fn query_context(&self, shared: &Shared) -> QueryContext {
+        let planner = shared.planner.clone();
+        QueryContext::new(planner, Arc::new(self.clone()), &shared.query_runtime())
     }
 }

@@ -10,6 +10,7 @@ mod guard;
 mod interval_text;
 mod lower;
 pub mod mapping;
+pub mod overview;
 pub mod plan;
 pub mod planner;
 pub mod query;

@@ -25,6 +25,7 @@ use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
 use super::lower::{self, output_map};
+use super::overview::{self, SYSTEM_SCHEMA};
 use super::plan::{Node, Plan};
 use super::subquery::{self, Guarded};
 use super::temporal::TemporalNode;
@@ -137,6 +138,12 @@ impl Planner {
 pub trait Sources {
     /// The table or view called `name`.
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>>;
+
+    /// The system table called `name` in the schema `mainstem`, where there are any.
+    fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        let _ = name;
+        Ok(None)
+    }
 }
 
 /// A base table or live view as seen by the planner.
@@ -178,6 +185,13 @@ struct LiveSources<'a> {
 }
 
 impl Sources for LiveSources<'_> {
+    fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        match overview::is_system_table(name) {
+            true => Err(external(overview::not_in_views(name))),
+            false => Ok(None),
+        }
+    }
+
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>> {
         let live = |schema, is_view| -> Arc<dyn TableSource> {
             Arc::new(LiveSource {
@@ -232,7 +246,11 @@ struct Provider<'a> {
 impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
         match name.schema() {
-            None | Some("public" | "mainstem") => self.sources.source(name.table()),
+            None | Some("public") => self.sources.source(name.table()),
+            Some(SYSTEM_SCHEMA) => match self.sources.system_table(name.table())? {
+                Some(table) => Ok(table),
+                None => self.sources.source(name.table()),
+            },
             Some(schema) => plan_err!("there is no schema called \"{schema}\""),
         }
     }

@@ -1,16 +1,18 @@
 //! Ad hoc queries, run by DataFusion over the tables and views as they stand at one moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::datasource::provider_as_source;
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, Values};
 use datafusion::prelude::{DataFrame, SessionContext};
@@ -23,13 +25,15 @@ use super::error::SqlError;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::subquery::{self, Guarded};
 
-/// Limits of one query.
+/// Limits of queries.
 #[derive(Clone, Debug)]
 pub struct QueryLimits {
-    /// Memory for sorts, joins and aggregations.
+    /// Memory for sorts, joins and aggregations of all queries that run at a time.
     pub memory_bytes: usize,
     /// Threads that a query may use.
     pub partitions: usize,
+    /// The longest time from a query to its last row; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for QueryLimits {
@@ -37,7 +41,37 @@ impl Default for QueryLimits {
         QueryLimits {
             memory_bytes: 2 << 30,
             partitions: std::thread::available_parallelism().map_or(2, usize::from),
+            timeout: None,
         }
+    }
+}
+
+/// What all queries run in: they share its memory.
+#[derive(Clone, Debug)]
+pub struct QueryRuntime {
+    limits: QueryLimits,
+    environment: Arc<RuntimeEnv>,
+}
+
+impl QueryRuntime {
+    /// A runtime with these limits.
+    pub fn new(limits: QueryLimits) -> Result<QueryRuntime, SqlError> {
+        // Names lead to tables only, and nothing is spilled to files.
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(
+                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            )
+            .build_arc()?;
+        Ok(QueryRuntime {
+            limits,
+            environment,
+        })
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &QueryLimits {
+        &self.limits
     }
 }
 
@@ -51,6 +85,9 @@ pub trait Relations: Send + Sync {
 
     /// The moment (ms), which `now()` gives.
     fn timestamp_ms(&self) -> u64;
+
+    /// The rows of a system table.
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError>;
 }
 
 /// Everything a query may read, at one moment.
@@ -65,25 +102,19 @@ impl QueryContext {
     pub fn new(
         planner: Planner,
         relations: Arc<dyn Relations>,
-        limits: &QueryLimits,
-    ) -> Result<QueryContext, SqlError> {
-        // Names lead to tables only, and nothing is spilled to files.
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
-            .with_disk_manager_builder(
-                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-            )
-            .build_arc()?;
+        runtime: &QueryRuntime,
+    ) -> QueryContext {
+        let partitions = runtime.limits.partitions;
         let state = SessionStateBuilder::new()
-            .with_config(session_config().with_target_partitions(limits.partitions))
-            .with_runtime_env(runtime)
+            .with_config(session_config().with_target_partitions(partitions))
+            .with_runtime_env(Arc::clone(&runtime.environment))
             .with_default_features()
             .build();
-        Ok(QueryContext {
+        QueryContext {
             planner,
             relations,
             context: SessionContext::new_with_state(state),
-        })
+        }
     }
 
     /// Plans a query; parameters are left open.
@@ -179,5 +210,14 @@ impl Sources for ProviderSources<'_> {
             depth: self.depth + 1,
         };
         plain_view(&context.planner, catalog, name, self.depth, &deeper)
+    }
+
+    fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        let rows = self.context.relations.system_table(name);
+        let Some(rows) = rows.map_err(external)? else {
+            return Ok(None);
+        };
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        Ok(Some(provider_as_source(Arc::new(table))))
     }
 }

@@ -3,6 +3,7 @@
 mod block;
 mod define;
 mod show;
+mod time_limit;
 mod write;
 
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use datafusion::sql::sqlparser::ast::Query;
 use tokio::sync::oneshot;
 
 use super::commit::Request;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Overview, ReadPoint};
 use crate::model::{Change, Submission};
+use crate::sql::overview::{self, Reads};
 use crate::sql::query::QueryContext;
 use crate::sql::{CopyFormat, SqlError, Statement, parse};
 use block::{Block, Ended};
 use show::{show_schema, text_schema};
+use time_limit::within;
 
 /// One client's conversation with the engine: its reads see at least its own writes.
 pub struct Session {
@@ -121,7 +124,7 @@ impl Session {
     ) -> Result<Description, EngineError> {
         let (parameters, columns) = match statement {
             Statement::Query(query) => {
-                let plan = self.context().await?.plan(query)?;
+                let plan = self.context(query).await?.plan(query)?;
                 let columns = Arc::clone(plan.schema().inner());
                 (QueryContext::parameter_types(&plan)?, Some(columns))
             }
@@ -132,7 +135,7 @@ impl Session {
             } => (self.insert_parameters(table, columns, source).await?, None),
             Statement::Update { .. } | Statement::Delete { .. } => {
                 let query = self.affected_rows(statement)?;
-                let plan = self.context().await?.plan(&query)?;
+                let plan = self.context(&query).await?.plan(&query)?;
                 (QueryContext::parameter_types(&plan)?, None)
             }
             Statement::Explain(_) | Statement::ExplainView(_) => {
@@ -194,35 +197,57 @@ impl Session {
         }
     }
 
-    /// Everything at a moment that includes the session's own writes.
     /// Waits until what this session has written is complete in all views: from then on every
     /// session reads it.
     pub async fn settled(&self) -> Result<(), EngineError> {
         self.engine.completed(self.last_write_ms).await
     }
 
-    async fn context(&self) -> Result<QueryContext, EngineError> {
-        self.context_since(self.last_write_ms).await
+    /// What a query reads, at a moment that includes the session's own writes.
+    async fn context(&self, query: &Query) -> Result<QueryContext, EngineError> {
+        self.context_since(query, self.last_write_ms).await
     }
 
-    async fn context_since(&self, timestamp_ms: u64) -> Result<QueryContext, EngineError> {
-        let point = self.engine.read_since(timestamp_ms).await?;
-        Ok(point.query_context(&self.engine.shared)?)
+    async fn context_since(
+        &self,
+        query: &Query,
+        timestamp_ms: u64,
+    ) -> Result<QueryContext, EngineError> {
+        let point = match overview::reads(query) {
+            Reads::Relations => self.engine.read_since(timestamp_ms).await?,
+            Reads::SystemTables => ReadPoint::of_the_system(self.overview().await?),
+            Reads::Both => {
+                let point = self.engine.read_since(timestamp_ms).await?;
+                point.with_overview(self.overview().await?)
+            }
+        };
+        Ok(point.query_context(&self.engine.shared))
+    }
+
+    async fn overview(&self) -> Result<Arc<Overview>, EngineError> {
+        let engine = self.engine.clone();
+        // The workers are waited for, which must not hold up other sessions.
+        let overview = tokio::task::spawn_blocking(move || engine.overview()).await;
+        overview
+            .map(Arc::new)
+            .map_err(|error| super::commit::system("take the overview", error))
     }
 
     /// A plan with what it is to be run in; if it asks for the time, time passes first.
     async fn planned(
         &mut self,
+        query: &Query,
         since_ms: u64,
         plan: impl Fn(&QueryContext) -> Result<LogicalPlan, SqlError>,
     ) -> Result<(QueryContext, LogicalPlan), EngineError> {
-        let context = self.context_since(since_ms).await?;
+        let context = self.context_since(query, since_ms).await?;
         let planned = plan(&context)?;
         if !QueryContext::reads_clock(&planned)? {
             return Ok((context, planned));
         }
         let now_ms = self.call(|reply| Request::PassTime { reply }).await?;
-        let context = self.context_since(now_ms.max(since_ms)).await?;
+        let since_ms = now_ms.max(since_ms);
+        let context = self.context_since(query, since_ms).await?;
         let planned = plan(&context)?;
         Ok((context, planned))
     }
@@ -234,13 +259,17 @@ impl Session {
     ) -> Result<SendableRecordBatchStream, EngineError> {
         let since_ms = self.last_write_ms;
         let (context, plan) = self
-            .planned(since_ms, |context| context.plan(query))
+            .planned(query, since_ms, |context| context.plan(query))
             .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         if reads_tables(&plan)? {
             self.block.check_readable()?;
         }
-        Ok(context.execute(plan).await?)
+        let rows = context.execute(plan).await?;
+        Ok(match self.engine.shared.query_runtime().limits().timeout {
+            Some(timeout) => within(rows, timeout),
+            None => rows,
+        })
     }
 
     /// Writes changes at one timestamp.

@@ -77,7 +77,9 @@ impl Session {
         let types = types(&table, &columns)?;
         let since_ms = self.last_write_ms;
         let (context, plan) = self
-            .planned(since_ms, |context| context.plan_rows(source, &types))
+            .planned(source, since_ms, |context| {
+                context.plan_rows(source, &types)
+            })
             .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         if reads_tables(&plan)? {
@@ -97,7 +99,7 @@ impl Session {
         source: &Query,
     ) -> Result<Vec<DataType>, EngineError> {
         let (table, columns) = self.insert_target(table, columns)?;
-        let context = self.context().await?;
+        let context = self.context(source).await?;
         let plan = context.plan_rows(source, &types(&table, &columns)?)?;
         Ok(QueryContext::parameter_types(&plan)?)
     }
@@ -130,7 +132,7 @@ impl Session {
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
         let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
         let (context, plan) = self
-            .planned(since_ms, |context| context.plan(&query))
+            .planned(&query, since_ms, |context| context.plan(&query))
             .await?;
         self.block.check_readable()?;
         let plan = QueryContext::bind(plan, parameters)?;

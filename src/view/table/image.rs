@@ -152,6 +152,7 @@ impl TableStore {
             let version = Some(version.data().into());
             self.tombstones.set(key.data().into(), version);
         }
+        self.note_remembered();
         Ok(())
     }
 
@@ -175,7 +176,8 @@ impl TableStore {
                     .insert_unique(event_hash(&event), event, event_hash);
             }
         }
-        self.removed_events.push(events);
+        self.remember_removed(events);
+        self.note_remembered();
         Ok(())
     }
 

@@ -20,6 +20,7 @@ mod image;
 mod index;
 mod keyed;
 mod segment;
+mod size;
 mod snapshot;
 mod store;
 #[cfg(test)]
@@ -29,5 +30,6 @@ mod tombstones;
 pub use effect::Delta;
 pub use error::TableError;
 pub use image::TableImage;
+pub use size::TableSize;
 pub use snapshot::{TableReader, TableSnapshot};
 pub use store::TableStore;

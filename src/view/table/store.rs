@@ -32,6 +32,8 @@ pub struct TableStore {
     pub(super) events: Events,
     /// The identities of events whose rows have been removed.
     pub(super) removed_events: Vec<RecordBatch>,
+    /// Their memory in bytes.
+    pub(super) removed_events_bytes: usize,
     next_id: u64,
     last_timestamp: u64,
 }
@@ -61,6 +63,7 @@ impl TableStore {
             tombstones: Tombstones::default(),
             events: Events::new(),
             removed_events: Vec::new(),
+            removed_events_bytes: 0,
             next_id: 0,
             last_timestamp: 0,
         })
@@ -173,7 +176,10 @@ impl TableStore {
             self.events
                 .insert_unique(event_hash(&event), event, event_hash);
         }
-        self.removed_events.extend(effect.removed_events);
+        for events in effect.removed_events {
+            self.remember_removed(events);
+        }
+        self.note_remembered();
         if !effect.delta.is_empty() {
             let mut state = self.shared.write();
             let State {
@@ -194,6 +200,12 @@ impl TableStore {
             self.next_id += effect.added.num_rows() as u64;
         }
         effect.delta
+    }
+
+    /// Keeps the identities of events whose rows have been removed.
+    pub(super) fn remember_removed(&mut self, events: RecordBatch) {
+        self.removed_events_bytes += events.get_array_memory_size();
+        self.removed_events.push(events);
     }
 
     /// Rewrites segments until none is worth it. The writing is done beside the readers; they wait
