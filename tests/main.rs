@@ -11,6 +11,7 @@ mod functions;
 mod generator;
 mod house;
 mod kill;
+mod limits;
 mod operations;
 mod oracle;
 mod plans;

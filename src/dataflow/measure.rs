@@ -78,7 +78,10 @@ pub struct WorkerMeasure {
 impl WorkerMeasure {
     /// What all operators keep.
     pub fn held(&self) -> Held {
-        self.flows.iter().map(FlowMeasure::held).fold(Held::default(), Held::plus)
+        self.flows
+            .iter()
+            .map(FlowMeasure::held)
+            .fold(Held::default(), Held::plus)
     }
 
     /// What the operators of one view keep, without indexes that views share.

@@ -90,7 +90,11 @@ impl Meter {
                 node: line_of(lines, *number),
                 busy: operator.busy,
                 activations: operator.activations,
-                held: notes.gauges.get(number).map(|read| read()).unwrap_or_default(),
+                held: notes
+                    .gauges
+                    .get(number)
+                    .map(|read| read())
+                    .unwrap_or_default(),
             })
             .collect();
         measures.sort_by_key(|operator| operator.number);

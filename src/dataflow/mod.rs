@@ -23,6 +23,7 @@ mod meter;
 mod operator;
 mod order;
 mod output;
+mod publish;
 mod read;
 mod render;
 mod schedule;

@@ -21,7 +21,10 @@ impl PublishedView {
 
 /// The memory of a chunk's rows in bytes.
 pub fn body_bytes(body: &Body) -> usize {
-    let columns = body.columns.iter().map(|column| array_bytes(column.array()));
+    let columns = body
+        .columns
+        .iter()
+        .map(|column| array_bytes(column.array()));
     let sums = body.sums.iter().map(|sum| match sum {
         SumLane::Narrow(lane) => lane_bytes(lane),
         SumLane::Wide(lane) => lane_bytes(lane),

@@ -5,30 +5,24 @@
 //! own timestamp, which spares rounds of coordination while a backlog is being worked off: up to
 //! [`IN_FLIGHT`] of them, and more as long as they are small.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use arrow::datatypes::SchemaRef;
-use differential_dataflow::operators::arrange::ShutdownButton;
-use differential_dataflow::trace::{Span, TraceReader};
-use timely::dataflow::operators::core::Inspect;
-use timely::dataflow::operators::{CapabilitySet, Probe};
+use differential_dataflow::trace::TraceReader;
+use timely::dataflow::operators::Probe;
 use timely::dataflow::{ProbeHandle, Scope};
 use timely::progress::Antichain;
 use timely::worker::Worker;
 
-use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
-use super::chunk::Chunk;
+use super::arrange::{Changes, Index, Trace};
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::{Lines, Meter};
-use super::operator::flatten;
 use super::operator::map::error_schema;
 use super::operator::temporal::Due;
 use super::output::{OutputShape, Progress, Share};
+use super::publish::{Output, Stop, error_layout};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
 
@@ -40,9 +34,6 @@ const ROWS_IN_FLIGHT: usize = 16_384;
 
 /// What even the smallest transaction counts for, so that their number is bounded.
 const LEAST_ROWS: usize = 64;
-
-/// Stops the import of an arrangement, so that the importing dataflow can end.
-type Stop = ShutdownButton<CapabilitySet<u64>>;
 
 /// A dataflow's entries and its progress.
 struct Flow {
@@ -69,14 +60,6 @@ struct SharedIndex {
     flow: Flow,
     trace: Trace,
     users: usize,
-}
-
-/// A published arrangement.
-struct Output {
-    trace: Trace,
-    has_changed: Rc<Cell<bool>>,
-    /// Batches that have been given out, to be given out again without copying.
-    given: Vec<(Batch, Arc<Vec<Chunk>>)>,
 }
 
 /// One worker with everything it runs.
@@ -469,67 +452,4 @@ fn import_views<'scope>(
         imported.insert(Arc::clone(name), (rows, errors));
     }
     imported
-}
-
-fn error_layout() -> Layout {
-    Layout {
-        key: vec![0],
-        ..Layout::default()
-    }
-}
-
-impl Output {
-    fn new(rows: Changes<'_>, layout: Layout, probe: &mut ProbeHandle<u64>) -> Output {
-        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
-        let has_changed = Rc::new(Cell::new(false));
-        let flag = Rc::clone(&has_changed);
-        index
-            .stream
-            .inspect_core(move |event| {
-                if let Ok((_, spans)) = event
-                    && spans.iter().any(Span::has_updates)
-                {
-                    flag.set(true);
-                }
-            })
-            .probe_with(probe);
-        Output {
-            trace: index.trace,
-            has_changed,
-            given: Vec::new(),
-        }
-    }
-
-    /// All batches, each shared with those who got it before.
-    fn publish(&mut self) -> Vec<Arc<Vec<Chunk>>> {
-        let mut given = Vec::new();
-        self.trace.map_spans(|span| {
-            if let Some(batch) = &span.inner {
-                let known = self
-                    .given
-                    .iter()
-                    .find(|(other, _)| Rc::ptr_eq(other, batch));
-                let chunks = match known {
-                    Some((_, chunks)) => Arc::clone(chunks),
-                    None => Arc::new(batch.chunks.clone()),
-                };
-                given.push((Rc::clone(batch), chunks));
-            }
-        });
-        self.given = given;
-        self.given
-            .iter()
-            .map(|(_, chunks)| Arc::clone(chunks))
-            .collect()
-    }
-
-    fn import<'scope>(
-        &mut self,
-        scope: Scope<'scope, u64>,
-        schema: &SchemaRef,
-        positions: &[usize],
-    ) -> (Changes<'scope>, Stop) {
-        let (index, stop) = self.trace.import_core(scope, "ViewRows");
-        (flatten(index, Arc::clone(schema), positions.to_vec()), stop)
-    }
 }

@@ -1,6 +1,6 @@
 //! The committing thread: the only writer of log, tables, catalog and dataflow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -18,10 +18,10 @@ use super::queue::Inbox;
 use super::times::{Steps, Times};
 use super::transaction::{CatalogChange, Transaction};
 use super::{Durability, EngineError, Restoring, Shared, State};
-use crate::dataflow::{Command, TableChange, Tables, ViewTask, Workers};
+use crate::dataflow::{Command, TableChange, Workers};
 use crate::log::{DirectoryLock, Log, LogError, LogOptions, Opened};
 use crate::model::Submission;
-use crate::sql::{Catalog, Planner, SqlError, ViewDefinition};
+use crate::sql::{Catalog, Planner, SqlError};
 use crate::view::{TableError, TableStore};
 
 /// Transactions that are written to the log with one sync.
@@ -86,7 +86,7 @@ pub struct Conductor {
     pub(super) broken: Vec<(String, String)>,
     /// Whether the newest transaction has come with a timestamp of its own.
     pub(super) replays_history: bool,
-    next_number: u64,
+    pub(super) next_number: u64,
     /// Transactions replayed from the log.
     pub(super) replayed: u64,
     /// Checkpoints that could not be used, with the reason.
@@ -240,6 +240,7 @@ impl Conductor {
             let store = self.stores.get(change.table.as_ref());
             let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
             store.validate(change)?;
+            store.check_limits(change)?;
         }
         steps.end(&mut self.times.spent.check);
         let timestamp_ms = self.next_timestamp(submission.timestamp_ms.unwrap_or_else(now_ms));
@@ -352,7 +353,8 @@ impl Conductor {
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
         self.disk.check()?;
-        let is_view = |change: &CatalogChange| matches!(change, CatalogChange::CreateLiveView { .. });
+        let is_view =
+            |change: &CatalogChange| matches!(change, CatalogChange::CreateLiveView { .. });
         if changes.iter().any(is_view) {
             self.memory.check()?;
         }
@@ -438,60 +440,6 @@ impl Conductor {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Lets the workers compute a view.
-    pub(super) fn run_view(
-        &mut self,
-        view: &ViewDefinition,
-        timestamp_ms: u64,
-    ) -> Result<(), EngineError> {
-        let command = self.creation(view, timestamp_ms)?;
-        Ok(self.workers.send(&command)?)
-    }
-
-    /// Gives a view a number, and the command to compute it from what its tables hold at the
-    /// timestamp.
-    fn creation(
-        &mut self,
-        view: &ViewDefinition,
-        timestamp_ms: u64,
-    ) -> Result<Command, EngineError> {
-        let mut tables = Tables::new();
-        for name in self.tables_of(view) {
-            if let Some(store) = self.stores.get(&name) {
-                let rows = store.snapshot(timestamp_ms)?.scan(None);
-                let rows = rows.collect::<Result<Vec<_>, _>>();
-                let rows = rows.map_err(|error| system("read a table", error))?;
-                tables.insert(Arc::from(name), rows);
-            }
-        }
-        let reads = view.inputs.iter().filter_map(|input| {
-            let number = self.numbers.get(input)?;
-            Some((Arc::from(input.as_str()), *number))
-        });
-        let task = ViewTask {
-            number: self.next_number,
-            name: Arc::from(view.name.as_str()),
-            plan: Arc::clone(&view.plan),
-            key: view.key.clone(),
-            reads: reads.collect(),
-        };
-        self.numbers.insert(view.name.clone(), self.next_number);
-        self.next_number += 1;
-        Ok(Command::Create {
-            view: Arc::new(task),
-            timestamp_ms,
-            tables: Arc::new(tables),
-        })
-    }
-
-    fn tables_of(&self, view: &ViewDefinition) -> BTreeSet<String> {
-        let tables = view
-            .inputs
-            .iter()
-            .filter(|input| self.stores.contains_key(*input));
-        tables.cloned().collect()
     }
 
     fn publish(&self, shared: &Weak<Shared>) {

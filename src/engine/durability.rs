@@ -50,10 +50,18 @@ impl fmt::Display for Restoring {
         match *self {
             Restoring::Checkpoint { done, total } => {
                 let mebibytes = total >> 20;
-                write!(f, "{} % of a checkpoint of {mebibytes} MiB read", percent(done, total))
+                write!(
+                    f,
+                    "{} % of a checkpoint of {mebibytes} MiB read",
+                    percent(done, total)
+                )
             }
             Restoring::Log { done, total } => {
-                write!(f, "{done} of {total} transactions replayed, {} %", percent(done, total))
+                write!(
+                    f,
+                    "{done} of {total} transactions replayed, {} %",
+                    percent(done, total)
+                )
             }
             Restoring::Views { count } => write!(f, "{count} views are being computed"),
         }

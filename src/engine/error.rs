@@ -91,6 +91,7 @@ impl EngineError {
             EngineError::Table(error) => match error {
                 TableError::NullKey { .. } | TableError::NullValue { .. } => "23502",
                 TableError::NoSuchColumn { .. } => "42703",
+                TableError::ValueTooLong { .. } | TableError::ChangeTooLarge { .. } => "54000",
                 _ => "22000",
             },
             EngineError::DiskFull { .. } => "53100",
@@ -135,7 +136,9 @@ impl EngineError {
 }
 
 fn largest_named(largest: &[(String, u64)]) -> String {
-    let named = largest.iter().map(|(name, bytes)| format!("{name}: {bytes}"));
+    let named = largest
+        .iter()
+        .map(|(name, bytes)| format!("{name}: {bytes}"));
     match largest {
         [] => String::new(),
         _ => format!("; the largest: {}", named.collect::<Vec<_>>().join(", ")),

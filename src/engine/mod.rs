@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod checkpointing;
 mod clock;
 mod commit;
+mod create;
 mod definition;
 mod disk;
 mod durability;

@@ -19,6 +19,7 @@ mod error;
 mod image;
 mod index;
 mod keyed;
+mod limits;
 mod segment;
 mod size;
 mod snapshot;

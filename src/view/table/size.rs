@@ -50,7 +50,9 @@ impl TableReader {
             (Arc::clone(&state.segments), state.horizon, index_bytes)
         };
         let timestamp = timestamp.max(horizon);
-        let rows = segments.iter().map(|one| one.visible_count(timestamp) as u64);
+        let rows = segments
+            .iter()
+            .map(|one| one.visible_count(timestamp) as u64);
         let remembered = &self.shared.remembered;
         TableSize {
             rows: rows.sum(),

@@ -12,6 +12,7 @@ use super::effect::{Delta, Effect};
 use super::encode::RowEncoder;
 use super::error::TableError;
 use super::keyed::KeyedTable;
+use super::limits::{Limits, longest_of};
 use super::segment::{Inserted, Segment, locate};
 use super::snapshot::{Shared, State, TableReader, TableSnapshot};
 use super::tombstones::Tombstones;
@@ -34,6 +35,9 @@ pub struct TableStore {
     pub(super) removed_events: Vec<RecordBatch>,
     /// Their memory in bytes.
     pub(super) removed_events_bytes: usize,
+    pub(super) limits: Limits,
+    /// The bytes of the longest value there has been.
+    pub(super) longest_stored: usize,
     next_id: u64,
     last_timestamp: u64,
 }
@@ -64,6 +68,8 @@ impl TableStore {
             events: Events::new(),
             removed_events: Vec::new(),
             removed_events_bytes: 0,
+            limits: Limits::default(),
+            longest_stored: 0,
             next_id: 0,
             last_timestamp: 0,
         })
@@ -133,7 +139,7 @@ impl TableStore {
         self.compact();
     }
 
-    fn resolve(&self, change: &Change) -> Result<Effect, TableError> {
+    pub(super) fn resolve(&self, change: &Change) -> Result<Effect, TableError> {
         let state = self.shared.read();
         let schema = &self.shared.schema;
         let effect = if let Some(key) = &self.shared.key {
@@ -176,9 +182,10 @@ impl TableStore {
             self.events
                 .insert_unique(event_hash(&event), event, event_hash);
         }
-        for events in effect.removed_events {
+        if let Some(events) = effect.removed_events {
             self.remember_removed(events);
         }
+        self.longest_stored = self.longest_stored.max(longest_of(&effect.added));
         self.note_remembered();
         if !effect.delta.is_empty() {
             let mut state = self.shared.write();

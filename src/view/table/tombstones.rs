@@ -41,8 +41,12 @@ impl Tombstones {
 
     /// Notes the version of a key's deletion, or that the deletion is lifted (`None`).
     pub(super) fn set(&mut self, key: Box<[u8]>, version: Option<Box<[u8]>>) {
-        let before = self.get(&key).map_or(0, |version| key.len() + version.len());
-        let after = version.as_ref().map_or(0, |version| key.len() + version.len());
+        let before = self
+            .get(&key)
+            .map_or(0, |version| key.len() + version.len());
+        let after = version
+            .as_ref()
+            .map_or(0, |version| key.len() + version.len());
         self.content_bytes = (self.content_bytes + after).saturating_sub(before);
         let Some(deleted) = Arc::get_mut(&mut self.frozen) else {
             self.recent.insert(key, version);
