@@ -12,11 +12,16 @@ use mainstem::serve::restoring::{self, Notice};
 use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
 
-use crate::engine::{open, rows, run, runtime};
+use crate::engine::{open, rows, run};
 use crate::tools::has_program;
 
 /// How long to wait for what must come by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A runtime with sockets and time.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("a runtime")
+}
 
 fn open_with_budget(directory: &std::path::Path, memory_budget_bytes: u64) -> Engine {
     let durability = Durability {
@@ -99,7 +104,7 @@ fn tables_views_and_operators_tell_what_they_hold() {
             WHERE kind = 'Output' AND node IS NULL AND views = 'totals' GROUP BY views";
         assert_eq!(rows(&mut session, output).await, "totals,2");
         let shared = "SELECT DISTINCT views FROM mainstem.operators WHERE is_shared \
-            AND kind = 'Index' AND bytes > 0 AND views LIKE '%placed%'";
+            AND kind = 'Index' AND bytes > 0 AND views LIKE '%,%'";
         assert_eq!(rows(&mut session, shared).await, "paid, placed");
         let node = "SELECT count(*) > 0 FROM mainstem.operators WHERE views = 'totals' \
             AND node LIKE 'Aggregate by [shop]%' AND busy_us > 0";
@@ -237,7 +242,7 @@ fn a_query_that_takes_too_much_memory_or_time_fails_alone() {
             ..QueryLimits::default()
         };
         engine.limit_queries(limits).expect("limited");
-        let cross = "SELECT count(*) FROM t a, t b, t c WHERE a.id + b.id + c.id = 7";
+        let cross = "SELECT count(*) FROM t a, t b WHERE a.what > b.what";
         let refused = run(&mut session, cross).await.expect_err("too much time");
         assert_eq!(refused.sqlstate(), "57014", "{refused}");
         engine
@@ -260,11 +265,8 @@ fn a_value_that_no_view_could_hold_is_refused_before_it_is_logged() {
         )
         .await
         .expect("created");
-        let long = format!(
-            "INSERT INTO t VALUES (1, '{}')",
-            "x".repeat((256 << 10) + 1)
-        );
-        let refused = run(&mut session, &long).await.expect_err("too long");
+        let long = "INSERT INTO t VALUES (1, repeat('x', 262145))";
+        let refused = run(&mut session, long).await.expect_err("too long");
         assert_eq!(refused.sqlstate(), "54000", "{refused}");
         assert!(
             refused.to_string().contains("column what of table t"),

@@ -176,6 +176,7 @@ impl Running {
 fn open(settings: &Settings, views: &[ViewFile], notice: &Notice) -> Result<Engine, Failure> {
     let started = Instant::now();
     let engine = restoring::open(settings, notice)?;
+    engine.remember_events(settings.events.remember)?;
     engine.ensure_tables(&crate::model::standard_tables())?;
     let files: Vec<(String, String)> = views
         .iter()

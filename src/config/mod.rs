@@ -45,6 +45,8 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// How much of the log is kept, and when it takes nothing more.
     pub log: LogSettings,
+    /// What is remembered of events.
+    pub events: EventSettings,
     /// How much memory the state may take.
     pub memory: MemorySettings,
     /// What queries may take.
@@ -75,6 +77,13 @@ pub struct LogSettings {
     pub retain: Option<Duration>,
     /// While the disk has less free space, changes are refused; 0: they never are.
     pub min_free_bytes: u64,
+}
+
+/// What is remembered of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSettings {
+    /// How long their identities are remembered; `None`: for ever.
+    pub remember: Option<Duration>,
 }
 
 /// How much memory the state may take.

@@ -10,8 +10,8 @@ use super::keys::Kind;
 use super::problem::{Problem, closest};
 use super::raw::{Origin, Raw, RawSettings};
 use super::{
-    CheckpointSettings, Environment, LogSettings, MemorySettings, QuerySettings, ServeSettings,
-    Settings, SnapshotSettings, duration, machine, size, source,
+    CheckpointSettings, Environment, EventSettings, LogSettings, MemorySettings, QuerySettings,
+    ServeSettings, Settings, SnapshotSettings, duration, machine, size, source,
 };
 use crate::source::Delimiter;
 
@@ -51,6 +51,9 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         log: LogSettings {
             retain: resolver.duration_or(value("log.retain"), LOG_RETAIN),
             min_free_bytes: resolver.size(value("log.min_free"), MIN_FREE_BYTES),
+        },
+        events: EventSettings {
+            remember: resolver.duration(value("events.remember")),
         },
         memory: MemorySettings {
             budget_bytes: resolver.size(value("memory.budget"), machine::memory_bytes() / 2),

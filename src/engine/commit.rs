@@ -87,6 +87,8 @@ pub struct Conductor {
     /// Whether the newest transaction has come with a timestamp of its own.
     pub(super) replays_history: bool,
     pub(super) next_number: u64,
+    /// For how long events are remembered, where that has ever been said.
+    pub(super) remembering: Option<Option<u64>>,
     /// Transactions replayed from the log.
     pub(super) replayed: u64,
     /// Checkpoints that could not be used, with the reason.
@@ -140,6 +142,7 @@ impl Conductor {
             broken: Vec::new(),
             replays_history: false,
             next_number: 1,
+            remembering: None,
             replayed: 0,
             skipped: Vec::new(),
             checkpoints,
@@ -166,6 +169,7 @@ impl Conductor {
             from_files: Arc::new(self.from_files.clone()),
             positions: Arc::new(self.positions.clone()),
             catalog_timestamp_ms: self.catalog_timestamp_ms,
+            remembering: self.remembering,
         }
     }
 
@@ -424,11 +428,20 @@ impl Conductor {
         self.definitions.note(change);
         match change {
             CatalogChange::CreateTable { definition } => {
-                let store = TableStore::new(definition.clone())?;
+                let mut store = TableStore::new(definition.clone())?;
+                if let Some(window_ms) = self.remembering {
+                    store.remember_events(window_ms, self.last_timestamp_ms);
+                }
                 self.stores.insert(definition.name.clone(), store);
             }
             CatalogChange::DropTable { name } => {
                 self.stores.remove(name);
+            }
+            CatalogChange::RememberEvents { window_ms } => {
+                self.remembering = Some(*window_ms);
+                for store in self.stores.values_mut() {
+                    store.remember_events(*window_ms, self.last_timestamp_ms);
+                }
             }
             CatalogChange::CreateLiveView { statement, origin } if origin == FROM_FILE => {
                 let (name, _) = live_view(statement)?;

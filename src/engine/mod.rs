@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -107,6 +108,8 @@ struct State {
     /// The live views that came from files.
     from_files: Arc<BTreeMap<String, String>>,
     positions: Arc<BTreeMap<String, String>>,
+    /// For how long events are remembered, where that has ever been said.
+    remembering: Option<Option<u64>>,
     /// Reads are at this timestamp (ms) or later: only then all views of the catalog are there.
     catalog_timestamp_ms: u64,
 }
@@ -278,6 +281,18 @@ impl Engine {
                 changes: missing,
                 reply,
             })?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the identities of events for a time, `None`: for ever. It is part of the log: what
+    /// counted as a repetition does so when it is replayed.
+    pub fn remember_events(&self, window: Option<Duration>) -> Result<(), EngineError> {
+        let millis = |window: Duration| u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        let window_ms = window.map(millis);
+        if self.shared.state().remembering.unwrap_or(None) != window_ms {
+            let changes = vec![CatalogChange::RememberEvents { window_ms }];
+            self.call(|reply| Request::Catalog { changes, reply })?;
         }
         Ok(())
     }

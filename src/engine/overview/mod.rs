@@ -230,7 +230,8 @@ fn operators(
     for (worker, measure) in measures.iter().enumerate() {
         for flow in &measure.flows {
             let views = flow.views.iter().filter_map(|view| names.get(view));
-            let views: Vec<String> = views.cloned().collect();
+            let mut views: Vec<String> = views.cloned().collect();
+            views.sort();
             operators.extend(flow.operators.iter().map(|operator| OperatorOverview {
                 views: views.clone(),
                 is_shared: flow.is_shared,

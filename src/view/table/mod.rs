@@ -16,6 +16,7 @@ mod compaction;
 mod effect;
 mod encode;
 mod error;
+mod events;
 mod image;
 mod index;
 mod keyed;

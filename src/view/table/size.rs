@@ -68,9 +68,8 @@ impl TableReader {
 impl TableStore {
     /// Tells readers how much is remembered besides rows.
     pub(super) fn note_remembered(&self) {
-        let bytes = self.tombstones.memory_bytes()
-            + self.events.allocation_size()
-            + self.removed_events_bytes;
+        let bytes =
+            self.tombstones.memory_bytes() + self.events.memory_bytes() + self.removed_events_bytes;
         let remembered = &self.shared.remembered;
         let values = [
             (&remembered.deleted_keys, self.tombstones.len()),
