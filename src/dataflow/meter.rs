@@ -4,7 +4,8 @@
 //! time it runs. Operators that keep something leave a [`Gauge`], which is read only when somebody
 //! asks.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Meter {
 #[derive(Default)]
 struct Notes {
     operators: HashMap<usize, Noted>,
+    /// The operators of each dataflow.
+    dataflows: HashMap<usize, BTreeSet<usize>>,
     /// The operators that are running, the innermost last, and since when it has been that.
     running: Vec<usize>,
     since: Duration,
@@ -54,6 +57,8 @@ struct Noted {
     kind: Arc<str>,
     busy: Duration,
     activations: u64,
+    /// The line of the plan it works for, once it has been looked up.
+    node: OnceCell<Arc<str>>,
 }
 
 impl Meter {
@@ -81,24 +86,21 @@ impl Meter {
     /// The operators of a dataflow, by number.
     pub fn operators(&self, dataflow: usize, lines: &Lines) -> Vec<OperatorMeasure> {
         let notes = self.notes.borrow();
-        let own = notes.operators.iter();
-        let own = own.filter(|(_, operator)| operator.dataflow == dataflow);
-        let mut measures: Vec<OperatorMeasure> = own
-            .map(|(number, operator)| OperatorMeasure {
-                number: *number as u64,
-                kind: Arc::clone(&operator.kind),
-                node: line_of(lines, *number),
-                busy: operator.busy,
-                activations: operator.activations,
-                held: notes
-                    .gauges
-                    .get(number)
-                    .map(|read| read())
-                    .unwrap_or_default(),
-            })
-            .collect();
-        measures.sort_by_key(|operator| operator.number);
-        measures
+        let own = notes.dataflows.get(&dataflow).into_iter().flatten();
+        let own = own.filter_map(|number| Some((number, notes.operators.get(number)?)));
+        let measures = own.map(|(number, operator)| OperatorMeasure {
+            number: *number as u64,
+            kind: Arc::clone(&operator.kind),
+            node: Arc::clone(operator.node.get_or_init(|| line_of(lines, *number))),
+            busy: operator.busy,
+            activations: operator.activations,
+            held: notes
+                .gauges
+                .get(number)
+                .map(|read| read())
+                .unwrap_or_default(),
+        });
+        measures.collect()
     }
 
     /// Hands over what the worker has noted so far.
@@ -119,12 +121,20 @@ impl Notes {
     fn take_in(&mut self, time: Duration, event: TimelyEvent) {
         match event {
             TimelyEvent::Operates(made) => {
+                // A dataflow is named after its view; as an operator it coordinates the others.
+                let kind = match made.addr.len() {
+                    1 => Arc::from("Dataflow"),
+                    _ => Arc::from(made.name),
+                };
                 let noted = Noted {
                     dataflow: made.addr.first().copied().unwrap_or_default(),
-                    kind: Arc::from(made.name),
+                    kind,
                     busy: Duration::ZERO,
                     activations: 0,
+                    node: OnceCell::new(),
                 };
+                let dataflow = self.dataflows.entry(noted.dataflow).or_default();
+                dataflow.insert(made.id);
                 self.operators.insert(made.id, noted);
             }
             TimelyEvent::Schedule(event) => match event.start_stop {
@@ -132,7 +142,15 @@ impl Notes {
                 StartStop::Stop => self.stop(time),
             },
             TimelyEvent::Shutdown(ended) => {
-                self.operators.remove(&ended.id);
+                let ended_operator = self.operators.remove(&ended.id);
+                if let Some(dataflow) = ended_operator.map(|noted| noted.dataflow)
+                    && let Some(own) = self.dataflows.get_mut(&dataflow)
+                {
+                    own.remove(&ended.id);
+                    if own.is_empty() {
+                        self.dataflows.remove(&dataflow);
+                    }
+                }
                 self.gauges.remove(&ended.id);
             }
             _ => {}

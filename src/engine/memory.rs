@@ -122,10 +122,7 @@ impl Conductor {
         let mut sizes: Vec<(String, u64)> = self
             .stores
             .iter()
-            .map(|(name, store)| {
-                let size = store.reader().size(self.last_timestamp_ms);
-                (format!("table {name}"), size.memory_bytes())
-            })
+            .map(|(name, store)| (format!("table {name}"), store.reader().memory_bytes()))
             .collect();
         let tables: u64 = sizes.iter().map(|(_, bytes)| *bytes).sum();
         let operators: u64 = answers.iter().map(|worker| worker.held().bytes).sum();

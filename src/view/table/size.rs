@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrow::array::Array;
-
 use super::segment::Segment;
 use super::snapshot::TableReader;
 use super::store::TableStore;
@@ -42,6 +40,19 @@ pub(super) struct Remembered {
 }
 
 impl TableReader {
+    /// All of its memory in bytes; costs less than its whole [`size`](Self::size).
+    pub fn memory_bytes(&self) -> u64 {
+        let (segments, index_bytes) = {
+            let state = self.shared.read();
+            (
+                Arc::clone(&state.segments),
+                state.index.memory_bytes() as u64,
+            )
+        };
+        let remembered_bytes = self.shared.remembered.bytes.load(Relaxed);
+        segments_bytes(&segments) + index_bytes + remembered_bytes
+    }
+
     /// The size of the table as of `timestamp` (ms), or of the earliest moment that is kept.
     pub fn size(&self, timestamp: u64) -> TableSize {
         let (segments, horizon, index_bytes) = {
@@ -84,7 +95,6 @@ impl TableStore {
 
 /// The memory of the rows of segments in bytes.
 pub(super) fn segments_bytes(segments: &[Arc<Segment>]) -> u64 {
-    let columns = segments.iter().flat_map(|segment| segment.rows.columns());
-    let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
+    let bytes = segments.iter().map(|segment| segment.memory_bytes());
     bytes.sum::<usize>() as u64
 }
