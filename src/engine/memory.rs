@@ -82,8 +82,10 @@ impl Memory {
 /// When the state is added up.
 pub struct MemoryClock {
     measured: Instant,
-    /// Whether anything has happened since.
+    /// Whether what was told may be older than what has happened.
     is_stale: bool,
+    /// Whether anything has happened since the workers were asked.
+    has_changed: bool,
 }
 
 impl Default for MemoryClock {
@@ -91,6 +93,7 @@ impl Default for MemoryClock {
         MemoryClock {
             measured: Instant::now(),
             is_stale: true,
+            has_changed: true,
         }
     }
 }
@@ -99,6 +102,7 @@ impl Conductor {
     /// Takes note that the state changes.
     pub(super) fn state_changes(&mut self) {
         self.memory_clock.is_stale = true;
+        self.memory_clock.has_changed = true;
     }
 
     /// How long until the state is to be added up; `None`: there is no need.
@@ -115,8 +119,11 @@ impl Conductor {
         }
         let measurements = self.workers.measurements();
         let answers = measurements.newest();
-        // Answers to the question of the last time are as new as what happened before it.
-        self.memory_clock.is_stale = !measurements.is_answered();
+        // An answer knows what was complete when the question was asked.
+        let is_complete = self.workers.progress().completed() >= self.last_timestamp_ms;
+        let is_current = !self.memory_clock.has_changed && measurements.is_answered();
+        self.memory_clock.is_stale = !is_current;
+        self.memory_clock.has_changed = !is_complete;
         measurements.ask();
         self.memory_clock.measured = Instant::now();
         let mut sizes: Vec<(String, u64)> = self
