@@ -46,10 +46,7 @@ def check_readers(directory: Path, manifest: dict) -> int:
     by_polars = [Decimal(frame.height)] + [Decimal(frame[name].sum() or 0) for name in numbers]
     assert by_polars == by_duckdb, f"{directory}: Polars {by_polars}, DuckDB {by_duckdb}"
 
-    parts = sorted(directory.glob("*.parquet"))
-    table = pandas.concat(
-        [pandas.read_parquet(part, dtype_backend="pyarrow") for part in parts]
-    )
+    table = pandas.read_parquet(directory, dtype_backend="pyarrow")
     by_pandas = [Decimal(len(table))]
     by_pandas += [Decimal(int(table[name].sum(skipna=True))) for name in numbers]
     assert by_pandas == by_duckdb, f"{directory}: pandas {by_pandas}, DuckDB {by_duckdb}"
@@ -62,7 +59,7 @@ def main(root: Path) -> None:
     latest = sorted(root.glob("*/latest"))
     assert latest, f"{root} has no snapshots"
     for directory in latest:
-        manifest = json.loads((directory / "manifest.json").read_text())
+        manifest = json.loads((directory / "_manifest.json").read_text())
         check_files(directory, manifest)
         rows = check_readers(directory, manifest)
         print(f"{manifest['view']}: {rows} rows, read by DuckDB, Polars and pandas")

@@ -8,14 +8,12 @@
 
 use std::sync::Arc;
 
+use super::workload::{Transactions, Workload};
+use crate::model::{Change, ChangeKind, ColumnDefinition, Submission, TableDefinition};
+use crate::source::generator::random::{Random, mix};
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use rand::{Rng, SeedableRng};
-use rand_pcg::Pcg64;
-
-use super::workload::{Transactions, Workload};
-use crate::model::{Change, ChangeKind, ColumnDefinition, Submission, TableDefinition};
 
 const HOUSEHOLDS: f64 = 2_469.0;
 const PRODUCTS: f64 = 92_331.0;
@@ -24,6 +22,10 @@ const BASKETS_A_DAY: f64 = 430.0;
 const DAY_US: f64 = 86_400e6;
 /// 2017-01-01, the day of the first line, in microseconds since the epoch.
 const FIRST_DAY_US: i64 = 1_483_228_800_000_000;
+
+const LINE_STREAM: u64 = 1;
+const PRODUCT_STREAM: u64 = 2;
+const HOUSEHOLD_STREAM: u64 = 3;
 
 const DEPARTMENTS: &[&str] = &[
     "grocery",
@@ -124,8 +126,8 @@ impl Population {
     }
 
     fn products(&self, seed: u64) -> Change {
-        let mut random = Random::new(seed ^ 1);
-        let departments = (0..self.products).map(|_| pick(DEPARTMENTS, random.tail()));
+        let random = &mut Random::new(seed, PRODUCT_STREAM);
+        let departments = (0..self.products).map(|_| pick(DEPARTMENTS, tail(random)));
         let departments: StringArray = departments.map(Some).collect();
         let brands = (0..self.products).map(|_| Some(format!("brand {}", random.below(900))));
         let brands: StringArray = brands.collect();
@@ -136,10 +138,10 @@ impl Population {
 
     /// A third of the households have told their age and income.
     fn households(&self, seed: u64) -> Change {
-        let mut random = Random::new(seed ^ 2);
+        let random = &mut Random::new(seed, HOUSEHOLD_STREAM);
         let ids: Vec<i64> = (0..self.households).filter(|id| id % 3 == 0).collect();
-        let ages: StringArray = ids.iter().map(|_| Some(random.choose(AGES))).collect();
-        let incomes: StringArray = ids.iter().map(|_| Some(random.choose(INCOMES))).collect();
+        let ages: StringArray = ids.iter().map(|_| Some(*random.pick(AGES))).collect();
+        let incomes: StringArray = ids.iter().map(|_| Some(*random.pick(INCOMES))).collect();
         let ids = Int64Array::from(ids);
         let columns: [ArrayRef; 3] = [Arc::new(ids), Arc::new(ages), Arc::new(incomes)];
         upsert(&households_table(), columns.to_vec())
@@ -166,7 +168,7 @@ struct Basket {
 impl Lines {
     fn new(seed: u64, scale: f64) -> Lines {
         Lines {
-            random: Random::new(seed),
+            random: Random::new(seed, LINE_STREAM),
             population: Population::at(scale),
             gap_us: DAY_US / (BASKETS_A_DAY * scale),
             now_us: 0.0,
@@ -183,7 +185,7 @@ impl Lines {
         let random = &mut self.random;
         self.now_us += self.gap_us * 2.0 * random.unit();
         self.baskets += 1;
-        let household = spread(random.tail(), self.population.households);
+        let household = spread(tail(random), self.population.households);
         // A household has a store it goes to and sometimes another.
         let home = mix(household as u64) % self.population.stores as u64;
         let away = random.below(self.population.stores as u64);
@@ -205,7 +207,7 @@ impl Lines {
             }
             self.basket.left -= 1;
             let random = &mut self.random;
-            let tail = random.tail() * random.unit().sqrt();
+            let tail = tail(random) * random.unit().sqrt();
             let product = spread(tail, self.population.products);
             let quantity = if random.below(6) == 0 {
                 2 + random.below(4) as i64
@@ -256,36 +258,10 @@ fn pick(names: &'static [&'static str], position: f64) -> &'static str {
     names[spread(position, names.len() as i64) as usize]
 }
 
-fn mix(word: u64) -> u64 {
-    let product = (word + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (product ^ (product >> 31)) >> 8
-}
-
-struct Random(Pcg64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random(Pcg64::seed_from_u64(seed))
-    }
-
-    /// Uniform from 0 to 1.
-    fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// From 0 to 1, small ones much more often.
-    fn tail(&mut self) -> f64 {
-        let unit = self.unit();
-        unit * unit
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0.next_u64() % limit
-    }
-
-    fn choose(&mut self, names: &'static [&'static str]) -> &'static str {
-        names[self.below(names.len() as u64) as usize]
-    }
+/// From 0 to 1, small ones much more often.
+fn tail(random: &mut Random) -> f64 {
+    let unit = random.unit();
+    unit * unit
 }
 
 fn upsert(table: &TableDefinition, columns: Vec<ArrayRef>) -> Change {

@@ -13,7 +13,7 @@ use timely::dataflow::Stream;
 use timely::dataflow::channels::Message;
 use timely::dataflow::channels::pact::{DistributorPact, Pipeline};
 use timely::dataflow::channels::pushers::exchange::Distributor;
-use timely::dataflow::operators::Operator;
+use timely::dataflow::operators::{CapabilitySet, Operator};
 use timely::progress::Stamp;
 
 use super::chunk::{Chunk, SumLane};
@@ -86,7 +86,11 @@ impl Layout {
     }
 }
 
-/// Turns updates into sorted chunks by key, each batch consolidated before it is exchanged.
+/// Rows from which on a chunk is formed although more are waiting: bounds memory.
+const ROWS_AT_ONCE: usize = 64 * 1024;
+
+/// Turns updates into sorted chunks by key: what has arrived is consolidated as a whole before it
+/// is exchanged, which spares the arrangement the merging of many small chunks.
 ///
 /// `sums` computes what each row adds to the sums that the arrangement keeps; `counts` whether
 /// rows add to the count, too.
@@ -98,14 +102,31 @@ pub fn key_by<'scope>(
 ) -> Stream<'scope, u64, Chunk> {
     stream.unary::<NoopBuilder<Chunk>, _, _, _>(Pipeline, "KeyBy", move |_, _| {
         move |input, output| {
-            input.for_each(|capability, updates| {
-                let sums = sums(updates);
-                if let Some(mut chunk) = form(unsorted(updates, &layout, counted, sums)) {
+            let mut capabilities = CapabilitySet::new();
+            let mut parts = Vec::new();
+            let mut rows = 0;
+            let mut give = |parts: Vec<Unsorted>, capabilities: &CapabilitySet<u64>| {
+                if let Some(mut chunk) = form(parts) {
                     output
-                        .session_with_builder(&capability)
+                        .session_with_builder(capabilities)
                         .give_container(&mut chunk);
                 }
+            };
+            input.for_each(|capability, updates| {
+                for capability in capability.retain_stamp(0).iter() {
+                    capabilities.insert(capability.clone());
+                }
+                let sums = sums(updates);
+                rows += updates.len();
+                parts.push(unsorted(updates, &layout, counted, sums));
+                if rows >= ROWS_AT_ONCE {
+                    rows = 0;
+                    give(std::mem::take(&mut parts), &capabilities);
+                }
             });
+            if !parts.is_empty() {
+                give(parts, &capabilities);
+            }
         }
     })
 }
@@ -185,7 +206,7 @@ impl Distributor<Chunk> for HashRanges {
     }
 }
 
-/// Cuts formed chunks to size.
+/// Takes formed chunks as they are; they are cut to size when they are settled.
 #[derive(Default)]
 struct Chunker {
     ready: VecDeque<Chunk>,
@@ -194,12 +215,7 @@ struct Chunker {
 
 impl PushInto<&mut Chunk> for Chunker {
     fn push_into(&mut self, chunk: &mut Chunk) {
-        let chunk = std::mem::take(chunk);
-        let rows = chunk.rows();
-        for start in (0..rows).step_by(Chunk::TARGET_ROWS) {
-            let length = Chunk::TARGET_ROWS.min(rows - start);
-            self.ready.push_back(chunk.slice(start, length));
-        }
+        self.ready.push_back(std::mem::take(chunk));
     }
 }
 

@@ -23,8 +23,12 @@ impl ChunkContract for Chunk {
 
     /// Gives one chunk at most: what is merged at a time is what holds up other work.
     fn merge(left: &mut VecDeque<Self>, right: &mut VecDeque<Self>, merged: &mut VecDeque<Self>) {
-        let lefts: Vec<Chunk> = left.drain(..).collect();
-        let rights: Vec<Chunk> = right.drain(..).collect();
+        if let Some(apart) = take_apart(left, right) {
+            merged.push_back(apart);
+            return;
+        }
+        let lefts = take_window(left);
+        let rights = take_window(right);
         let sources = lefts.iter().chain(&rights).map(Chunk::body).collect();
         let mut selection = Selection::new(sources);
         selection.picks.reserve(Self::TARGET);
@@ -36,8 +40,8 @@ impl ChunkContract for Chunk {
             merge_step(&mut from_left, &mut from_right, &mut selection);
         }
         merged.extend(selection.take().map(Chunk::new));
-        left.extend(from_left.rest());
-        right.extend(from_right.rest());
+        give_back(left, from_left.rest());
+        give_back(right, from_right.rest());
     }
 
     fn extract(
@@ -125,6 +129,36 @@ impl ChunkContract for Chunk {
     }
 }
 
+/// Chunks of each side that a step of a merge looks at: what a settled sequence needs to fill one.
+const WINDOW: usize = 3;
+
+/// The first chunk of one side if all of it comes before the other side: it need not be copied.
+fn take_apart(left: &mut VecDeque<Chunk>, right: &mut VecDeque<Chunk>) -> Option<Chunk> {
+    let (first_left, first_right) = (left.front()?, right.front()?);
+    let is_before = |chunk: &Chunk, other: &Chunk| {
+        let first = other.body().hashes.first();
+        first.is_some_and(|first| chunk.last_hash() < *first)
+    };
+    if is_before(first_left, first_right) {
+        return left.pop_front();
+    }
+    if is_before(first_right, first_left) {
+        return right.pop_front();
+    }
+    None
+}
+
+fn take_window(chunks: &mut VecDeque<Chunk>) -> Vec<Chunk> {
+    let count = chunks.len().min(WINDOW);
+    chunks.drain(..count).collect()
+}
+
+fn give_back(chunks: &mut VecDeque<Chunk>, rest: impl DoubleEndedIterator<Item = Chunk>) {
+    for chunk in rest.rev() {
+        chunks.push_front(chunk);
+    }
+}
+
 /// A place in a list of chunks.
 struct Position<'a> {
     chunks: &'a [Chunk],
@@ -183,7 +217,7 @@ impl<'a> Position<'a> {
         }
     }
 
-    fn rest(self) -> impl Iterator<Item = Chunk> + 'a {
+    fn rest(self) -> impl DoubleEndedIterator<Item = Chunk> + 'a {
         let head = (!self.is_at_end()).then(|| {
             let chunk = &self.chunks[self.chunk];
             chunk.slice(self.row, chunk.rows() - self.row)

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::{concat_batches, take};
+use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 
 use super::column::Column;
@@ -160,23 +160,21 @@ fn pick_rows(updates: &Updates, rows: Vec<u32>) -> Updates {
 /// The same changes with those of equal rows and times added up.
 fn consolidate(updates: &[Updates]) -> Option<Updates> {
     let schema: SchemaRef = updates.first()?.rows.schema();
-    let rows = concat_batches(&schema, updates.iter().map(|updates| &updates.rows));
-    let rows = rows.expect("updates of one schedule have one schema");
-    let times: Vec<_> = updates.iter().map(|updates| &updates.times).collect();
-    let counts: Vec<_> = updates.iter().map(|updates| &updates.counts).collect();
-    let chunk = form(Unsorted {
-        columns: rows
+    let parts = updates.iter().map(|updates| Unsorted {
+        columns: updates
+            .rows
             .columns()
             .iter()
-            .map(Arc::clone)
+            .cloned()
             .map(Column::new)
             .collect(),
-        key_columns: rows.num_columns(),
+        key_columns: updates.rows.num_columns(),
         orders: None,
-        times: Lane::concat(&times),
-        counts: Lane::concat(&counts),
+        times: updates.times.clone(),
+        counts: updates.counts.clone(),
         sums: Vec::new(),
-    })?;
+    });
+    let chunk = form(parts.collect())?;
     let body = chunk.body();
     let columns = body.columns.iter().map(|column| Arc::clone(column.array()));
     Some(Updates {

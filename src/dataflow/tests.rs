@@ -23,7 +23,7 @@ fn text(value: Option<u8>) -> Option<String> {
 fn chunk(rows: &[Row]) -> Option<Chunk> {
     let keys: Int64Array = rows.iter().map(|row| row.0).collect::<Vec<_>>().into();
     let values: StringArray = rows.iter().map(|row| text(row.1)).collect();
-    form(Unsorted {
+    form(vec![Unsorted {
         columns: vec![Column::new(Arc::new(keys)), Column::new(Arc::new(values))],
         key_columns: 1,
         orders: None,
@@ -35,7 +35,7 @@ fn chunk(rows: &[Row]) -> Option<Chunk> {
                 .collect::<Vec<_>>()
                 .into(),
         )],
-    })
+    }])
 }
 
 fn add(model: &mut Model, key: i64, value: Option<String>, time: u64, count: i64, sum: i128) {

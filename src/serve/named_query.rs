@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Query, Value, ValueWithSpan, visit_expressions_mut,
-};
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Query, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::sql::SqlError;
 use crate::sql::statement::parse_query;
+use crate::sql::syntax::edit_expressions;
 
 /// A query that is asked by its name.
 #[derive(Clone, Debug)]
@@ -155,9 +154,9 @@ impl NamedQuery {
     fn check_placeholders(&self) -> Result<(), String> {
         let mut used = Vec::new();
         let mut query = self.query.clone();
-        let _ = visit_expressions_mut(&mut query, |expression| {
+        let _ = edit_expressions(&mut query, &mut |expression| {
             used.extend(placeholder(expression).map(str::to_owned));
-            ControlFlow::<()>::Continue(())
+            ControlFlow::Continue(())
         });
         let declared = |name: &String| self.parameters.iter().any(|known| known.name == *name);
         if let Some(name) = used.iter().find(|name| !declared(name)) {
@@ -238,12 +237,12 @@ impl NamedQuery {
 
     fn with_literals(&self, literals: &BTreeMap<&str, Expr>) -> String {
         let mut query = self.query.clone();
-        let _ = visit_expressions_mut(&mut query, |expression| {
+        let _ = edit_expressions(&mut query, &mut |expression| {
             let literal = placeholder(expression).and_then(|name| literals.get(name));
             if let Some(literal) = literal.cloned() {
                 *expression = literal;
             }
-            ControlFlow::<()>::Continue(())
+            ControlFlow::Continue(())
         });
         query.to_string()
     }

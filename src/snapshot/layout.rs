@@ -8,7 +8,8 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use super::error::SnapshotError;
 use crate::log::fs::FileSystem;
 
-pub(super) const MANIFEST_FILE: &str = "manifest.json";
+/// Readers of whole directories, as pandas is, pass over names that begin with an underscore.
+pub(super) const MANIFEST_FILE: &str = "_manifest.json";
 pub(super) const LATEST_LINK: &str = "latest";
 pub(super) const LOCK_FILE: &str = ".lock";
 /// Begins the name of everything that is being written or removed.

@@ -1,4 +1,4 @@
-//! `manifest.json`: what a snapshot holds, so that it can be trusted and verified.
+//! `_manifest.json`: what a snapshot holds, so that it can be trusted and verified.
 
 use std::io::{Read, Write};
 use std::path::Path;

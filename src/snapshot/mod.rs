@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <root>/<view>/latest -> 20111209T125000.000Z      a relative symbolic link
-//! <root>/<view>/20111209T125000.000Z/manifest.json
+//! <root>/<view>/20111209T125000.000Z/_manifest.json
 //! <root>/<view>/20111209T125000.000Z/part-00000.parquet …
 //! ```
 //!

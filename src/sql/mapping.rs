@@ -17,15 +17,14 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableSource, Volatility};
-use datafusion::sql::sqlparser::ast::{
-    Expr as AstExpr, Ident, Query, visit_expressions, visit_expressions_mut,
-};
+use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, Query};
 
 use super::error::SqlError;
 use super::lower;
 use super::plan::Expression;
 use super::planner::{Planner, Sources, session_config};
 use super::statement::{self, Statement};
+use super::syntax::edit_expressions;
 
 /// The relation that a mapping reads.
 pub const RAW: &str = "raw";
@@ -83,13 +82,13 @@ impl Mapping {
     /// their columns (NDJSON) take these for their columns.
     pub fn mentioned_columns(&self) -> Vec<String> {
         let mut names = Vec::new();
-        let _ = visit_expressions(self.query.as_ref(), |expression| {
+        let _ = edit_expressions(&mut self.query.as_ref().clone(), &mut |expression| {
             if let Some(ident) = column_ident(expression)
                 && !names.contains(&ident.value)
             {
                 names.push(ident.value.clone());
             }
-            ControlFlow::<()>::Continue(())
+            ControlFlow::Continue(())
         });
         names
     }
@@ -224,29 +223,24 @@ impl Sources for RawSource {
 }
 
 /// The identifier of a column reference, with or without a qualifier.
-fn column_ident(expression: &AstExpr) -> Option<&Ident> {
+fn column_ident(expression: &mut AstExpr) -> Option<&mut Ident> {
     match expression {
         AstExpr::Identifier(ident) => Some(ident),
-        AstExpr::CompoundIdentifier(parts) => parts.last(),
+        AstExpr::CompoundIdentifier(parts) => parts.last_mut(),
         _ => None,
     }
 }
 
 /// Quotes unquoted names that mean a raw column written in capitals.
 fn quote_raw_columns(query: &mut Query, raw: &SchemaRef) {
-    let _ = visit_expressions_mut(query, |expression| {
-        let ident = match expression {
-            AstExpr::Identifier(ident) => Some(ident),
-            AstExpr::CompoundIdentifier(parts) => parts.last_mut(),
-            _ => None,
-        };
-        if let Some(ident) = ident
+    let _ = edit_expressions(query, &mut |expression| {
+        if let Some(ident) = column_ident(expression)
             && ident.quote_style.is_none()
             && let Some(name) = raw_column(raw, &ident.value)
         {
             *ident = Ident::with_quote('"', name);
         }
-        ControlFlow::<()>::Continue(())
+        ControlFlow::Continue(())
     });
 }
 

@@ -18,6 +18,7 @@ pub mod reach;
 pub mod recursive;
 pub mod statement;
 mod subquery;
+pub mod syntax;
 pub mod temporal;
 pub mod unnest;
 

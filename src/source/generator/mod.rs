@@ -18,7 +18,7 @@ mod names;
 mod order;
 mod people;
 mod places;
-mod random;
+pub mod random;
 mod restocking;
 mod rows;
 mod selling;

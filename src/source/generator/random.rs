@@ -1,4 +1,4 @@
-//! Random draws that are the same on every machine: whole numbers only, from PCG's defined stream.
+//! Random draws that are the same on every machine, from PCG's defined stream.
 
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::Rng;
@@ -25,6 +25,11 @@ impl Random {
         let product = u128::from(self.generator.next_u64()) * u128::from(bound);
         // The upper half of the product: below the bound, every value equally likely but for 2⁻⁶⁴.
         (product >> 64) as u64
+    }
+
+    /// A number from 0 to below 1, of 53 random bits.
+    pub fn unit(&mut self) -> f64 {
+        self.below(1 << 53) as f64 / (1u64 << 53) as f64
     }
 
     /// A whole number from `low` to `high`, both included.
