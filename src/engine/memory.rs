@@ -117,7 +117,7 @@ impl Conductor {
         if !self.memory_due_in().is_some_and(|wait| wait.is_zero()) {
             return;
         }
-        let measurements = self.workers.measurements();
+        let measurements = Arc::clone(self.workers.measurements());
         let answers = measurements.newest();
         // An answer knows what was complete when the question was asked.
         let is_complete = self.workers.progress().completed() >= self.last_timestamp_ms;
@@ -126,6 +126,11 @@ impl Conductor {
         self.memory_clock.has_changed = !is_complete;
         measurements.ask();
         self.memory_clock.measured = Instant::now();
+        // What no reader sees any more is let go also while nothing is committed.
+        let horizon_ms = self.workers.progress().completed();
+        for store in self.stores.values_mut() {
+            store.set_horizon(horizon_ms);
+        }
         let mut sizes: Vec<(String, u64)> = self
             .stores
             .iter()
