@@ -1,11 +1,10 @@
 //! The schema `mainstem`: what the engine tells about itself, as tables that queries read like any
 //! other. The engine supplies the rows; here is only what names mean.
 
-use std::ops::ControlFlow;
-
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, visit_relations};
+use datafusion::sql::sqlparser::ast::{ObjectName, Query};
 
 use super::error::SqlError;
+use super::syntax::see_relations;
 
 /// The schema of the system tables.
 pub const SYSTEM_SCHEMA: &str = "mainstem";
@@ -27,12 +26,9 @@ pub enum Reads {
 /// What a query reads, as far as its names tell.
 pub fn reads(query: &Query) -> Reads {
     let (mut system, mut others) = (false, false);
-    let _ = visit_relations(query, |name| {
-        match is_system_name(name) {
-            true => system = true,
-            false => others = true,
-        }
-        ControlFlow::<()>::Continue(())
+    see_relations(query, &mut |name| match is_system_name(name) {
+        true => system = true,
+        false => others = true,
     });
     match (system, others) {
         (true, true) => Reads::Both,
