@@ -190,7 +190,7 @@ def run(program, test, mutation):
     if "running 0 tests" in ended.stdout:
         sys.exit(f"there is no test {test}")
     lines = ended.stdout.splitlines()
-    failed = [line.split()[1] for line in lines if line.startswith("test ") and "FAILED" in line]
+    failed = [line.split()[1] for line in lines if line.startswith("test ") and line.endswith("FAILED")]
     return ended.returncode == 0, failed
 
 
