@@ -19,6 +19,7 @@ fn open_at(file_system: &Arc<dyn FileSystem>, directory: &str) -> Engine {
     let options = EngineOptions {
         data_dir: PathBuf::from(directory),
         workers: 1,
+        history_ms: 0,
     };
     Engine::open_with(options, &durability(file_system), &mut |_| {}).expect("opened")
 }

@@ -8,6 +8,7 @@ pub fn open(directory: &std::path::Path, workers: usize) -> Engine {
     let options = EngineOptions {
         data_dir: directory.to_path_buf(),
         workers,
+        history_ms: 0,
     };
     Engine::open(options).expect("the engine opens")
 }
@@ -17,7 +18,8 @@ pub async fn run(session: &mut Session, sql: &str) -> Result<String, EngineError
     for statement in session.parse(sql)? {
         match session.execute(&statement, &[]).await? {
             Outcome::Done(tag) => text = tag,
-            Outcome::CopyIn(_) => text = "COPY".to_owned(),
+            Outcome::CopyIn(_) | Outcome::CopyOut { .. } => text = "COPY".to_owned(),
+            Outcome::Subscription(_) => text = "SUBSCRIBE".to_owned(),
             Outcome::Rows(rows) => {
                 let rows: Vec<_> = rows.try_collect().await?;
                 text = pretty_format_batches(&rows).expect("printable").to_string();

@@ -22,6 +22,7 @@ fn open(directory: &Path) -> Engine {
     let options = EngineOptions {
         data_dir: directory.to_path_buf(),
         workers: 1,
+        history_ms: 0,
     };
     Engine::open_with(options, &Durability::default(), &mut |_| {}).expect("opened")
 }

@@ -31,6 +31,7 @@ fn open_with_budget(directory: &std::path::Path, memory_budget_bytes: u64) -> En
     let options = EngineOptions {
         data_dir: directory.to_path_buf(),
         workers: 2,
+        history_ms: 0,
     };
     Engine::open_with(options, &durability, &mut |_| {}).expect("opened")
 }

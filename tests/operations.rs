@@ -238,6 +238,7 @@ fn a_disk_that_really_fills_up_refuses_changes_until_there_is_space() {
     let options = EngineOptions {
         data_dir: mount.0.join("data"),
         workers: 1,
+        history_ms: 0,
     };
     let engine = Engine::open_with(options, &durability, &mut |_| {}).expect("opened");
     runtime().block_on(async {

@@ -131,6 +131,38 @@ fn relational_constructs_have_their_golden_plans() {
 }
 
 #[test]
+fn joins_by_a_unique_key_come_before_those_that_multiply_rows() {
+    let mut catalog = Catalog::default();
+    let tables = "CREATE TABLE sales (id BIGINT PRIMARY KEY, item BIGINT, day DATE);
+        CREATE TABLE stock (day DATE, item BIGINT, quantity BIGINT, PRIMARY KEY (day, item));
+        CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT)";
+    for statement in parse(tables).expect("tables") {
+        let Statement::CreateTable { definition, .. } = statement else {
+            panic!("a table");
+        };
+        let name = definition.name.clone();
+        catalog.tables.insert(name, Arc::new(definition));
+    }
+    let order = |joins: &str| -> Vec<String> {
+        let sql = format!("SELECT s.id, k.quantity FROM sales AS s {joins}");
+        let query = mainstem::sql::statement::parse_query(&sql).expect("a query");
+        let view = Planner::new().plan_view(&catalog, "v", &query, &sql);
+        let plan = view.expect("a plan").plan.to_string();
+        let tables = plan
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Table "));
+        tables.map(str::to_owned).collect()
+    };
+    let by_item = "JOIN stock AS k ON s.item = k.item JOIN items AS i ON s.item = i.id";
+    assert_eq!(order(by_item), ["sales", "items", "stock"]);
+    let by_item_and_day = "JOIN stock AS k ON s.item = k.item AND s.day = k.day \
+        JOIN items AS i ON s.item = i.id";
+    assert_eq!(order(by_item_and_day), ["sales", "stock", "items"]);
+    let listed = ", stock AS k, items AS i WHERE s.item = k.item AND i.id = s.item";
+    assert_eq!(order(listed), ["sales", "items", "stock"]);
+}
+
+#[test]
 fn refusals_say_why_and_what_to_do() {
     let planner = Planner::new();
     let catalog = oracle::catalog();

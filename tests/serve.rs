@@ -18,8 +18,8 @@ use crate::tools::has_program;
 
 /// An engine that serves; dropped, it stops.
 pub struct Served {
-    engine: Engine,
-    address: SocketAddr,
+    pub engine: Engine,
+    pub address: SocketAddr,
     pub runtime: tokio::runtime::Runtime,
     _directory: tempfile::TempDir,
 }
@@ -28,6 +28,10 @@ impl Served {
     pub fn start(max_connections: usize) -> Served {
         let directory = tempfile::tempdir().expect("a directory");
         let engine = open(directory.path(), 2);
+        Served::of(engine, directory, max_connections)
+    }
+
+    pub fn of(engine: Engine, directory: tempfile::TempDir, max_connections: usize) -> Served {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.expect("a port");
@@ -46,6 +50,10 @@ impl Served {
             runtime,
             _directory: directory,
         }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
@@ -177,7 +185,11 @@ fn a_transaction_takes_effect_at_once_or_not_at_all() {
         transaction.batch_execute(&insert(1)).await.expect("held");
         transaction.batch_execute(&insert(2)).await.expect("held");
         assert_eq!(texts(&other, count).await, ["0"]);
-        let error = transaction.query(count, &[]).await.expect_err("refused");
+        // The transaction sees its own rows; live views follow at COMMIT.
+        let rows = transaction.query(count, &[]).await.expect("counted");
+        assert_eq!(rows[0].get::<_, i64>(0), 2);
+        let error = transaction.query("SELECT * FROM by_shop", &[]).await;
+        let error = error.expect_err("refused");
         assert_eq!(error.code().map(SqlState::code), Some("0A000"));
         let error = transaction.batch_execute(&insert(3)).await;
         let error = error.expect_err("the transaction has failed");

@@ -105,3 +105,35 @@ fn a_restart_schedules_what_is_still_to_come() {
         engine.shutdown();
     });
 }
+
+#[test]
+fn defaults_and_conflicts_that_ask_for_the_time_get_that_of_the_statement() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        let table =
+            "CREATE TABLE notes (id BIGINT PRIMARY KEY, text TEXT, at TIMESTAMPTZ DEFAULT now())";
+        run(&mut session, table).await.expect("created");
+        // Each is later than what stands there, as time has passed in between.
+        for sql in [
+            "INSERT INTO notes (id) VALUES (1)",
+            "INSERT INTO notes VALUES (1, 'b', DEFAULT)",
+            "INSERT INTO notes (id, text) SELECT 1, 'c'",
+            "INSERT INTO notes VALUES (1, 'd', NULL) ON CONFLICT (id) DO UPDATE SET at = now()",
+            "UPDATE notes SET at = DEFAULT",
+            "UPDATE notes SET at = now()",
+        ] {
+            let before = rows(
+                &mut session,
+                "SELECT coalesce(max(at), TIMESTAMPTZ '2020-01-01T00:00:00Z') FROM notes",
+            )
+            .await;
+            std::thread::sleep(Duration::from_millis(5));
+            run(&mut session, sql).await.expect(sql);
+            let later = format!("SELECT at > TIMESTAMPTZ '{before}' FROM notes");
+            assert_eq!(rows(&mut session, &later).await, "true", "{sql}");
+        }
+        engine.shutdown();
+    });
+}

@@ -33,6 +33,7 @@ impl Bed {
         let options = EngineOptions {
             data_dir: directory.clone(),
             workers: place.workers,
+            history_ms: 0,
         };
         let bed = Bed {
             engine: Engine::open(options)?,

@@ -312,6 +312,7 @@ fn table(name: &str, columns: &[(&str, DataType)], key: &[usize]) -> TableDefini
         data_type: data_type.clone(),
         nullable: false,
         description: String::new(),
+        default: None,
     });
     TableDefinition {
         name: name.to_owned(),
@@ -320,6 +321,7 @@ fn table(name: &str, columns: &[(&str, DataType)], key: &[usize]) -> TableDefini
         primary_key: key.to_vec(),
         version: Vec::new(),
         event_identity: Vec::new(),
+        append_only: false,
     }
 }
 

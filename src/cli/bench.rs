@@ -123,7 +123,7 @@ enum Measurement {
 /// What all measurements take.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// `retail`, or a directory of views over the standard tables
+    /// `retail`, `nexmark`, or a directory of views over the standard tables
     #[arg(long, value_name = "NAME|DIR", default_value = "retail")]
     workload: String,
     /// Settings with the sources that fill a directory's views [default: the generated shop]
@@ -258,6 +258,7 @@ impl Common {
     fn workload(&self) -> Result<Workload, Failure> {
         let mut workload = match self.workload.as_str() {
             "retail" => bench::retail(self.seed, positive("scale", self.scale)?),
+            "nexmark" => bench::nexmark(self.seed)?,
             directory => bench_workload::of_directory(
                 Path::new(directory),
                 self.config.as_deref(),

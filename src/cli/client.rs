@@ -64,6 +64,19 @@ pub enum Client {
     Local(Local),
 }
 
+/// Ends the statement that is running; one in this process ends when it is waited for no more.
+pub struct Canceller(Option<tokio_postgres::CancelToken>);
+
+impl Canceller {
+    /// Asks the engine to end the statement.
+    pub async fn cancel(&self) {
+        if let Some(token) = &self.0 {
+            // If the engine can't be asked, the connection is gone and the statement with it.
+            let _ = token.cancel_query(tokio_postgres::NoTls).await;
+        }
+    }
+}
+
 /// A conversation with an engine in this process.
 pub struct Local {
     session: Session,
@@ -93,6 +106,26 @@ impl Client {
         match self {
             Client::Remote(remote) => remote.run(sql).await,
             Client::Local(local) => local.run(sql).await,
+        }
+    }
+
+    /// Runs a statement whose rows have no end, and shows each as it comes.
+    pub async fn follow(
+        &mut self,
+        sql: &str,
+        show: &(dyn Fn(&[Option<&str>]) + Sync),
+    ) -> Result<(), Failure> {
+        match self {
+            Client::Remote(remote) => remote.follow(sql, show).await,
+            Client::Local(local) => local.run(sql).await.map(drop),
+        }
+    }
+
+    /// What ends a statement that is running.
+    pub fn canceller(&self) -> Canceller {
+        match self {
+            Client::Remote(remote) => Canceller(Some(remote.cancel_token())),
+            Client::Local(_) => Canceller(None),
         }
     }
 
@@ -135,6 +168,7 @@ pub fn open_stopped(data_dir: &Path, settings: &Settings) -> Result<Engine, Fail
     Ok(Engine::open(EngineOptions {
         data_dir: data_dir.to_path_buf(),
         workers: settings.workers,
+        history_ms: 0,
     })?)
 }
 
@@ -159,6 +193,12 @@ impl Local {
                         .map_err(|error| Failure::new(error.to_string(), ""))?,
                 },
                 Outcome::Done(tag) => Answer::Done(tag),
+                Outcome::Subscription(_) | Outcome::CopyOut { .. } => {
+                    return Err(Failure::new(
+                        "SUBSCRIBE and COPY … TO STDOUT need a running engine",
+                        "start it with `mainstem run` and ask it, or send a SELECT",
+                    ));
+                }
                 Outcome::CopyIn(target) => {
                     return Err(Failure::new(
                         format!("COPY {} FROM STDIN has no rows to read here", target.table),

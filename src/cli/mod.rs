@@ -28,6 +28,7 @@ mod remote;
 mod restoring;
 mod run;
 mod services;
+mod shell;
 mod shipped;
 mod snapshot;
 mod snapshots;

@@ -124,6 +124,7 @@ mod tests {
             data_type: DataType::Int64,
             nullable: true,
             description: String::new(),
+            default: None,
         };
         let table = TableDefinition {
             name: "sales".into(),
@@ -132,6 +133,7 @@ mod tests {
             primary_key: Vec::new(),
             version: Vec::new(),
             event_identity: Vec::new(),
+            append_only: false,
         };
         let mut catalog = Catalog::default();
         catalog.tables.insert("sales".into(), Arc::new(table));

@@ -51,6 +51,36 @@ impl Remote {
         Ok(Remote { client })
     }
 
+    /// What ends a statement of this connection.
+    pub fn cancel_token(&self) -> tokio_postgres::CancelToken {
+        self.client.cancel_token()
+    }
+
+    /// Runs a statement and shows its rows as they come.
+    pub async fn follow(
+        &self,
+        sql: &str,
+        show: &(dyn Fn(&[Option<&str>]) + Sync),
+    ) -> Result<(), Failure> {
+        let messages = self.client.simple_query_raw(sql).await.map_err(failure)?;
+        pin_mut!(messages);
+        while let Some(message) = messages.next().await {
+            match message.map_err(failure)? {
+                SimpleQueryMessage::RowDescription(columns) => {
+                    let names: Vec<Option<&str>> =
+                        columns.iter().map(|column| Some(column.name())).collect();
+                    show(&names);
+                }
+                SimpleQueryMessage::Row(row) => {
+                    let cells = (0..row.len()).map(|index| row.try_get(index).ok().flatten());
+                    show(&cells.collect::<Vec<_>>());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Runs SQL text of any number of statements and returns their answers.
     pub async fn run(&self, sql: &str) -> Result<Vec<Answer>, Failure> {
         // Only a single statement can be described. For several, and for what can't be prepared,

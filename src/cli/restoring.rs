@@ -28,6 +28,9 @@ pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
     let options = EngineOptions {
         data_dir: settings.data_dir.clone(),
         workers: settings.workers,
+        history_ms: settings.history.map_or(0, |history| {
+            u64::try_from(history.as_millis()).unwrap_or(u64::MAX)
+        }),
     };
     let mut bar = Bar::new();
     let engine = Engine::open_with(options, &durability, &mut |state| {

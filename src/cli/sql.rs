@@ -1,6 +1,6 @@
 //! `mainstem sql`: asks SQL of the running engine or of a stopped engine's directory.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 
 use clap::Args;
 
@@ -8,6 +8,7 @@ use super::client::{Client, Target};
 use super::failure::Failure;
 use super::output::{self, Format};
 use super::runtime;
+use super::shell::Shell;
 
 /// Longer SQL text than this is no question but a mistake, such as a binary file piped in.
 const LONGEST_SQL_BYTES: u64 = 64 << 20;
@@ -21,8 +22,9 @@ Examples:
   mainstem sql --data-dir mainstem-data \"SHOW TABLES\"     (no engine is running)
   mainstem sql < questions.sql
 
-Without SQL text it is read from standard input; on a terminal, statement by statement, each
-ended by a semicolon. Every statement sees all tables and views at one moment.")]
+Without SQL text it is read from standard input; on a terminal it becomes a conversation, with
+commands such as \\d and \\watch (\\? lists them). Every statement sees all
+tables and views at one moment.")]
 pub struct Sql {
     /// One or more statements, separated by semicolons
     pub sql: Option<String>,
@@ -41,7 +43,9 @@ impl Sql {
             let mut client = Client::connect(&self.target, &settings).await?;
             let result = match &self.sql {
                 Some(sql) => answer(&mut client, sql, self.format).await,
-                None if io::stdin().is_terminal() => converse(&mut client, self.format).await,
+                None if io::stdin().is_terminal() => {
+                    Shell::new(&mut client, self.format).run().await
+                }
                 None => answer(&mut client, &read_input()?, self.format).await,
             };
             client.close();
@@ -70,45 +74,4 @@ fn read_input() -> Result<String, Failure> {
             "pipe UTF-8 text in, or give the SQL as an argument",
         )),
     }
-}
-
-/// Reads statements from the terminal until the end of input; errors don't end the conversation.
-async fn converse(client: &mut Client, format: Format) -> Result<(), Failure> {
-    eprintln!("End statements with a semicolon; Ctrl-D ends the conversation.");
-    let mut statement = String::new();
-    loop {
-        prompt(statement.is_empty());
-        let mut line = String::new();
-        match io::stdin().read_line(&mut line) {
-            Ok(0) => return Ok(()),
-            Ok(_) => statement.push_str(&line),
-            Err(error) => {
-                return Err(Failure::new(
-                    format!("the terminal can't be read: {error}"),
-                    "",
-                ));
-            }
-        }
-        if statement.trim_end().ends_with(';') {
-            if let Err(failure) = answer(client, &statement, format).await {
-                eprintln!("{failure}");
-            }
-            statement.clear();
-        } else if statement.trim().is_empty() {
-            statement.clear();
-        }
-    }
-}
-
-fn prompt(is_first_line: bool) {
-    eprint!(
-        "{}",
-        if is_first_line {
-            "mainstem> "
-        } else {
-            "     ...> "
-        }
-    );
-    // A prompt that can't be drawn is no reason to stop.
-    let _ = io::stderr().flush();
 }

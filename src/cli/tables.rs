@@ -120,6 +120,7 @@ mod tests {
             data_type: DataType::Int64,
             nullable,
             description: format!("the {name}"),
+            default: None,
         };
         TableDefinition {
             name: "prices".into(),
@@ -128,6 +129,7 @@ mod tests {
             primary_key: vec![0],
             version: vec![1],
             event_identity: Vec::new(),
+            append_only: false,
         }
     }
 

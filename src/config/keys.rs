@@ -43,6 +43,7 @@ pub const KEYS: &[Key] = &[
     key("dataflows", Kind::Path),
     key("queries", Kind::Path),
     key("workers", Kind::Count),
+    key("history", Kind::Duration),
     key("serve.pgwire", Kind::Address),
     key("serve.http", Kind::Address),
     key("log.retain", Kind::Duration),

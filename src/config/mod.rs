@@ -41,6 +41,8 @@ pub struct Settings {
     pub queries: Option<PathBuf>,
     /// Threads that keep the views up to date.
     pub workers: usize,
+    /// How far back tables and views can be read with `AS OF`; `None`: not at all.
+    pub history: Option<Duration>,
     /// Where clients connect.
     pub serve: ServeSettings,
     /// How much of the log is kept, and when it takes nothing more.

@@ -28,6 +28,10 @@ pub struct Overrides {
     /// Threads that keep the views up to date [default: one for each core]
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<String>,
+    /// How far back tables and views can be read with AS OF, such as "10 minutes", or `off`
+    /// [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub history: Option<String>,
     /// Where Postgres clients connect, or `off` [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_pgwire: Option<String>,
@@ -84,6 +88,7 @@ impl Overrides {
             "dataflows" => &self.dataflows,
             "queries" => &self.queries,
             "workers" => &self.workers,
+            "history" => &self.history,
             "serve.pgwire" => &self.serve_pgwire,
             "serve.http" => &self.serve_http,
             "log.retain" => &self.log_retain,

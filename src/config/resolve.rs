@@ -44,6 +44,7 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         dataflows: resolver.directory_if_any(value("dataflows"), "dataflows"),
         queries: resolver.directory_if_any(value("queries"), "queries"),
         workers,
+        history: resolver.duration(value("history")),
         serve: ServeSettings {
             pgwire: resolver.address(value("serve.pgwire"), loopback(7432)),
             http: resolver.address(value("serve.http"), loopback(7400)),

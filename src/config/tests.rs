@@ -63,6 +63,7 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!(settings.dataflows, None);
     assert_eq!(settings.queries, None);
     assert!(settings.workers >= 1);
+    assert_eq!(settings.history, None);
     assert_eq!(settings.serve.pgwire, "127.0.0.1:7432".parse().ok());
     assert_eq!(settings.serve.http, "127.0.0.1:7400".parse().ok());
     assert_eq!(settings.snapshot.every, None);
@@ -75,7 +76,7 @@ fn an_empty_file_gives_the_defaults() {
 #[test]
 fn a_full_file_is_read() {
     let text = format!(
-        "data_dir = \"data\"\ndataflows = \"/views\"\nqueries = \"q\"\nworkers = 3\n\
+        "data_dir = \"data\"\ndataflows = \"/views\"\nqueries = \"q\"\nworkers = 3\nhistory = \"10 minutes\"\n\
          [serve]\npgwire = \"0.0.0.0:5433\"\nhttp = \"localhost:7400\"\n\
          [snapshot]\ndir = \"out\"\nevery = \"15 minutes\"\nretain = 4\n{SOURCE}clock = \"event\"\n"
     );
@@ -85,6 +86,7 @@ fn a_full_file_is_read() {
     assert_eq!(settings.dataflows, Some("/views".into()));
     assert_eq!(settings.queries, Some(directory.path().join("q")));
     assert_eq!(settings.workers, 3);
+    assert_eq!(settings.history, Some(Duration::from_secs(600)));
     assert_eq!(settings.serve.pgwire, "0.0.0.0:5433".parse().ok());
     assert_eq!(settings.serve.http, "127.0.0.1:7400".parse().ok());
     assert_eq!(settings.snapshot.dir, directory.path().join("out"));

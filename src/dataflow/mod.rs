@@ -7,6 +7,7 @@
 //! Nothing outside this module sees a type of timely or differential.
 
 mod arrange;
+mod changes;
 mod chunk;
 mod column;
 mod command;
@@ -29,6 +30,7 @@ mod render;
 mod schedule;
 mod size;
 mod statistics;
+mod subscription;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -36,8 +38,10 @@ mod updates;
 mod worker;
 mod workers;
 
+pub use changes::Lost;
 pub use command::{Command, TableChange, Tables, ViewTask};
 pub use measure::{FlowMeasure, Held, Measurements, OperatorMeasure, WorkerMeasure};
 pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
 pub use read::Scan;
+pub use subscription::Subscriber;
 pub use workers::{WorkerError, Workers};

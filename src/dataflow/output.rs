@@ -6,11 +6,12 @@
 //! published run always answers for it and every later one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::datatypes::SchemaRef;
 
 use super::arrange::Layout;
+use super::changes::{Lost, Piece, Queue, SharedQueue, lock};
 use super::chunk::Chunk;
 
 /// The shape of a published collection.
@@ -77,6 +78,8 @@ pub struct PublishedViews {
     /// The newest timestamp (ms) that every worker has completed; updates with later times may be
     /// in the shares and are to be left out.
     pub timestamp_ms: u64,
+    /// The oldest timestamp (ms) at which what is published can be read.
+    pub since_ms: u64,
     /// The views by the number of their [`ViewTask`](super::ViewTask).
     pub views: BTreeMap<u64, PublishedView>,
 }
@@ -84,6 +87,8 @@ pub struct PublishedViews {
 /// How far the workers have come, and what they have published.
 pub struct Progress {
     state: Mutex<State>,
+    /// How far behind the newest completed timestamp history is kept (ms).
+    history_ms: u64,
     advanced: Box<dyn Fn(u64) + Send + Sync>,
 }
 
@@ -95,19 +100,36 @@ struct State {
     views: BTreeMap<u64, PublishedView>,
     /// How many workers have dropped each view that some still have.
     withdrawn: BTreeMap<u64, usize>,
+    /// The queues of those who have subscribed, with the view.
+    subscribers: Vec<(u64, Weak<Mutex<Queue>>)>,
     failure: Option<String>,
+}
+
+/// What a worker publishes of one view.
+pub(super) struct Publication {
+    pub(super) view: u64,
+    pub(super) shape: Arc<OutputShape>,
+    pub(super) share: Share,
+    /// The changes of the rows that have become complete.
+    pub(super) changes: Vec<Piece>,
 }
 
 impl Progress {
     /// Progress of `workers` workers; `advanced` is called with each timestamp that all of them
     /// have completed, in ascending order, possibly skipping some.
-    pub fn new(workers: usize, advanced: Box<dyn Fn(u64) + Send + Sync>) -> Progress {
+    pub fn new(
+        workers: usize,
+        history_ms: u64,
+        advanced: Box<dyn Fn(u64) + Send + Sync>,
+    ) -> Progress {
         Progress {
+            history_ms,
             state: Mutex::new(State {
                 completed: vec![0; workers],
                 next_changes: vec![None; workers],
                 views: BTreeMap::new(),
                 withdrawn: BTreeMap::new(),
+                subscribers: Vec::new(),
                 failure: None,
             }),
             advanced,
@@ -130,11 +152,23 @@ impl Progress {
         self.state().next_changes.iter().copied().flatten().min()
     }
 
+    /// The oldest timestamp that is kept readable.
+    pub fn since(&self) -> u64 {
+        self.completed().saturating_sub(self.history_ms)
+    }
+
+    /// A view as it was last published.
+    pub fn view(&self, view: u64) -> Option<PublishedView> {
+        self.state().views.get(&view).cloned()
+    }
+
     /// All views at the newest completed timestamp.
     pub fn read(&self) -> PublishedViews {
         let state = self.state();
+        let timestamp_ms = completed(&state);
         PublishedViews {
-            timestamp_ms: completed(&state),
+            timestamp_ms,
+            since_ms: timestamp_ms.saturating_sub(self.history_ms),
             views: state.views.clone(),
         }
     }
@@ -145,16 +179,18 @@ impl Progress {
         worker: usize,
         completed_ms: u64,
         next_change_ms: Option<u64>,
-        changed: Vec<(u64, Arc<OutputShape>, Share)>,
+        changed: Vec<Publication>,
     ) {
         let mut state = self.state();
         let workers = state.completed.len();
-        for (view, shape, share) in changed {
-            let view = state.views.entry(view).or_insert_with(|| PublishedView {
-                shape,
+        for publication in changed {
+            state.give(publication.view, &publication.changes);
+            let view = state.views.entry(publication.view);
+            let view = view.or_insert_with(|| PublishedView {
+                shape: publication.shape,
                 shares: vec![Arc::default(); workers],
             });
-            view.shares[worker] = Arc::new(share);
+            view.shares[worker] = Arc::new(publication.share);
         }
         let before = completed(&state);
         state.completed[worker] = completed_ms;
@@ -167,16 +203,47 @@ impl Progress {
     }
 
     /// Takes note that a worker has dropped a view, and forgets it with the last of them: a worker
-    /// that lags behind still publishes it for timestamps at which readers may look for it.
+    /// that lags behind still publishes it for timestamps at which readers may look for it. With it
+    /// end the subscriptions to it, and timestamps are reported once more, to wake who waits.
     pub(super) fn withdraw(&self, view: u64) {
         let mut state = self.state();
         let workers = state.completed.len();
         let withdrawn = state.withdrawn.entry(view).or_insert(0);
         *withdrawn += 1;
-        if *withdrawn == workers {
-            state.withdrawn.remove(&view);
-            state.views.remove(&view);
+        if *withdrawn < workers {
+            return;
         }
+        state.withdrawn.remove(&view);
+        state.views.remove(&view);
+        let had_subscribers = state.end_subscriptions(view);
+        let now = completed(&state);
+        drop(state);
+        if had_subscribers {
+            (self.advanced)(now);
+        }
+    }
+
+    /// Subscribes to a view: what it is at the newest completed timestamp, that timestamp, and
+    /// where the changes after it will wait; `None` if it is not there.
+    pub(super) fn subscribe(&self, view: u64) -> Option<(PublishedView, u64, SharedQueue)> {
+        let mut state = self.state();
+        let published = state.views.get(&view)?.clone();
+        let timestamp_ms = completed(&state);
+        // What a worker has completed before the others has been given out already.
+        let mut queue = Queue::default();
+        for (share, completed_ms) in published.shares.iter().zip(&state.completed) {
+            let ahead = share.rows.iter().map(|chunks| Piece {
+                chunks: Arc::clone(chunks),
+                after_ms: timestamp_ms,
+                until_ms: *completed_ms,
+            });
+            if *completed_ms > timestamp_ms {
+                queue.push(&ahead.collect::<Vec<_>>());
+            }
+        }
+        let queue = Arc::new(Mutex::new(queue));
+        state.subscribers.push((view, Arc::downgrade(&queue)));
+        Some((published, timestamp_ms, queue))
     }
 
     /// Why the dataflow has stopped for good, if it has: a worker failed, which is a fault in
@@ -192,6 +259,34 @@ impl Progress {
         let now = completed(&state);
         drop(state);
         (self.advanced)(now);
+    }
+}
+
+impl State {
+    /// Gives changes to all who have subscribed to a view.
+    fn give(&mut self, view: u64, changes: &[Piece]) {
+        self.subscribers.retain(|(subscribed, queue)| {
+            let Some(queue) = queue.upgrade() else {
+                return false;
+            };
+            if *subscribed == view {
+                lock(&queue).push(changes);
+            }
+            true
+        });
+    }
+
+    /// Ends the subscriptions to a view; whether there were any.
+    fn end_subscriptions(&mut self, view: u64) -> bool {
+        let before = self.subscribers.len();
+        self.subscribers.retain(|(subscribed, queue)| {
+            let ends = *subscribed == view;
+            if ends && let Some(queue) = queue.upgrade() {
+                lock(&queue).end(Lost::Dropped);
+            }
+            !ends
+        });
+        self.subscribers.len() < before
     }
 }
 

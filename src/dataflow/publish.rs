@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use differential_dataflow::operators::arrange::ShutdownButton;
-use differential_dataflow::trace::{Span, TraceReader};
+use differential_dataflow::trace::TraceReader;
 use timely::dataflow::operators::core::Inspect;
 use timely::dataflow::operators::{CapabilitySet, Probe};
 use timely::dataflow::{ProbeHandle, Scope};
 
 use super::arrange::{Batch, Changes, Layout, Trace, arrange, key_by};
+use super::changes::Tap;
 use super::chunk::Chunk;
 use super::operator::flatten;
 
@@ -24,6 +25,8 @@ pub struct Output {
     pub trace: Trace,
     /// Whether there were updates since it was last asked.
     pub has_changed: Rc<Cell<bool>>,
+    /// What has changed, for those who have subscribed.
+    pub tap: Tap,
     /// Batches that have been given out, to be given out again without copying.
     given: Vec<(Batch, Arc<Vec<Chunk>>)>,
 }
@@ -42,19 +45,22 @@ impl Output {
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
         let has_changed = Rc::new(Cell::new(false));
         let flag = Rc::clone(&has_changed);
+        let tap = Tap::default();
+        let tapped = tap.clone();
         index
             .stream
             .inspect_core(move |event| {
-                if let Ok((_, spans)) = event
-                    && spans.iter().any(Span::has_updates)
-                {
+                let Ok((_, spans)) = event else { return };
+                for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
                     flag.set(true);
+                    tapped.add(&batch.chunks);
                 }
             })
             .probe_with(probe);
         Output {
             trace: index.trace,
             has_changed,
+            tap,
             given: Vec::new(),
         }
     }

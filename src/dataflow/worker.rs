@@ -21,7 +21,7 @@ use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::{Lines, Meter};
 use super::operator::map::error_schema;
 use super::operator::temporal::Due;
-use super::output::{OutputShape, Progress, Share};
+use super::output::{OutputShape, Progress, Publication, Share};
 use super::publish::{Output, Stop, error_layout};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
@@ -73,6 +73,7 @@ pub struct Running<'w> {
     measurements: Arc<Measurements>,
     /// The newest question about measures that has been answered.
     answered: u64,
+    completed_ms: u64,
 }
 
 /// A transaction that is being worked on.
@@ -97,6 +98,7 @@ impl<'w> Running<'w> {
             views: BTreeMap::new(),
             indexes: HashMap::new(),
             in_flight: VecDeque::new(),
+            completed_ms: 0,
         }
     }
 
@@ -202,19 +204,26 @@ impl<'w> Running<'w> {
         let mut changed = Vec::new();
         for (number, view) in &mut self.views {
             let has_changed = view.rows.has_changed.take() | view.errors.has_changed.take();
-            if has_changed || !view.is_published {
+            if has_changed || !view.rows.tap.is_empty() || !view.is_published {
                 view.is_published = true;
                 let share = Share {
                     rows: view.rows.publish(),
                     errors: view.errors.publish(),
                 };
-                changed.push((*number, Arc::clone(&view.shape), share));
+                view.errors.tap.take(self.completed_ms, completed_ms);
+                changed.push(Publication {
+                    view: *number,
+                    shape: Arc::clone(&view.shape),
+                    share,
+                    changes: view.rows.tap.take(self.completed_ms, completed_ms),
+                });
             }
         }
         let dues = self
             .flows()
             .flat_map(|flow| flow.dues.iter().map(|due| due.get()));
         let next_change_ms = dues.min().filter(|due| *due < u64::MAX);
+        self.completed_ms = completed_ms;
         self.progress
             .publish(self.worker.index(), completed_ms, next_change_ms, changed);
         self.compact(completed_ms);
@@ -232,12 +241,15 @@ impl<'w> Running<'w> {
 
     /// Lets the history before what readers may still ask for be forgotten.
     fn compact(&mut self, completed_ms: u64) {
-        let since = Antichain::from_elem(self.progress.completed());
+        let since = Antichain::from_elem(self.progress.since());
+        let completed = Antichain::from_elem(self.progress.completed());
         let upper = Antichain::from_elem(completed_ms + 1);
         let views = self.views.values_mut();
         let outputs = views.flat_map(|view| [&mut view.rows.trace, &mut view.errors.trace]);
-        let indexes = self.indexes.values_mut().map(|index| &mut index.trace);
-        for trace in outputs.chain(indexes) {
+        let outputs = outputs.map(|trace| (trace, &since));
+        let indexes = self.indexes.values_mut();
+        let indexes = indexes.map(|index| (&mut index.trace, &completed));
+        for (trace, since) in outputs.chain(indexes) {
             trace.set_logical_compaction(since.borrow());
             trace.set_physical_compaction(upper.borrow());
         }

@@ -41,8 +41,17 @@ impl Workers {
         workers: usize,
         advanced: impl Fn(u64) + Send + Sync + 'static,
     ) -> Result<Workers, WorkerError> {
+        Self::start_with_history(workers, 0, advanced)
+    }
+
+    /// As [`start`](Self::start); what views held can be read up to `history_ms` back.
+    pub fn start_with_history(
+        workers: usize,
+        history_ms: u64,
+        advanced: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Workers, WorkerError> {
         let workers = workers.max(1);
-        let progress = Arc::new(Progress::new(workers, Box::new(advanced)));
+        let progress = Arc::new(Progress::new(workers, history_ms, Box::new(advanced)));
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| sync_channel(WAITING_COMMANDS)).unzip();
         let receivers: Vec<Mutex<Option<Receiver<Command>>>> = receivers

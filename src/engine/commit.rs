@@ -52,6 +52,8 @@ pub enum Request {
         changes: Vec<CatalogChange>,
         reply: Reply,
     },
+    /// Computes a query as a view that is in no catalog.
+    Temporary(super::temporary::Creation),
     /// Answers with the newest timestamp, or the first failure of what came without a reply.
     Flush { reply: Reply },
     /// Lets time pass up to the wall clock.
@@ -71,7 +73,7 @@ pub struct Conductor {
     pub(super) log: Log,
     pub(super) opened: Opened,
     pub(super) workers: Workers,
-    planner: Planner,
+    pub(super) planner: Planner,
     pub(super) stores: BTreeMap<String, TableStore>,
     pub(super) catalog: Catalog,
     /// What makes the catalog from nothing, in order.
@@ -86,6 +88,7 @@ pub struct Conductor {
     pub(super) broken: Vec<(String, String)>,
     /// Whether the newest transaction has come with a timestamp of its own.
     pub(super) replays_history: bool,
+    pub(super) temporaries: super::temporary::Temporaries,
     pub(super) next_number: u64,
     /// For how long events are remembered, where that has ever been said.
     pub(super) remembering: Option<Option<u64>>,
@@ -141,6 +144,7 @@ impl Conductor {
             catalog_timestamp_ms: 0,
             broken: Vec::new(),
             replays_history: false,
+            temporaries: BTreeMap::new(),
             next_number: 1,
             remembering: None,
             replayed: 0,
@@ -195,6 +199,7 @@ impl Conductor {
     }
 
     pub(super) fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
+        self.drop_finished(shared);
         let mut appended = Vec::new();
         let mut synced_bytes = self.log.size_bytes();
         self.take_in_held(&mut appended);
@@ -211,6 +216,10 @@ impl Conductor {
                     self.finish(std::mem::take(&mut appended), shared);
                     let outcome = self.change_catalog(changes, shared);
                     self.answer(Some(reply), outcome);
+                }
+                Request::Temporary(creation) => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    self.create_temporary(creation);
                 }
                 Request::Flush { reply } => {
                     self.take_in_held(&mut appended);
@@ -292,7 +301,7 @@ impl Conductor {
         }
         self.times.publish();
         self.metrics.note_log(&self.log, self.last_timestamp_ms);
-        let horizon_ms = self.workers.progress().completed();
+        let horizon_ms = self.workers.progress().since();
         for store in self.stores.values_mut() {
             store.set_horizon(horizon_ms);
         }
@@ -378,6 +387,7 @@ impl Conductor {
         self.state_changes();
         let mut commands = Vec::new();
         for change in changes {
+            commands.extend(self.drop_readers(&change));
             apply_to_catalog(&self.planner, &mut self.catalog, &change)?;
             commands.extend(self.carry_out(&change, timestamp_ms)?);
         }

@@ -92,6 +92,7 @@ impl EngineError {
                 TableError::NullKey { .. } | TableError::NullValue { .. } => "23502",
                 TableError::NoSuchColumn { .. } => "42703",
                 TableError::ValueTooLong { .. } | TableError::ChangeTooLarge { .. } => "54000",
+                TableError::AppendOnly { .. } => "55000",
                 _ => "22000",
             },
             EngineError::DiskFull { .. } => "53100",

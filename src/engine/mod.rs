@@ -24,6 +24,8 @@ mod queue;
 mod reading;
 mod recovery;
 mod session;
+mod subscription;
+mod temporary;
 mod times;
 mod transaction;
 
@@ -58,7 +60,7 @@ pub use metrics::{Metrics, SYNC_BUCKETS_US};
 pub use overview::{OperatorOverview, Overview, ViewOverview, ViewState};
 pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
-pub use session::{CopyTarget, Description, Outcome, Session};
+pub use session::{CopyTarget, Description, Outcome, Session, TransactionState};
 pub use times::CommitTimes;
 
 /// How an engine is opened.
@@ -68,6 +70,9 @@ pub struct EngineOptions {
     pub data_dir: PathBuf,
     /// Dataflow workers (threads); at least one.
     pub workers: usize,
+    /// How far back (ms) tables and views can be read with `AS OF`; what changes in that time is
+    /// kept in memory twice.
+    pub history_ms: u64,
 }
 
 /// A running engine; clones are handles to the same one.
@@ -88,6 +93,8 @@ struct Shared {
     /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
     /// newest such write.
     newest_rewrite_ms: tokio::sync::Mutex<u64>,
+    /// Views of subscriptions that have ended, by number.
+    finished: Mutex<Vec<u64>>,
     planner: Planner,
     queries: Mutex<QueryRuntime>,
     recovered: Recovered,
@@ -144,7 +151,7 @@ impl Engine {
         let advanced = move |timestamp_ms| {
             sender.send_modify(|completed| *completed = timestamp_ms);
         };
-        let workers = Workers::start(options.workers, advanced)?;
+        let workers = Workers::start_with_history(options.workers, options.history_ms, advanced)?;
         let progress = Arc::clone(workers.progress());
         let measurements = Arc::clone(workers.measurements());
         let planner = Planner::new();
@@ -160,6 +167,7 @@ impl Engine {
             measurements,
             times: Arc::clone(&conductor.times.shared),
             newest_rewrite_ms: tokio::sync::Mutex::new(0),
+            finished: Mutex::default(),
             planner,
             queries: Mutex::new(QueryRuntime::new(QueryLimits::default())?),
             recovered,
@@ -350,6 +358,16 @@ impl Engine {
         }
     }
 
+    /// All tables and views as of a timestamp (ms) of the past, as far as it is kept.
+    fn read_as_of(&self, timestamp_ms: u64) -> Result<ReadPoint, EngineError> {
+        loop {
+            let state = self.shared.state();
+            if let Some(point) = reading::read_as_of(&self.shared, state, timestamp_ms)? {
+                return Ok(point);
+            }
+        }
+    }
+
     /// Stops after what is queued is durable. Idempotent; handles that are left over get
     /// [`EngineError::ShutDown`].
     pub fn shutdown(&self) {
@@ -379,6 +397,20 @@ impl Engine {
     /// Blocks until a timestamp is complete in all views.
     fn wait_for(&self, timestamp_ms: u64) -> Result<(), EngineError> {
         futures::executor::block_on(self.completed(timestamp_ms))
+    }
+
+    /// Waits until there is a complete timestamp beyond the given one, or a reason to look for the
+    /// end of a subscription; the newest that is complete.
+    async fn completed_after(&self, timestamp_ms: u64) -> Result<u64, EngineError> {
+        let mut completed = self.shared.completed.clone();
+        if let Some(failure) = self.shared.progress.failure() {
+            return Err(crate::dataflow::WorkerError::Failed(failure).into());
+        }
+        if *completed.borrow_and_update() <= timestamp_ms {
+            let changed = completed.changed().await;
+            changed.map_err(|_| EngineError::ShutDown)?;
+        }
+        Ok(*completed.borrow())
     }
 
     /// Waits until a timestamp is complete in all views.

@@ -1,17 +1,19 @@
 //! Reading: all tables and views at one moment.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 
+use super::overview::overview;
 use super::{EngineError, Overview, Shared, State};
 use crate::dataflow::PublishedViews;
-use crate::sql::query::{QueryContext, Relations};
+use crate::sql::query::Relations;
+use crate::sql::system::Statistics;
 use crate::sql::{Catalog, SqlError};
-use crate::view::{LiveView, RelationProvider, TableError, TableSnapshot};
+use crate::view::{LiveView, Relation, RelationProvider, TableError, TableSnapshot};
 
 /// How many failed rows an error message shows.
 const ERRORS_SHOWN: usize = 3;
@@ -23,8 +25,9 @@ pub struct ReadPoint {
     catalog: Arc<Catalog>,
     pub(super) tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
     pub(super) views: Arc<BTreeMap<String, Arc<LiveView>>>,
-    /// For queries that read system tables.
-    overview: Option<Arc<Overview>>,
+    /// Whom to ask for system tables, and what was answered: a query asks once.
+    shared: Weak<Shared>,
+    overview: Arc<OnceLock<Overview>>,
 }
 
 /// All rows of a table or view.
@@ -40,6 +43,15 @@ pub struct Contents {
 pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, EngineError> {
     let published = shared.progress.read();
     let timestamp_ms = published.timestamp_ms;
+    read_point(state, &published, timestamp_ms)
+}
+
+/// Everything at a timestamp (ms); `None` if it is not kept any more or a view is gone.
+fn read_point(
+    state: State,
+    published: &PublishedViews,
+    timestamp_ms: u64,
+) -> Result<Option<ReadPoint>, EngineError> {
     let mut tables = BTreeMap::new();
     for (name, reader) in state.tables.iter() {
         match reader.snapshot(timestamp_ms) {
@@ -48,7 +60,7 @@ pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, E
             Err(error) => return Err(error.into()),
         };
     }
-    let Some(views) = live_views(&state, &published) else {
+    let Some(views) = live_views(&state, published, timestamp_ms) else {
         return Ok(None);
     };
     Ok(Some(ReadPoint {
@@ -56,18 +68,44 @@ pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, E
         views: Arc::new(views),
         catalog: state.catalog,
         tables: Arc::new(tables),
-        overview: None,
+        shared: Weak::new(),
+        overview: Arc::default(),
     }))
+}
+
+/// Takes everything as of a timestamp (ms); `None` if the catalog has changed meanwhile.
+pub(super) fn read_as_of(
+    shared: &Shared,
+    state: State,
+    timestamp_ms: u64,
+) -> Result<Option<ReadPoint>, EngineError> {
+    let published = shared.progress.read();
+    // Before, there were other tables and views; before opening, nobody kept anything.
+    let earliest_ms = published
+        .since_ms
+        .max(state.catalog_timestamp_ms)
+        .max(shared.recovered.timestamp_ms);
+    let latest_ms = published.timestamp_ms;
+    if timestamp_ms < earliest_ms || timestamp_ms > latest_ms {
+        let message = format!(
+            "AS OF {timestamp_ms} can't be read: what is kept is from {earliest_ms} to {latest_ms}"
+        );
+        return Err(SqlError::new("22023", message)
+            .with_hint("the setting `history` says how long the past is kept")
+            .into());
+    }
+    read_point(state, &published, timestamp_ms)
 }
 
 /// All live views of the catalog; `None` if one has been dropped since.
 fn live_views(
     state: &State,
     published: &PublishedViews,
+    timestamp_ms: u64,
 ) -> Option<BTreeMap<String, Arc<LiveView>>> {
     let views = state.numbers.iter().map(|(name, number)| {
         let view = published.views.get(number)?.clone();
-        let view = LiveView::new(view, published.timestamp_ms);
+        let view = LiveView::new(view, timestamp_ms);
         Some((name.clone(), Arc::new(view)))
     });
     views.collect()
@@ -75,20 +113,21 @@ fn live_views(
 
 impl ReadPoint {
     /// A moment at which only system tables are read, so that it need not wait for views.
-    pub(super) fn of_the_system(overview: Arc<Overview>) -> ReadPoint {
+    pub(super) fn of_the_system(shared: &Arc<Shared>) -> ReadPoint {
         ReadPoint {
-            timestamp_ms: overview.timestamp_ms,
+            timestamp_ms: shared.progress.completed(),
             catalog: Arc::default(),
             tables: Arc::default(),
             views: Arc::default(),
-            overview: Some(overview),
+            shared: Arc::downgrade(shared),
+            overview: Arc::default(),
         }
     }
 
-    /// The same moment with its system tables.
-    pub(super) fn with_overview(self, overview: Arc<Overview>) -> ReadPoint {
+    /// The same moment, of an engine that tells about itself.
+    pub(super) fn told_by(self, shared: &Arc<Shared>) -> ReadPoint {
         ReadPoint {
-            overview: Some(overview),
+            shared: Arc::downgrade(shared),
             ..self
         }
     }
@@ -117,7 +156,7 @@ impl ReadPoint {
             .view(name)?
             .ok_or_else(|| SqlError::undefined_table(name))?;
         Ok(Contents {
-            schema: crate::view::Relation::schema(view.as_ref()),
+            schema: Relation::schema(view.as_ref()),
             rows: Box::new(view.rows().map(Ok)),
         })
     }
@@ -167,18 +206,23 @@ impl Relations for ReadPoint {
     }
 
     fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError> {
-        let Some(overview) = &self.overview else {
+        let Some(shared) = self.shared.upgrade() else {
             return Ok(None);
         };
+        let overview = self.overview.get_or_init(|| overview(&shared));
         let rows = overview.system_table(name);
         rows.map_err(|error| SqlError::new("XX000", error.to_string()))
     }
-}
 
-impl ReadPoint {
-    /// A context for ad hoc SQL.
-    pub(super) fn query_context(&self, shared: &Shared) -> QueryContext {
-        let planner = shared.planner.clone();
-        QueryContext::new(planner, Arc::new(self.clone()), &shared.query_runtime())
+    fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
+        let (rows, bytes) = match (self.tables.get(name), self.views.get(name)) {
+            (Some(table), _) => (table.row_count(), wants_bytes.then(|| table.memory_bytes())),
+            (None, Some(view)) => (view.row_count(), wants_bytes.then(|| view.memory_bytes())),
+            (None, None) => (0, None),
+        };
+        Statistics {
+            rows: rows as u64,
+            bytes: bytes.unwrap_or(0),
+        }
     }
 }

@@ -137,6 +137,7 @@ impl TableBuilder {
                 primary_key: Vec::new(),
                 version: Vec::new(),
                 event_identity: Vec::new(),
+                append_only: false,
             },
         }
     }
@@ -188,6 +189,7 @@ impl TableBuilder {
             data_type: kind.data_type(),
             nullable,
             description: description.to_owned(),
+            default: None,
         });
         self.table.columns.len() - 1
     }

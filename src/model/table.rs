@@ -24,6 +24,9 @@ pub struct ColumnDefinition {
     pub nullable: bool,
     /// What the column means, with unit and origin; shown by `mainstem tables`.
     pub description: String,
+    /// The SQL expression whose value a row gets that is inserted without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// A base relation: a table of the standard model or one made with `CREATE TABLE`.
@@ -48,6 +51,9 @@ pub struct TableDefinition {
     /// Indices of the columns that identify an event (source, event id) in a table without a key.
     /// Empty: every row counts.
     pub event_identity: Vec<usize>,
+    /// Whether rows, once there, are never changed or removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub append_only: bool,
 }
 
 impl TableDefinition {

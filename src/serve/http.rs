@@ -158,6 +158,10 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<Response, 
             let message = "COPY needs the Postgres protocol; send INSERT, or use psql";
             Err(Failure::bad(message, "0A000"))
         }
+        Outcome::CopyOut { .. } | Outcome::Subscription(_) => {
+            let message = "SUBSCRIBE and COPY need the Postgres protocol; send a SELECT here";
+            Err(Failure::bad(message, "0A000"))
+        }
         Outcome::Rows(mut rows) => {
             let schema = rows.schema();
             let mut batches = Vec::new();

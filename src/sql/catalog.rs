@@ -1,12 +1,15 @@
 //! The catalog: what tables and views there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast::visit_relations;
 
 use super::error::SqlError;
 use super::plan::Plan;
+use super::statement::{Statement, identifier, parse};
 use crate::model::TableDefinition;
 
 /// A live view as it was created.
@@ -63,10 +66,42 @@ impl Catalog {
         readers.map(|view| view.name.clone()).collect()
     }
 
+    /// The views of any kind that read a table or view directly, or name it in their text.
+    pub fn dependents(&self, name: &str) -> BTreeSet<String> {
+        let mut found: BTreeSet<String> = self.readers(name).into_iter().collect();
+        let live = self.live_views.values();
+        let live = live.map(|view| (&view.name, view.statement.as_str()));
+        let plain = self.plain_views.iter();
+        let plain = plain.map(|(view, query)| (view, query.as_str()));
+        for (view, text) in live.chain(plain) {
+            if text.to_lowercase().contains(&name.to_lowercase()) && names(text).contains(name) {
+                found.insert(view.clone());
+            }
+        }
+        found
+    }
+
     /// The primary key of a table or the unique columns of a live view.
     pub fn key(&self, name: &str) -> Vec<usize> {
         let table = self.tables.get(name).map(|table| table.primary_key.clone());
         let view = || self.live_views.get(name).map(|view| view.key.clone());
         table.or_else(view).unwrap_or_default()
     }
+}
+
+/// The names of relations in the text of a query or of a view's definition.
+fn names(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for statement in parse(text).unwrap_or_default() {
+        let (Statement::Query(query) | Statement::CreateMaterializedView { query, .. }) = statement
+        else {
+            continue;
+        };
+        let _ = visit_relations(&query, |relation| {
+            let last = relation.0.last().and_then(|part| part.as_ident());
+            names.extend(last.map(identifier));
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    names
 }

@@ -6,7 +6,7 @@
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::error::SqlError;
 
@@ -19,8 +19,8 @@ pub const NESTING_MAX: usize = 50;
 /// Most operators between two commas, parentheses or clauses.
 pub const CHAIN_MAX: usize = 500;
 
-/// Refuses text that is too large or too deep to be planned safely.
-pub fn check(sql: &str) -> Result<(), SqlError> {
+/// The tokens of a text; refuses one that is too large or too deep to be planned safely.
+pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     if sql.len() > TEXT_BYTES_MAX {
         return Err(too_complex(format!(
             "the statement has {} bytes; the limit is {TEXT_BYTES_MAX}",
@@ -28,11 +28,14 @@ pub fn check(sql: &str) -> Result<(), SqlError> {
         )));
     }
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
-        .tokenize()
+        .tokenize_with_location()
         .map_err(|error| SqlError::syntax(error.to_string()))?;
-    let tokens = tokens
-        .iter()
-        .filter(|token| !matches!(token, Token::Whitespace(_)));
+    check(tokens.iter().map(|token| &token.token))?;
+    Ok(tokens)
+}
+
+fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
+    let tokens = tokens.filter(|token| !matches!(token, Token::Whitespace(_)));
     let mut count = 0usize;
     let mut chains = vec![0usize];
     for token in tokens {
@@ -136,20 +139,20 @@ mod tests {
     #[test]
     fn long_chains_are_refused_before_they_are_planned() {
         let chain = format!("SELECT {}", vec!["1"; 20_000].join(" + "));
-        assert_eq!(check(&chain).unwrap_err().sqlstate, "54001");
+        assert_eq!(tokens(&chain).unwrap_err().sqlstate, "54001");
         let ors = format!("SELECT 1 WHERE {}", vec!["a = 1"; 5_000].join(" OR "));
-        assert_eq!(check(&ors).unwrap_err().sqlstate, "54001");
+        assert_eq!(tokens(&ors).unwrap_err().sqlstate, "54001");
     }
 
     #[test]
     fn deep_nesting_is_refused() {
         let nested = format!("SELECT {}1{}", "(".repeat(60), ")".repeat(60));
-        assert_eq!(check(&nested).unwrap_err().sqlstate, "54001");
+        assert_eq!(tokens(&nested).unwrap_err().sqlstate, "54001");
     }
 
     #[test]
     fn long_lists_are_fine() {
         let list = format!("SELECT 1 WHERE a IN ({})", vec!["1"; 5_000].join(", "));
-        assert_eq!(check(&list), Ok(()));
+        assert!(tokens(&list).is_ok());
     }
 }

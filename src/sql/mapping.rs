@@ -23,7 +23,7 @@ use super::error::SqlError;
 use super::lower;
 use super::plan::Expression;
 use super::planner::{Planner, Sources, session_config};
-use super::statement::{self, Statement};
+use super::statement::{self, Insert, OnConflict, Statement};
 use super::syntax::edit_expressions;
 
 /// The relation that a mapping reads.
@@ -64,14 +64,15 @@ impl Mapping {
             return Err(SqlError::syntax("the mapping has no statement").with_hint(EXPECTED));
         }
         let mappings = statements.into_iter().map(|statement| match statement {
-            Statement::Insert {
+            Statement::Insert(Insert {
                 table,
                 columns,
-                source,
-            } => Ok(Mapping {
+                source: Some(query),
+                on_conflict: OnConflict::Replace,
+            }) => Ok(Mapping {
                 table,
                 columns,
-                query: source,
+                query,
             }),
             _ => Err(SqlError::syntax("a mapping has INSERT statements only").with_hint(EXPECTED)),
         });

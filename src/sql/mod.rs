@@ -8,6 +8,7 @@ mod explain_function;
 pub mod function;
 mod guard;
 mod interval_text;
+mod join_order;
 mod lower;
 pub mod mapping;
 pub mod overview;
@@ -19,10 +20,15 @@ pub mod recursive;
 pub mod statement;
 mod subquery;
 pub mod syntax;
+pub mod system;
 pub mod temporal;
+pub mod types;
 pub mod unnest;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::SqlError;
 pub use planner::Planner;
-pub use statement::{Copy, CopyFormat, DropKind, Show, Statement, parse};
+pub use statement::{
+    Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
+    Subscribe, SubscribeSource, parse,
+};

@@ -7,7 +7,7 @@ use super::error::SqlError;
 use super::syntax::see_relations;
 
 /// The schema of the system tables.
-pub const SYSTEM_SCHEMA: &str = "mainstem";
+const SYSTEM_SCHEMA: &str = "mainstem";
 
 /// The system tables.
 const SYSTEM_TABLES: &[&str] = &["tables", "views", "operators"];
@@ -52,8 +52,13 @@ fn is_system_name(name: &ObjectName) -> bool {
 }
 
 /// Whether a table of the schema is a system table.
-pub fn is_system_table(name: &str) -> bool {
+fn is_system_table(name: &str) -> bool {
     SYSTEM_TABLES.contains(&name)
+}
+
+/// Whether a name in a schema is that of a system table.
+pub fn is_system(schema: Option<&str>, name: &str) -> bool {
+    schema == Some(SYSTEM_SCHEMA) && is_system_table(name)
 }
 
 /// The refusal of a live view over a system table.

@@ -17,6 +17,7 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanne
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
 };
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
@@ -24,8 +25,9 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
+use super::join_order::JoinOrder;
 use super::lower::{self, output_map};
-use super::overview::{self, SYSTEM_SCHEMA};
+use super::overview;
 use super::plan::{Node, Plan};
 use super::subquery::{self, Guarded};
 use super::temporal::TemporalNode;
@@ -66,6 +68,7 @@ impl Planner {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
+            .with_optimizer_rules(optimizer_rules())
             .build();
         // Registering only fails for registries that take no functions.
         let _ = state.register_udf(clock::now_function());
@@ -134,15 +137,35 @@ impl Planner {
     }
 }
 
+/// DataFusion's rules, and the order of joins as soon as their keys are known.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let keys_are_known = rules
+        .iter()
+        .position(|rule| rule.name() == "eliminate_cross_join");
+    if let Some(position) = keys_are_known {
+        rules.insert(position + 1, Arc::new(JoinOrder));
+    }
+    rules
+}
+
 /// Where names of tables lead.
 pub trait Sources {
     /// The table or view called `name`.
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>>;
 
-    /// The system table called `name` in the schema `mainstem`, where there are any.
-    fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
-        let _ = name;
+    /// A system table; without a schema one that is found in any.
+    fn system_table(
+        &self,
+        _schema: Option<&str>,
+        _name: &str,
+    ) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
         Ok(None)
+    }
+
+    /// A function about the system.
+    fn system_function(&self, _name: &str) -> Option<Arc<ScalarUDF>> {
+        None
     }
 }
 
@@ -154,6 +177,16 @@ pub struct LiveSource {
     /// Whether it is a live view.
     pub is_view: bool,
     schema: SchemaRef,
+    /// Positions of the columns whose values are unique together.
+    key: Vec<usize>,
+}
+
+impl LiveSource {
+    /// The columns whose values are unique together; none if none are known to be.
+    pub fn key(&self) -> impl Iterator<Item = &String> {
+        let positions = self.key.iter();
+        positions.map(|position| self.schema.field(*position).name())
+    }
 }
 
 impl TableSource for LiveSource {
@@ -185,8 +218,12 @@ struct LiveSources<'a> {
 }
 
 impl Sources for LiveSources<'_> {
-    fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
-        match overview::is_system_table(name) {
+    fn system_table(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        match overview::is_system(schema, name) {
             true => Err(external(overview::not_in_views(name))),
             false => Ok(None),
         }
@@ -198,6 +235,7 @@ impl Sources for LiveSources<'_> {
                 name: name.into(),
                 is_view,
                 schema,
+                key: self.catalog.key(name),
             })
         };
         if let Some(table) = self.catalog.tables.get(name) {
@@ -245,13 +283,22 @@ struct Provider<'a> {
 
 impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
-        match name.schema() {
-            None | Some("public") => self.sources.source(name.table()),
-            Some(SYSTEM_SCHEMA) => match self.sources.system_table(name.table())? {
-                Some(table) => Ok(table),
-                None => self.sources.source(name.table()),
-            },
-            Some(schema) => plan_err!("there is no schema called \"{schema}\""),
+        let (schema, table) = (name.schema(), name.table());
+        if matches!(schema, None | Some("public")) {
+            let own = self.sources.source(table);
+            if own.is_ok() {
+                return own;
+            }
+            let system = self.sources.system_table(None, table)?;
+            return system.map_or(own, Ok);
+        }
+        match (self.sources.system_table(schema, table)?, schema) {
+            (Some(system), _) => Ok(system),
+            (None, Some("mainstem")) => self.sources.source(table),
+            (None, schema) => {
+                let schema = schema.unwrap_or_default();
+                plan_err!("there is no table \"{table}\" in a schema \"{schema}\"")
+            }
         }
     }
 
@@ -273,7 +320,9 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let name = own_name(name);
+        let system = self.sources.system_function(name);
+        system.or_else(|| self.state.scalar_functions().get(name).cloned())
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -281,7 +330,8 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.state.aggregate_functions().get(name).cloned()
+        let functions = self.state.aggregate_functions();
+        functions.get(own_name(name)).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
@@ -315,6 +365,11 @@ impl ContextProvider for Provider<'_> {
     fn udwf_names(&self) -> Vec<String> {
         self.state.window_functions().keys().cloned().collect()
     }
+}
+
+/// The name of a function without Postgres's schema for its own.
+fn own_name(name: &str) -> &str {
+    name.strip_prefix("pg_catalog.").unwrap_or(name)
 }
 
 /// Refuses what the optimiser would hide: functions of the clock become constants there, and

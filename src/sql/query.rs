@@ -4,26 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
-use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::common::{Column, JoinType, ParamValues, TableReference};
+use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, Values};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
+};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
+use futures::StreamExt;
 
 use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
+use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
+use super::statement::parse_query;
 use super::subquery::{self, Guarded};
+use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
 
 /// Limits of queries.
 #[derive(Clone, Debug)]
@@ -83,17 +91,22 @@ pub trait Relations: Send + Sync {
     /// The catalog, for plain views.
     fn catalog(&self) -> &Catalog;
 
-    /// The moment (ms), which `now()` gives.
+    /// The timestamp (ms) of the moment, which `now()` gives.
     fn timestamp_ms(&self) -> u64;
 
     /// The rows of a system table.
     fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError>;
+
+    /// How much a table or live view holds; bytes only if they are wanted, as counting them costs.
+    fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics;
 }
 
 /// Everything a query may read, at one moment.
 pub struct QueryContext {
     planner: Planner,
     relations: Arc<dyn Relations>,
+    /// Those of the session, for the system tables.
+    settings: Arc<Settings>,
     context: SessionContext,
 }
 
@@ -102,6 +115,7 @@ impl QueryContext {
     pub fn new(
         planner: Planner,
         relations: Arc<dyn Relations>,
+        settings: Arc<Settings>,
         runtime: &QueryRuntime,
     ) -> QueryContext {
         let partitions = runtime.limits.partitions;
@@ -113,18 +127,62 @@ impl QueryContext {
         QueryContext {
             planner,
             relations,
+            settings,
             context: SessionContext::new_with_state(state),
         }
     }
 
+    /// A context in which the given rows (at least one batch, for their columns) have a name, too.
+    pub fn with_rows(&self, name: &str, rows: Vec<RecordBatch>) -> Result<QueryContext, SqlError> {
+        let rows = fixed_rows(rows)?;
+        Ok(QueryContext {
+            planner: self.planner.clone(),
+            relations: Arc::new(WithRows {
+                relations: Arc::clone(&self.relations),
+                name: name.to_owned(),
+                rows,
+            }),
+            settings: Arc::clone(&self.settings),
+            context: self.context.clone(),
+        })
+    }
+
     /// Plans a query; parameters are left open.
     pub fn plan(&self, query: &Query) -> Result<LogicalPlan, SqlError> {
-        let sources = ProviderSources {
+        let mut sources = ProviderSources {
             context: self,
             depth: 0,
+            facts: None,
         };
-        let plan = self.planner.logical_plan(&sources, query)?;
+        let plan = match mentions_system(query) {
+            false => self.planner.logical_plan(&sources, query)?,
+            true => {
+                let facts = Arc::new(self.facts(query));
+                let query = rewritten(&facts, query)?;
+                sources.facts = Some(facts);
+                self.planner.logical_plan(&sources, &query)?
+            }
+        };
         Ok(subquery::rewrite(plan, Guarded::Correlated)?)
+    }
+
+    /// What there is to tell about the system.
+    fn facts(&self, query: &Query) -> Facts {
+        let catalog = self.relations.catalog();
+        let text = query.to_string().to_lowercase();
+        let wants_bytes = text.contains("mainstem.") || text.contains("_size");
+        let columns = |view: &str| {
+            let query = parse_query(catalog.plain_views.get(view)?).ok()?;
+            self.planner.query_schema(catalog, &query).ok()
+        };
+        let statistics = |name: &str| self.relations.statistics(name, wants_bytes);
+        Facts::new(
+            catalog,
+            self.relations.timestamp_ms(),
+            Arc::clone(&self.settings),
+            columns,
+            statistics,
+        )
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the
@@ -168,12 +226,106 @@ impl QueryContext {
         Ok(clock::is_read(plan)?)
     }
 
+    /// Runs a plan, forgets its rows and tells what each step did.
+    pub async fn analyze(&self, plan: LogicalPlan) -> Result<String, SqlError> {
+        let plan = clock::at(plan, self.relations.timestamp_ms())?;
+        let state = self.context.state();
+        let plan = state.create_physical_plan(&plan).await?;
+        let mut rows = execute_stream(Arc::clone(&plan), self.context.task_ctx())?;
+        while let Some(batch) = rows.next().await {
+            batch?;
+        }
+        let text = DisplayableExecutionPlan::with_metrics(plan.as_ref());
+        Ok(text.indent(false).to_string())
+    }
+
     /// Runs a plan.
     pub async fn execute(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream, SqlError> {
         let plan = clock::at(plan, self.relations.timestamp_ms())?;
         let frame = DataFrame::new(self.context.state(), plan);
         Ok(frame.execute_stream().await?)
     }
+}
+
+/// Relations, and some rows under a name that hides others.
+struct WithRows {
+    relations: Arc<dyn Relations>,
+    name: String,
+    rows: Arc<dyn TableProvider>,
+}
+
+impl Relations for WithRows {
+    fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+        match name == self.name {
+            true => Ok(Some(Arc::clone(&self.rows))),
+            false => self.relations.provider(name),
+        }
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.relations.catalog()
+    }
+
+    fn timestamp_ms(&self) -> u64 {
+        self.relations.timestamp_ms()
+    }
+
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError> {
+        self.relations.system_table(name)
+    }
+
+    fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
+        self.relations.statistics(name, wants_bytes)
+    }
+}
+
+fn fixed_rows(rows: Vec<RecordBatch>) -> DataFusionResult<Arc<dyn TableProvider>> {
+    let schema = match rows.first() {
+        Some(first) => first.schema(),
+        None => Arc::new(Schema::empty()),
+    };
+    Ok(Arc::new(MemTable::try_new(schema, vec![rows])?))
+}
+
+/// A table in which the rows with some keys are replaced by others: those of `base` without the
+/// keys in `touched` (all of them if it is empty), and those of `written`.
+pub fn with_changes(
+    name: &str,
+    base: Arc<dyn TableProvider>,
+    touched: Vec<RecordBatch>,
+    written: Arc<dyn TableProvider>,
+) -> Result<Arc<dyn TableProvider>, SqlError> {
+    let schema = base.schema();
+    let columns = |table: &str| -> Vec<Expr> {
+        let fields = schema.fields().iter();
+        fields
+            .map(|field| {
+                let table = TableReference::bare(table.to_owned());
+                let column = Column::new(Some(table), field.name());
+                Expr::Column(column).alias(field.name())
+            })
+            .collect()
+    };
+    let quoted = TableReference::bare(name.to_owned());
+    let mut kept = LogicalPlanBuilder::scan(quoted, provider_as_source(base), None)?;
+    if let Some(first) = touched.first() {
+        let keys = first.schema();
+        let keys = keys.fields().iter();
+        let key = |table: &'static str| {
+            move |field: &Arc<Field>| Column::new(Some(TableReference::bare(table)), field.name())
+        };
+        let right: Vec<Column> = keys.clone().map(key("touched")).collect();
+        let left: Vec<Column> = keys
+            .map(|field| Column::new(Some(TableReference::bare(name.to_owned())), field.name()))
+            .collect();
+        let touched = provider_as_source(fixed_rows(touched)?);
+        let touched = LogicalPlanBuilder::scan("touched", touched, None)?.build()?;
+        kept = kept.join(touched, JoinType::LeftAnti, (left, right), None)?;
+    }
+    let written = LogicalPlanBuilder::scan("written", provider_as_source(written), None)?;
+    let written = written.project(columns("written"))?.build()?;
+    let plan = kept.project(columns(name))?.union(written)?.build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 fn typed_values(mut values: Values, columns: &[DataType]) -> DataFusionResult<LogicalPlan> {
@@ -193,6 +345,8 @@ fn typed_values(mut values: Values, columns: &[DataType]) -> DataFusionResult<Lo
 struct ProviderSources<'a> {
     context: &'a QueryContext,
     depth: usize,
+    /// Where the query is about the system.
+    facts: Option<Arc<Facts>>,
 }
 
 impl Sources for ProviderSources<'_> {
@@ -208,16 +362,31 @@ impl Sources for ProviderSources<'_> {
         let deeper = ProviderSources {
             context,
             depth: self.depth + 1,
+            facts: self.facts.clone(),
         };
         plain_view(&context.planner, catalog, name, self.depth, &deeper)
     }
 
-    fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
-        let rows = self.context.relations.system_table(name);
-        let Some(rows) = rows.map_err(external)? else {
+    fn system_table(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        if overview::is_system(schema, name) {
+            let rows = self.context.relations.system_table(name);
+            let rows = rows.map_err(external)?;
+            return rows.map_or(Ok(None), |rows| {
+                Ok(Some(provider_as_source(fixed_rows(vec![rows])?)))
+            });
+        }
+        let Some(facts) = &self.facts else {
             return Ok(None);
         };
-        let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
-        Ok(Some(provider_as_source(Arc::new(table))))
+        let provider = system::table(facts, schema, name)?;
+        Ok(provider.map(provider_as_source))
+    }
+
+    fn system_function(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        system::function(self.facts.as_ref()?, name)
     }
 }

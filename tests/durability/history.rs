@@ -35,6 +35,7 @@ fn tables() -> Vec<TableDefinition> {
         data_type,
         nullable: false,
         description: String::new(),
+        default: None,
     });
     let define = |(name, [primary_key, version, event_identity]): Table| TableDefinition {
         name: name.to_owned(),
@@ -43,6 +44,7 @@ fn tables() -> Vec<TableDefinition> {
         primary_key,
         version,
         event_identity,
+        append_only: false,
     };
     tables.map(define).to_vec()
 }
@@ -139,6 +141,7 @@ fn options() -> EngineOptions {
     EngineOptions {
         data_dir: Path::new(DATA).to_path_buf(),
         workers: 1,
+        history_ms: 0,
     }
 }
 

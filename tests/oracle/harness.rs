@@ -34,6 +34,7 @@ pub fn catalog() -> Catalog {
             data_type: field.data_type().clone(),
             nullable: field.is_nullable(),
             description: String::new(),
+            default: None,
         });
         let definition = TableDefinition {
             name: name.to_owned(),
@@ -42,6 +43,7 @@ pub fn catalog() -> Catalog {
             primary_key: Vec::new(),
             version: Vec::new(),
             event_identity: Vec::new(),
+            append_only: false,
         };
         (name.to_owned(), Arc::new(definition))
     });

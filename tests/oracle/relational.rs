@@ -23,6 +23,8 @@ pub const RELATIONAL: &[&str] = &[
     "SELECT * FROM r NATURAL JOIN (SELECT k AS a, v FROM s) AS n",
     "SELECT a, v FROM r JOIN (SELECT k AS a, v FROM s) AS n USING (a)",
     "SELECT r.a, s.k, x.a AS xa FROM r, s, r AS x WHERE r.b = s.v AND x.t = s.w AND r.a <= x.a",
+    "SELECT r.a, r.b, x.b AS xb, g.n FROM r JOIN r AS x ON r.a = x.a JOIN (SELECT k, count(*) AS n FROM s GROUP BY k) AS g ON r.b = g.k AND g.n < x.b",
+    "SELECT r.a, x.b, g.k, g.n FROM r, r AS x, (SELECT k, count(*) AS n FROM s GROUP BY k) AS g WHERE r.a = x.a AND r.b = g.k AND r.a + x.b = g.n + 1",
     "SELECT a, b FROM r INTERSECT ALL SELECT k, v FROM s",
     "SELECT a, b FROM r EXCEPT ALL SELECT k, v FROM s",
     "SELECT a FROM r EXCEPT SELECT k FROM s INTERSECT SELECT v FROM s",

@@ -68,7 +68,7 @@ async fn compare(engine: &Engine, session: &mut Session, context: &str) -> usize
 }
 
 /// The rows of a query as text, in the order of the text.
-async fn rows(session: &mut Session, sql: &str) -> Vec<String> {
+pub async fn rows(session: &mut Session, sql: &str) -> Vec<String> {
     let table = run(session, sql).await;
     let table = table.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let lines = table.lines().skip(3).filter(|line| line.starts_with('|'));

@@ -22,6 +22,7 @@ fn definition(name: &str, keyed: bool) -> TableDefinition {
         data_type,
         nullable: true,
         description: String::new(),
+        default: None,
     };
     TableDefinition {
         name: name.to_owned(),
@@ -33,6 +34,7 @@ fn definition(name: &str, keyed: bool) -> TableDefinition {
         primary_key: if keyed { vec![0] } else { vec![] },
         version: if keyed { vec![0] } else { vec![] },
         event_identity: if keyed { vec![] } else { vec![0] },
+        append_only: false,
     }
 }
 

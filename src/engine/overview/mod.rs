@@ -16,7 +16,7 @@ use crate::dataflow::{
 use crate::view::TableSize;
 
 /// How long the workers are waited for; what they told before counts then.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// All tables, views and operators, as of about one moment.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ pub struct OperatorOverview {
 }
 
 impl Engine {
-    /// What there is, what it holds and what it costs. Waits at most a second for the workers and
+    /// What there is, what it holds and what it costs. Waits at most half a second for the workers and
     /// not for views.
     pub fn overview(&self) -> Overview {
         overview(&self.shared)
@@ -106,7 +106,8 @@ impl Overview {
     }
 }
 
-fn overview(shared: &Shared) -> Overview {
+/// What there is, what it holds and what it costs.
+pub fn overview(shared: &Shared) -> Overview {
     let measures = shared.measurements.take(PATIENCE);
     let state = shared.state();
     let published = shared.progress.read();

@@ -1,7 +1,9 @@
 //! Transaction blocks: what is written between BEGIN and COMMIT takes effect at one timestamp.
 //!
-//! The rows wait here until COMMIT. They are not in the tables before, so a query in the same
-//! block that comes after a write could not see them: it is refused rather than answered without.
+//! The rows wait here until COMMIT. Queries of the same block see them in their tables; live views
+//! follow at COMMIT.
+
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
@@ -18,14 +20,21 @@ pub(super) enum Block {
     #[default]
     None,
     /// Inside.
-    Open {
-        /// What is written at COMMIT.
-        changes: Vec<Change>,
-        /// Whether tables or views were created or dropped, which takes effect at once.
-        has_definitions: bool,
-    },
-    /// A statement has failed; everything up to the end of the block is refused.
-    Failed,
+    Open(Held),
+    /// A statement has failed; everything up to the end of the block, or back to a savepoint, is
+    /// refused.
+    Failed(Held),
+}
+
+/// What waits for COMMIT.
+#[derive(Default)]
+pub(super) struct Held {
+    changes: Arc<Vec<Change>>,
+    bytes: usize,
+    /// Savepoints with the number of changes before them.
+    savepoints: Vec<(String, usize)>,
+    /// Whether tables or views were created or dropped, which takes effect at once.
+    has_definitions: bool,
 }
 
 /// How a block ended.
@@ -36,15 +45,32 @@ pub(super) enum Ended {
     Rollback,
 }
 
+/// Whether a session is inside of a transaction block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionState {
+    /// It is not: every statement commits by itself.
+    Outside,
+    /// It is.
+    Open,
+    /// It is, and a statement has failed.
+    Failed,
+}
+
 impl Block {
+    /// Whether it is open.
+    pub(super) fn state(&self) -> TransactionState {
+        match self {
+            Block::None => TransactionState::Outside,
+            Block::Open(_) => TransactionState::Open,
+            Block::Failed(_) => TransactionState::Failed,
+        }
+    }
+
     /// BEGIN; inside of a block it does nothing.
     pub(super) fn begin(&mut self) -> Result<(), SqlError> {
         self.check_usable()?;
         if matches!(self, Block::None) {
-            *self = Block::Open {
-                changes: Vec::new(),
-                has_definitions: false,
-            };
+            *self = Block::Open(Held::default());
         }
         Ok(())
     }
@@ -53,18 +79,18 @@ impl Block {
     pub(super) fn commit(&mut self) -> Ended {
         match std::mem::take(self) {
             Block::None => Ended::Commit(Vec::new()),
-            Block::Open { changes, .. } => Ended::Commit(changes),
-            Block::Failed => Ended::Rollback,
+            Block::Open(held) => Ended::Commit(Arc::unwrap_or_clone(held.changes)),
+            Block::Failed(_) => Ended::Rollback,
         }
     }
 
     /// ROLLBACK; fails where something has taken effect already.
     pub(super) fn rollback(&mut self) -> Result<(), SqlError> {
         match std::mem::take(self) {
-            Block::Open {
+            Block::Open(Held {
                 has_definitions: true,
                 ..
-            } => Err(SqlError::new(
+            }) => Err(SqlError::new(
                 "25000",
                 "CREATE and DROP take effect at once and are not rolled back; the rows of this \
                  transaction are",
@@ -76,15 +102,16 @@ impl Block {
 
     /// A statement has failed.
     pub(super) fn fail(&mut self) {
-        if matches!(self, Block::Open { .. }) {
-            *self = Block::Failed;
-        }
+        *self = match std::mem::take(self) {
+            Block::Open(held) => Block::Failed(held),
+            other => other,
+        };
     }
 
     /// Refuses statements after a failed one.
     pub(super) fn check_usable(&self) -> Result<(), SqlError> {
         match self {
-            Block::Failed => Err(SqlError::new(
+            Block::Failed(_) => Err(SqlError::new(
                 "25P02",
                 "a statement of this transaction has failed; nothing more is taken in it",
             )
@@ -93,41 +120,97 @@ impl Block {
         }
     }
 
-    /// Refuses what would have to see rows that are written but not committed.
-    pub(super) fn check_readable(&self) -> Result<(), SqlError> {
+    /// What is written but not committed.
+    pub(super) fn changes(&self) -> Option<&Arc<Vec<Change>>> {
         match self {
-            Block::Open { changes, .. } if !changes.is_empty() => Err(SqlError::unsupported(
-                "tables can't be read in a transaction that has written to one",
-            )
-            .with_hint("COMMIT first, or read before writing; drivers: switch autocommit on")),
-            _ => Ok(()),
+            Block::Open(held) if !held.changes.is_empty() => Some(&held.changes),
+            _ => None,
         }
     }
 
     /// Notes that tables or views are created or dropped; refused after writes.
     pub(super) fn note_definition(&mut self) -> Result<(), SqlError> {
-        self.check_readable()?;
-        if let Block::Open {
-            has_definitions, ..
-        } = self
-        {
-            *has_definitions = true;
+        let Block::Open(held) = self else {
+            return Ok(());
+        };
+        if !held.changes.is_empty() {
+            return Err(SqlError::unsupported(
+                "CREATE and DROP take effect at once, so they can't follow rows that wait for \
+                 COMMIT",
+            )
+            .with_hint("COMMIT first, or define before writing; drivers: switch autocommit on"));
         }
+        held.has_definitions = true;
         Ok(())
     }
 
     /// Keeps changes for COMMIT inside of a block; gives them back outside.
     pub(super) fn hold(&mut self, new: Vec<Change>) -> Result<Option<Vec<Change>>, SqlError> {
-        let Block::Open { changes, .. } = self else {
+        let Block::Open(held) = self else {
             return Ok(Some(new));
         };
-        changes.extend(new);
-        let bytes = |change: &Change| RecordBatch::get_array_memory_size(&change.rows);
-        if changes.iter().map(bytes).sum::<usize>() > BYTES_MAX {
+        held.bytes += new.iter().map(bytes).sum::<usize>();
+        Arc::make_mut(&mut held.changes).extend(new);
+        if held.bytes > BYTES_MAX {
             let message = format!("a transaction holds at most {BYTES_MAX} bytes of rows");
             return Err(SqlError::new("54000", message)
                 .with_hint("commit in parts, or read files as a source"));
         }
         Ok(None)
     }
+
+    /// SAVEPOINT.
+    pub(super) fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
+        self.check_usable()?;
+        let Block::Open(held) = self else {
+            return Err(outside("SAVEPOINT"));
+        };
+        held.savepoints.push((name.to_owned(), held.changes.len()));
+        Ok(())
+    }
+
+    /// ROLLBACK TO: what was written since the savepoint is forgotten, and a failure with it.
+    pub(super) fn rollback_to(&mut self, name: &str) -> Result<(), SqlError> {
+        let (Block::Open(held) | Block::Failed(held)) = self else {
+            return Err(outside("ROLLBACK TO"));
+        };
+        let place = held.place(name)?;
+        held.savepoints.truncate(place + 1);
+        Arc::make_mut(&mut held.changes).truncate(held.savepoints[place].1);
+        held.bytes = held.changes.iter().map(bytes).sum();
+        *self = match std::mem::take(self) {
+            Block::Failed(held) => Block::Open(held),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// RELEASE: the savepoint and those after it are forgotten, what was written stays.
+    pub(super) fn release(&mut self, name: &str) -> Result<(), SqlError> {
+        self.check_usable()?;
+        let Block::Open(held) = self else {
+            return Err(outside("RELEASE"));
+        };
+        let place = held.place(name)?;
+        held.savepoints.truncate(place);
+        Ok(())
+    }
+}
+
+impl Held {
+    fn place(&self, name: &str) -> Result<usize, SqlError> {
+        let place = self.savepoints.iter().rposition(|(other, _)| other == name);
+        place.ok_or_else(|| SqlError::new("3B001", format!("there is no savepoint \"{name}\"")))
+    }
+}
+
+fn bytes(change: &Change) -> usize {
+    RecordBatch::get_array_memory_size(&change.rows)
+}
+
+fn outside(statement: &str) -> SqlError {
+    SqlError::new(
+        "25P01",
+        format!("{statement} stands between BEGIN and COMMIT"),
+    )
 }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::{Outcome, Session};
-use crate::engine::EngineError;
+use arrow::compute::can_cast_types;
+
+use super::Session;
 use crate::engine::commit::Request;
-use crate::engine::definition::{FROM_USER, add_readers, drop_order};
+use crate::engine::definition::{FROM_FILE, FROM_USER, add_readers, drop_order};
 use crate::engine::transaction::CatalogChange;
-use crate::sql::{DropKind, SqlError, Statement};
+use crate::engine::{EngineError, State};
+use crate::model::TableDefinition;
+use crate::sql::statement::parse_query;
+use crate::sql::{Catalog, DropKind, SqlError, Statement};
 
 impl Session {
-    /// CREATE and DROP.
-    pub(super) async fn define(&mut self, statement: &Statement) -> Result<Outcome, EngineError> {
+    /// CREATE and DROP; returns the tag.
+    pub(super) async fn define(&mut self, statement: &Statement) -> Result<String, EngineError> {
         self.block.note_definition()?;
         let state = self.engine.shared.state();
         let catalog = &state.catalog;
@@ -21,8 +25,9 @@ impl Session {
                 if_not_exists,
             } => {
                 if *if_not_exists && catalog.tables.contains_key(&definition.name) {
-                    return Ok(Outcome::Done("CREATE TABLE".to_owned()));
+                    return Ok("CREATE TABLE".to_owned());
                 }
+                self.check_defaults(definition)?;
                 let definition = definition.clone();
                 (
                     vec![CatalogChange::CreateTable { definition }],
@@ -37,16 +42,16 @@ impl Session {
                 ..
             } => {
                 if *if_not_exists && catalog.live_views.contains_key(name) {
-                    return Ok(Outcome::Done("CREATE MATERIALIZED VIEW".to_owned()));
+                    return Ok("CREATE MATERIALIZED VIEW".to_owned());
                 }
-                let mut changes = Vec::new();
-                if *or_replace && catalog.live_views.contains_key(name) {
-                    changes.push(CatalogChange::DropLiveView { name: name.clone() });
-                }
-                changes.push(CatalogChange::CreateLiveView {
+                let created = CatalogChange::CreateLiveView {
                     statement: text.clone(),
                     origin: FROM_USER.to_owned(),
-                });
+                };
+                let changes = match *or_replace && catalog.live_views.contains_key(name) {
+                    true => replacement(&state, name, created),
+                    false => vec![created],
+                };
                 (changes, "CREATE MATERIALIZED VIEW")
             }
             Statement::CreateView {
@@ -58,7 +63,7 @@ impl Session {
             } => {
                 let exists = catalog.plain_views.contains_key(name);
                 if *if_not_exists && exists {
-                    return Ok(Outcome::Done("CREATE VIEW".to_owned()));
+                    return Ok("CREATE VIEW".to_owned());
                 }
                 let mut changes = Vec::new();
                 if *or_replace && exists {
@@ -79,10 +84,36 @@ impl Session {
             _ => return Err(SqlError::unsupported("this statement is not supported").into()),
         };
         if !changes.is_empty() {
-            self.call(|reply| Request::Catalog { changes, reply })
+            let timestamp_ms = self
+                .call(|reply| Request::Catalog { changes, reply })
                 .await?;
+            self.last_write_ms = self.last_write_ms.max(timestamp_ms);
         }
-        Ok(Outcome::Done(tag.to_owned()))
+        Ok(tag.to_owned())
+    }
+
+    /// Refuses defaults that are no values of their column, or read tables.
+    fn check_defaults(&self, table: &TableDefinition) -> Result<(), EngineError> {
+        let planner = &self.engine.shared.planner;
+        for column in &table.columns {
+            let Some(default) = &column.default else {
+                continue;
+            };
+            let wrong = |reason: String| {
+                let message = format!("the default of column \"{}\": {reason}", column.name);
+                SqlError::new("42804", message)
+            };
+            let query = parse_query(&format!("SELECT ({default})"))?;
+            let schema = planner
+                .query_schema(&Catalog::default(), &query)
+                .map_err(|error| wrong(error.message))?;
+            let found = schema.field(0).data_type();
+            if !can_cast_types(found, &column.data_type) {
+                let reason = format!("{found} is no {}", column.data_type);
+                return Err(wrong(reason).into());
+            }
+        }
+        Ok(())
     }
 
     fn drop_changes(
@@ -94,7 +125,7 @@ impl Session {
     ) -> Result<(Vec<CatalogChange>, &'static str), EngineError> {
         let state = self.engine.shared.state();
         let catalog = &state.catalog;
-        let mut changes = Vec::new();
+        let mut dropped = BTreeSet::new();
         let tag = match kind {
             DropKind::Table => "DROP TABLE",
             DropKind::MaterializedView => "DROP MATERIALIZED VIEW",
@@ -110,23 +141,86 @@ impl Session {
                 continue;
             }
             if !exists {
-                return Err(SqlError::undefined_table(name).into());
+                return Err(not_there(catalog, name).into());
             }
-            if cascade {
-                let mut readers = BTreeSet::new();
-                for reader in catalog.readers(name) {
-                    add_readers(catalog, &reader, &mut readers);
-                }
-                let readers = drop_order(catalog, &readers).into_iter();
-                changes.extend(readers.map(|name| CatalogChange::DropLiveView { name }));
+            let mut dependents = BTreeSet::new();
+            add_dependents(catalog, name, &mut dependents);
+            dependents.retain(|dependent| !names.contains(dependent));
+            if !cascade && !dependents.is_empty() {
+                let readers = Vec::from_iter(dependents).join(", ");
+                let message = format!("\"{name}\" is read by {readers}");
+                return Err(SqlError::new("2BP01", message)
+                    .with_hint("drop those first, or use CASCADE")
+                    .into());
             }
-            let name = name.clone();
-            changes.push(match kind {
-                DropKind::Table => CatalogChange::DropTable { name },
-                DropKind::MaterializedView => CatalogChange::DropLiveView { name },
-                DropKind::View => CatalogChange::DropView { name },
-            });
+            dropped.append(&mut dependents);
+            dropped.insert(name.clone());
         }
-        Ok((changes, tag))
+        // Views before what they read, however they are named.
+        Ok((drop_in_order(catalog, dropped), tag))
     }
+}
+
+/// Why a DROP finds nothing of its kind.
+fn not_there(catalog: &Catalog, name: &str) -> SqlError {
+    let found = match catalog {
+        _ if catalog.tables.contains_key(name) => ("a table", "DROP TABLE"),
+        _ if catalog.live_views.contains_key(name) => ("a live view", "DROP MATERIALIZED VIEW"),
+        _ if catalog.plain_views.contains_key(name) => ("a plain view", "DROP VIEW"),
+        _ => return SqlError::undefined_table(name),
+    };
+    let (kind, way) = found;
+    SqlError::new("42809", format!("\"{name}\" is {kind}")).with_hint(format!("write {way}"))
+}
+
+/// The views of any kind that read a table or view, directly or not.
+fn add_dependents(catalog: &Catalog, name: &str, found: &mut BTreeSet<String>) {
+    for dependent in catalog.dependents(name) {
+        if found.insert(dependent.clone()) {
+            add_dependents(catalog, &dependent, found);
+        }
+    }
+}
+
+/// The drops of these tables and views, each before what it reads.
+fn drop_in_order(catalog: &Catalog, mut names: BTreeSet<String>) -> Vec<CatalogChange> {
+    let mut changes = Vec::new();
+    let is_free = |name: &&String, names: &BTreeSet<String>| {
+        let dependents = catalog.dependents(name);
+        !dependents.iter().any(|dependent| names.contains(dependent))
+    };
+    while let Some(name) = names.iter().find(|name| is_free(name, &names)).cloned() {
+        names.remove(&name);
+        changes.push(match catalog {
+            _ if catalog.tables.contains_key(&name) => CatalogChange::DropTable { name },
+            _ if catalog.live_views.contains_key(&name) => CatalogChange::DropLiveView { name },
+            _ => CatalogChange::DropView { name },
+        });
+    }
+    changes
+}
+
+/// Exchanges a live view: those that read it are made anew over it, all at one timestamp.
+fn replacement(state: &State, name: &str, created: CatalogChange) -> Vec<CatalogChange> {
+    let mut readers = BTreeSet::new();
+    add_readers(&state.catalog, name, &mut readers);
+    let dropped = drop_order(&state.catalog, &readers);
+    let mut changes: Vec<CatalogChange> = dropped
+        .iter()
+        .map(|name| CatalogChange::DropLiveView { name: name.clone() })
+        .collect();
+    changes.push(created);
+    let remade = dropped.iter().rev().filter(|reader| *reader != name);
+    changes.extend(remade.filter_map(|reader| {
+        let view = state.catalog.live_views.get(reader)?;
+        let origin = match state.from_files.contains_key(reader) {
+            true => FROM_FILE,
+            false => FROM_USER,
+        };
+        Some(CatalogChange::CreateLiveView {
+            statement: view.statement.clone(),
+            origin: origin.to_owned(),
+        })
+    }));
+    changes
 }

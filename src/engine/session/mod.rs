@@ -1,15 +1,23 @@
 //! Sessions: SQL statements of one client, in order, each seeing those before it.
 
 mod block;
+mod conflict;
+mod cursor;
 mod define;
+mod describe;
+mod follow;
+mod own_writes;
+mod rewrite;
+mod rows;
+mod settings;
 mod show;
 mod time_limit;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
@@ -17,14 +25,18 @@ use datafusion::sql::sqlparser::ast::Query;
 use tokio::sync::oneshot;
 
 use super::commit::Request;
-use super::{Engine, EngineError, Overview, ReadPoint};
+use super::{Engine, EngineError, ReadPoint};
 use crate::model::{Change, Submission};
 use crate::sql::overview::{self, Reads};
-use crate::sql::query::QueryContext;
-use crate::sql::{CopyFormat, SqlError, Statement, parse};
+use crate::sql::query::{QueryContext, Relations};
+use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
 use block::{Block, Ended};
-use show::{show_schema, text_schema};
+use cursor::Cursors;
+use own_writes::OwnWrites;
+use settings::Settings;
 use time_limit::within;
+
+pub use block::TransactionState;
 
 /// One client's conversation with the engine: its reads see at least its own writes.
 pub struct Session {
@@ -32,6 +44,8 @@ pub struct Session {
     /// The timestamp (ms) of the session's newest write.
     last_write_ms: u64,
     block: Block,
+    settings: Settings,
+    cursors: Cursors,
 }
 
 /// What a statement takes and gives, before it is run.
@@ -47,10 +61,21 @@ pub struct Description {
 pub enum Outcome {
     /// Rows of a query.
     Rows(SendableRecordBatchStream),
+    /// Rows without end, to be handed on as they come.
+    Subscription(SendableRecordBatchStream),
     /// A statement without rows; the text is the Postgres command tag, such as `INSERT 0 3`.
     Done(String),
     /// The client is to send rows, which go to [`Session::copy_in`].
     CopyIn(CopyTarget),
+    /// The client is to be sent rows.
+    CopyOut {
+        /// The rows.
+        rows: SendableRecordBatchStream,
+        /// How they are written.
+        format: CopyFormat,
+        /// Whether they are without end.
+        is_live: bool,
+    },
 }
 
 /// Where the rows of a `COPY … FROM STDIN` go and how they are written.
@@ -70,6 +95,8 @@ impl Session {
             engine,
             last_write_ms: 0,
             block: Block::None,
+            settings: Settings::default(),
+            cursors: Cursors::default(),
         }
     }
 
@@ -79,10 +106,14 @@ impl Session {
         self.failing(parsed)
     }
 
-    /// The parameters and columns of a statement.
-    pub async fn describe(&mut self, statement: &Statement) -> Result<Description, EngineError> {
-        let description = self.describe_statement(statement).await;
-        self.failing(description)
+    /// How long a statement may take, rows included; `None`: as long as it needs.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.settings.statement_timeout()
+    }
+
+    /// Whether the session is inside of a transaction block.
+    pub fn transaction_state(&self) -> TransactionState {
+        self.block.state()
     }
 
     /// Runs a statement.
@@ -94,7 +125,12 @@ impl Session {
         match statement {
             Statement::Commit => self.commit().await,
             Statement::Rollback => {
+                self.cursors.close(None)?;
                 self.block.rollback()?;
+                Ok(Outcome::Done("ROLLBACK".to_owned()))
+            }
+            Statement::RollbackTo(name) => {
+                self.block.rollback_to(name)?;
                 Ok(Outcome::Done("ROLLBACK".to_owned()))
             }
             other => {
@@ -118,58 +154,61 @@ impl Session {
         result
     }
 
-    async fn describe_statement(
-        &mut self,
-        statement: &Statement,
-    ) -> Result<Description, EngineError> {
-        let (parameters, columns) = match statement {
-            Statement::Query(query) => {
-                let plan = self.context(query).await?.plan(query)?;
-                let columns = Arc::clone(plan.schema().inner());
-                (QueryContext::parameter_types(&plan)?, Some(columns))
-            }
-            Statement::Insert {
-                table,
-                columns,
-                source,
-            } => (self.insert_parameters(table, columns, source).await?, None),
-            Statement::Update { .. } | Statement::Delete { .. } => {
-                let query = self.affected_rows(statement)?;
-                let plan = self.context(&query).await?.plan(&query)?;
-                (QueryContext::parameter_types(&plan)?, None)
-            }
-            Statement::Explain(_) | Statement::ExplainView(_) => {
-                (Vec::new(), Some(text_schema("plan")))
-            }
-            Statement::Show(show) => (Vec::new(), Some(show_schema(show))),
-            _ => (Vec::new(), None),
-        };
-        Ok(Description {
-            parameters,
-            columns,
-        })
-    }
-
     async fn execute_statement(
         &mut self,
         statement: &Statement,
         parameters: &[ScalarValue],
     ) -> Result<Outcome, EngineError> {
-        let tag = match statement {
-            Statement::Query(query) => {
-                return Ok(Outcome::Rows(self.query(query, parameters).await?));
+        if self.settings.is_read_only() && writes(statement) {
+            let message = "the session is read-only, as its settings say";
+            return Err(SqlError::new("25006", message).into());
+        }
+        match statement {
+            Statement::Query(query) => Ok(Outcome::Rows(self.query(query, parameters).await?)),
+            Statement::QueryAsOf(query, timestamp_ms) => {
+                let rows = self.query_as_of(query, *timestamp_ms, parameters).await?;
+                Ok(Outcome::Rows(rows))
             }
-            Statement::Copy(copy) => return Ok(Outcome::CopyIn(self.copy_target(copy)?)),
-            Statement::Explain(query) => return self.explain(query),
-            Statement::ExplainView(name) => return self.explain_view(name),
-            Statement::Show(show) => return self.show(show),
-            Statement::Insert {
-                table,
-                columns,
-                source,
+            Statement::Subscribe(subscribe) => {
+                Ok(Outcome::Subscription(self.subscribe(subscribe).await?))
+            }
+            Statement::CopyOut(copy) => {
+                let (rows, is_live) = match &copy.source {
+                    CopySource::Query(query) => (self.query(query, parameters).await?, false),
+                    CopySource::Subscribe(subscribe) => (self.subscribe(subscribe).await?, true),
+                };
+                Ok(Outcome::CopyOut {
+                    rows,
+                    format: copy.format.clone(),
+                    is_live,
+                })
+            }
+            Statement::Copy(copy) => Ok(Outcome::CopyIn(self.copy_target(copy)?)),
+            Statement::Explain(query) => self.explain(query),
+            Statement::ExplainView(name) => self.explain_view(name),
+            Statement::ExplainAnalyze(query) => self.explain_analyze(query).await,
+            Statement::Show(show) => self.show(show),
+            Statement::Fetch {
+                name,
+                rows,
+                timeout,
             } => {
-                let rows = self.insert(table, columns, source, parameters).await?;
-                format!("INSERT 0 {rows}")
+                let rows = self.cursors.fetch(name, *rows, *timeout).await?;
+                Ok(Outcome::Rows(rows))
+            }
+            other => Ok(Outcome::Done(self.run(other, parameters).await?)),
+        }
+    }
+
+    /// Runs a statement that gives no rows; returns its tag.
+    async fn run(
+        &mut self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+    ) -> Result<String, EngineError> {
+        let tag = match statement {
+            Statement::Insert(insert) => {
+                format!("INSERT 0 {}", self.insert(insert, parameters).await?)
             }
             Statement::Update { .. } => {
                 format!("UPDATE {}", self.rewrite(statement, parameters).await?)
@@ -181,13 +220,38 @@ impl Session {
                 self.block.begin()?;
                 "BEGIN".to_owned()
             }
+            Statement::Savepoint(name) => {
+                self.block.savepoint(name)?;
+                "SAVEPOINT".to_owned()
+            }
+            Statement::Release(name) => {
+                self.block.release(name)?;
+                "RELEASE".to_owned()
+            }
+            Statement::Set { name, value } => {
+                self.settings.set(name, value.as_deref())?;
+                "SET".to_owned()
+            }
+            Statement::ResetAll => {
+                self.settings.reset();
+                "RESET".to_owned()
+            }
+            Statement::DeclareCursor { name, statement } => {
+                self.declare(name, statement, parameters).await?;
+                "DECLARE CURSOR".to_owned()
+            }
+            Statement::CloseCursor(name) => {
+                self.cursors.close(name.as_deref())?;
+                "CLOSE CURSOR".to_owned()
+            }
             Statement::Session(tag) => (*tag).to_owned(),
-            definition => return self.define(definition).await,
+            definition => self.define(definition).await?,
         };
-        Ok(Outcome::Done(tag))
+        Ok(tag)
     }
 
     async fn commit(&mut self) -> Result<Outcome, EngineError> {
+        self.cursors.close(None)?;
         match self.block.commit() {
             Ended::Commit(changes) => {
                 self.submit(changes).await?;
@@ -203,73 +267,95 @@ impl Session {
         self.engine.completed(self.last_write_ms).await
     }
 
-    /// What a query reads, at a moment that includes the session's own writes.
-    async fn context(&self, query: &Query) -> Result<QueryContext, EngineError> {
-        self.context_since(query, self.last_write_ms).await
+    async fn context(&self) -> Result<QueryContext, EngineError> {
+        self.context_since(self.last_write_ms).await
     }
 
-    async fn context_since(
-        &self,
-        query: &Query,
-        timestamp_ms: u64,
-    ) -> Result<QueryContext, EngineError> {
-        let point = match overview::reads(query) {
-            Reads::Relations => self.engine.read_since(timestamp_ms).await?,
-            Reads::SystemTables => ReadPoint::of_the_system(self.overview().await?),
-            Reads::Both => {
-                let point = self.engine.read_since(timestamp_ms).await?;
-                point.with_overview(self.overview().await?)
-            }
+    /// Everything at a timestamp (ms) or later, with what the open block has written.
+    async fn context_since(&self, timestamp_ms: u64) -> Result<QueryContext, EngineError> {
+        let shared = &self.engine.shared;
+        let point = self.engine.read_since(timestamp_ms).await?.told_by(shared);
+        let relations: Arc<dyn Relations> = match self.block.changes() {
+            None => Arc::new(point),
+            Some(changes) => Arc::new(OwnWrites::new(point, Arc::clone(changes))),
         };
-        Ok(point.query_context(&self.engine.shared))
+        Ok(self.context_over(relations))
     }
 
-    async fn overview(&self) -> Result<Arc<Overview>, EngineError> {
-        let engine = self.engine.clone();
-        // The workers are waited for, which must not hold up other sessions.
-        let overview = tokio::task::spawn_blocking(move || engine.overview()).await;
-        overview
-            .map(Arc::new)
-            .map_err(|error| super::commit::system("take the overview", error))
+    fn context_over(&self, relations: Arc<dyn Relations>) -> QueryContext {
+        let shared = &self.engine.shared;
+        let planner = shared.planner.clone();
+        let runtime = shared.query_runtime();
+        QueryContext::new(planner, relations, self.settings.all(), &runtime)
     }
 
     /// A plan with what it is to be run in; if it asks for the time, time passes first.
     async fn planned(
-        &mut self,
-        query: &Query,
+        &self,
         since_ms: u64,
         plan: impl Fn(&QueryContext) -> Result<LogicalPlan, SqlError>,
     ) -> Result<(QueryContext, LogicalPlan), EngineError> {
-        let context = self.context_since(query, since_ms).await?;
+        let context = self.context_since(since_ms).await?;
         let planned = plan(&context)?;
         if !QueryContext::reads_clock(&planned)? {
             return Ok((context, planned));
         }
-        let now_ms = self.call(|reply| Request::PassTime { reply }).await?;
-        let since_ms = now_ms.max(since_ms);
-        let context = self.context_since(query, since_ms).await?;
+        let since_ms = self.moment(since_ms, true).await?;
+        let context = self.context_since(since_ms).await?;
         let planned = plan(&context)?;
         Ok((context, planned))
     }
 
+    /// The moment (ms) at or after which a statement is to run: where it asks for the time, time
+    /// passes first.
+    async fn moment(&self, since_ms: u64, asks_for_time: bool) -> Result<u64, EngineError> {
+        if !asks_for_time {
+            return Ok(since_ms);
+        }
+        let now_ms = self.call(|reply| Request::PassTime { reply }).await?;
+        Ok(since_ms.max(now_ms))
+    }
+
     async fn query(
-        &mut self,
+        &self,
         query: &Query,
         parameters: &[ScalarValue],
     ) -> Result<SendableRecordBatchStream, EngineError> {
-        let since_ms = self.last_write_ms;
-        let (context, plan) = self
-            .planned(query, since_ms, |context| context.plan(query))
-            .await?;
+        let (context, plan) = match overview::reads(query) {
+            Reads::SystemTables => {
+                let point = ReadPoint::of_the_system(&self.engine.shared);
+                let context = self.context_over(Arc::new(point));
+                let plan = context.plan(query)?;
+                (context, plan)
+            }
+            Reads::Relations | Reads::Both => {
+                self.planned(self.last_write_ms, |context| context.plan(query))
+                    .await?
+            }
+        };
         let plan = QueryContext::bind(plan, parameters)?;
-        if reads_tables(&plan)? {
-            self.block.check_readable()?;
-        }
         let rows = context.execute(plan).await?;
         Ok(match self.engine.shared.query_runtime().limits().timeout {
             Some(timeout) => within(rows, timeout),
             None => rows,
         })
+    }
+
+    async fn query_as_of(
+        &self,
+        query: &Query,
+        timestamp_ms: u64,
+        parameters: &[ScalarValue],
+    ) -> Result<SendableRecordBatchStream, EngineError> {
+        if self.block.changes().is_some() {
+            let message = "AS OF can't follow rows that wait for COMMIT";
+            return Err(SqlError::unsupported(message).into());
+        }
+        let shared = &self.engine.shared;
+        let point = self.engine.read_as_of(timestamp_ms)?.told_by(shared);
+        let context = self.context_over(Arc::new(point));
+        let plan = QueryContext::bind(context.plan(query)?, parameters)?;
+        Ok(context.execute(plan).await?)
     }
 
     /// Writes changes at one timestamp.
@@ -285,13 +371,16 @@ impl Session {
             submission,
             reply: Some(reply),
         };
-        self.call(submit).await.map(drop)
+        let timestamp_ms = self.call(submit).await?;
+        self.last_write_ms = self.last_write_ms.max(timestamp_ms);
+        Ok(())
     }
 
-    async fn call(
-        &mut self,
-        request: impl FnOnce(super::commit::Reply) -> Request,
-    ) -> Result<u64, EngineError> {
+    /// Asks the committing thread.
+    async fn call<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Request,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         let request = request(reply);
         let requests = self.engine.shared.requests.clone();
@@ -300,20 +389,21 @@ impl Session {
         if !sent.unwrap_or(false) {
             return Err(EngineError::ShutDown);
         }
-        let timestamp_ms = answer.await.map_err(|_| EngineError::ShutDown)??;
-        self.last_write_ms = self.last_write_ms.max(timestamp_ms);
-        Ok(timestamp_ms)
+        answer.await.map_err(|_| EngineError::ShutDown)?
     }
 }
 
-fn reads_tables(plan: &LogicalPlan) -> Result<bool, EngineError> {
-    let mut reads = false;
-    plan.apply_with_subqueries(|node| {
-        reads |= matches!(node, LogicalPlan::TableScan(_));
-        Ok(match reads {
-            true => TreeNodeRecursion::Stop,
-            false => TreeNodeRecursion::Continue,
-        })
-    })?;
-    Ok(reads)
+/// Whether a statement changes rows, tables or views.
+fn writes(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Insert(_)
+            | Statement::Update { .. }
+            | Statement::Delete { .. }
+            | Statement::Copy(_)
+            | Statement::CreateTable { .. }
+            | Statement::CreateView { .. }
+            | Statement::CreateMaterializedView { .. }
+            | Statement::Drop { .. }
+    )
 }

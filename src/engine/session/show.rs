@@ -1,5 +1,6 @@
 //! SHOW and EXPLAIN: what there is, as rows of text.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -8,9 +9,13 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::Query;
 
+use super::rows::quoted;
 use super::{Outcome, Session};
 use crate::engine::EngineError;
-use crate::sql::{Show, SqlError};
+use crate::model::TableDefinition;
+use crate::sql::statement::parse_query;
+use crate::sql::types::sql_name;
+use crate::sql::{Catalog, Show, SqlError};
 
 impl Session {
     pub(super) fn explain(&self, query: &Query) -> Result<Outcome, EngineError> {
@@ -25,6 +30,14 @@ impl Session {
         let view = state.catalog.live_views.get(name);
         let view = view.ok_or_else(|| SqlError::undefined_table(name))?;
         Ok(lines("plan", &view.plan.to_string()))
+    }
+
+    /// Runs a query and tells what each step of it did.
+    pub(super) async fn explain_analyze(&self, query: &Query) -> Result<Outcome, EngineError> {
+        let (context, plan) = self
+            .planned(self.last_write_ms, |context| context.plan(query))
+            .await?;
+        Ok(lines("plan", &context.analyze(plan).await?))
     }
 
     pub(super) fn show(&self, show: &Show) -> Result<Outcome, EngineError> {
@@ -48,46 +61,87 @@ impl Session {
                     .map(|name| vec![name.clone(), "plain".to_owned()]);
                 live.chain(plain).collect()
             }
-            Show::Columns(name) => {
-                let schema = match (catalog.tables.get(name), catalog.live_views.get(name)) {
-                    (Some(table), _) => table.schema(),
-                    (None, Some(view)) => Arc::clone(&view.schema),
-                    (None, None) => return Err(SqlError::undefined_table(name).into()),
-                };
-                let column = |field: &Arc<Field>| {
-                    let nullable = if field.is_nullable() { "YES" } else { "NO" };
-                    vec![
-                        field.name().clone(),
-                        field.data_type().to_string(),
-                        nullable.to_owned(),
-                    ]
-                };
-                schema.fields().iter().map(column).collect()
+            Show::Columns(name) => self.columns(catalog, name)?,
+            Show::Create(name) => vec![vec![create_statement(catalog, name)?]],
+            Show::Setting(name) => vec![vec![self.settings.get(name)?]],
+            Show::Settings => {
+                let settings = self.settings.all();
+                let settings = settings.iter();
+                settings
+                    .map(|(name, value)| vec![name.clone(), value.clone()])
+                    .collect()
             }
-            Show::Create(name) => {
-                match (catalog.live_views.get(name), catalog.plain_views.get(name)) {
-                    (Some(view), _) => vec![vec![view.statement.clone()]],
-                    (None, Some(query)) => vec![vec![format!("CREATE VIEW {name} AS {query}")]],
-                    (None, None) => return Err(SqlError::undefined_table(name).into()),
-                }
-            }
-            Show::Setting(name) => vec![vec![setting(name)]],
         };
         Ok(Outcome::Rows(text_rows(show_schema(show), rows)))
     }
+
+    fn columns(&self, catalog: &Catalog, name: &str) -> Result<Vec<Vec<String>>, EngineError> {
+        let schema = match (catalog.tables.get(name), catalog.live_views.get(name)) {
+            (Some(table), _) => table.schema(),
+            (None, Some(view)) => Arc::clone(&view.schema),
+            (None, None) => {
+                let query = catalog.plain_views.get(name);
+                let query = query.ok_or_else(|| SqlError::undefined_table(name))?;
+                let planner = &self.engine.shared.planner;
+                let query = parse_query(query)?;
+                planner.query_schema(catalog, &query)?
+            }
+        };
+        let column = |field: &Arc<Field>| {
+            let nullable = if field.is_nullable() { "YES" } else { "NO" };
+            vec![
+                field.name().clone(),
+                sql_name(field.data_type()),
+                nullable.to_owned(),
+            ]
+        };
+        Ok(schema.fields().iter().map(column).collect())
+    }
 }
 
-fn setting(name: &str) -> String {
-    let value = match name {
-        "server_version" => "16.0 (Mainstem)",
-        "transaction isolation level" | "transaction_isolation" => "serializable",
-        "timezone" | "time zone" => "UTC",
-        "client_encoding" | "server_encoding" => "UTF8",
-        "standard_conforming_strings" => "on",
-        "datestyle" => "ISO, MDY",
-        _ => "",
-    };
-    value.to_owned()
+/// The statement that makes a table or view as it is.
+fn create_statement(catalog: &Catalog, name: &str) -> Result<String, SqlError> {
+    if let Some(table) = catalog.tables.get(name) {
+        return Ok(create_table(table));
+    }
+    if let Some(view) = catalog.live_views.get(name) {
+        return Ok(view.statement.clone());
+    }
+    let query = catalog.plain_views.get(name);
+    let query = query.ok_or_else(|| SqlError::undefined_table(name))?;
+    Ok(format!("CREATE VIEW {} AS {query}", quoted(name)))
+}
+
+fn create_table(table: &TableDefinition) -> String {
+    let mut text = format!("CREATE TABLE {} (", quoted(&table.name));
+    for (position, column) in table.columns.iter().enumerate() {
+        let separator = if position == 0 { "" } else { "," };
+        let name = quoted(&column.name);
+        // Writing to a text cannot fail.
+        let _ = write!(
+            text,
+            "{separator}\n  {name} {}",
+            sql_name(&column.data_type)
+        );
+        if !column.nullable {
+            text.push_str(" NOT NULL");
+        }
+        if let Some(default) = &column.default {
+            let _ = write!(text, " DEFAULT {default}");
+        }
+    }
+    if table.is_keyed() {
+        let key = table.primary_key.iter();
+        let key: Vec<String> = key
+            .map(|column| quoted(&table.columns[*column].name))
+            .collect();
+        let _ = write!(text, ",\n  PRIMARY KEY ({})", key.join(", "));
+    }
+    text.push_str("\n)");
+    if table.append_only {
+        text.push_str(" WITH (append_only = true)");
+    }
+    text
 }
 
 /// One column of text.
@@ -97,16 +151,18 @@ pub(super) fn text_schema(column: &str) -> SchemaRef {
 
 /// The columns of a SHOW.
 pub(super) fn show_schema(show: &Show) -> SchemaRef {
-    let columns: &[&str] = match show {
-        Show::Tables => &["table_name", "description"],
-        Show::Views => &["view_name", "kind"],
-        Show::Columns(_) => &["column_name", "data_type", "is_nullable"],
-        Show::Create(_) => &["statement"],
-        Show::Setting(_) => &["setting"],
+    let columns = match show {
+        Show::Tables => vec!["table_name", "description"],
+        Show::Views => vec!["view_name", "kind"],
+        Show::Columns(_) => vec!["column_name", "data_type", "is_nullable"],
+        Show::Create(_) => vec!["statement"],
+        // Drivers look for the setting by its name.
+        Show::Setting(name) => vec![name.as_str()],
+        Show::Settings => vec!["name", "setting"],
     };
     let fields = columns
-        .iter()
-        .map(|column| Field::new(*column, DataType::Utf8, false));
+        .into_iter()
+        .map(|column| Field::new(column, DataType::Utf8, false));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

@@ -1,109 +1,36 @@
-//! One client's connection: simple and extended queries, and rows sent by COPY.
+//! What the library asks of a connection: the messages of the protocol, one by one.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch, into_pg_type};
+use arrow_pg::datatypes::into_pg_type;
 use async_trait::async_trait;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::scalar::ScalarValue;
-use futures::{Sink, SinkExt, StreamExt, stream};
+use futures::{Sink, SinkExt};
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::auth::noop::NoopStartupHandler;
 use pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
 use pgwire::api::copy::CopyHandler;
 use pgwire::api::portal::{Format, Portal};
-use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{CopyResponse, FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler, send_ready_for_query};
+use pgwire::api::results::{FieldInfo, Response, Tag};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::PortalStore;
-use pgwire::api::{ClientInfo, ClientPortalStore, ConnectionManager, PgWireServerHandlers, Type};
+use pgwire::api::{
+    ClientInfo, ClientPortalStore, ConnectionManager, DEFAULT_NAME, PgWireConnectionState,
+    PgWireServerHandlers, Type,
+};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
-use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::PgWireFrontendMessage;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyFail};
-use pgwire::messages::data::DataRow;
-use tokio::sync::Mutex;
+use pgwire::messages::data::RowDescription;
+use pgwire::messages::extendedquery::{Describe, Execute, TARGET_TYPE_BYTE_PORTAL};
+use pgwire::messages::response::EmptyQueryResponse;
+use pgwire::messages::simplequery::Query;
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
-use super::copy::CopyIn;
-use super::parameters;
-use super::{failure, refusal};
-use crate::engine::{Description, Engine, EngineError, Outcome, Session};
-use crate::sql::{SqlError, Statement};
-
-/// A connection; clones are handles to the same one.
-#[derive(Clone)]
-pub struct Connection {
-    session: Arc<Mutex<Session>>,
-    /// The COPY that is under way.
-    copy: Arc<Mutex<Option<CopyIn>>>,
-    connections: Arc<ConnectionManager>,
-    has_place: bool,
-}
-
-/// A statement that has been parsed and described.
-#[derive(Debug)]
-pub struct Prepared {
-    statement: Statement,
-    description: Description,
-}
-
-impl Connection {
-    /// A new session; without a place it is told so and ended.
-    pub fn new(
-        engine: &Engine,
-        connections: &Arc<ConnectionManager>,
-        has_place: bool,
-    ) -> Connection {
-        Connection {
-            session: Arc::new(Mutex::new(engine.session())),
-            copy: Arc::default(),
-            connections: Arc::clone(connections),
-            has_place,
-        }
-    }
-
-    async fn execute(
-        &self,
-        session: &mut Session,
-        statement: &Statement,
-        parameters: &[ScalarValue],
-        format: &Format,
-    ) -> PgWireResult<Response> {
-        let outcome = session
-            .execute(statement, parameters)
-            .await
-            .map_err(failure)?;
-        Ok(match outcome {
-            Outcome::Rows(rows) => Response::Query(rows_response(rows, format)?),
-            Outcome::Done(tag) => match tag.as_str() {
-                "BEGIN" => Response::TransactionStart(Tag::new(&tag)),
-                "COMMIT" | "ROLLBACK" => Response::TransactionEnd(Tag::new(&tag)),
-                _ => Response::Execution(Tag::new(&tag)),
-            },
-            Outcome::CopyIn(target) => {
-                let columns = target.columns.fields().len();
-                *self.copy.lock().await = Some(CopyIn::new(target)?);
-                Response::CopyIn(CopyResponse::new(0, columns, stream::empty()))
-            }
-        })
-    }
-}
-
-/// Rows that are encoded batch by batch, as the client takes them.
-fn rows_response(rows: SendableRecordBatchStream, format: &Format) -> PgWireResult<QueryResponse> {
-    let fields = arrow_schema_to_pg_fields(&rows.schema(), format, None)?;
-    let fields = Arc::new(fields);
-    let encoded = Arc::clone(&fields);
-    let rows = rows.flat_map(move |batch| {
-        let rows: Vec<PgWireResult<DataRow>> = match batch {
-            Ok(batch) => encode_recordbatch(Arc::clone(&encoded), batch).collect(),
-            Err(error) => vec![Err(failure(EngineError::from(SqlError::from(error))))],
-        };
-        stream::iter(rows)
-    });
-    Ok(QueryResponse::new(fields, rows))
-}
+use super::conversation::{Connection, Prepared, Wanted, cancel_handle, is_bounded};
+use super::encode::fields;
+use super::{failure, portal, refusal};
+use crate::sql::Statement;
 
 impl PgWireServerHandlers for Connection {
     fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
@@ -154,31 +81,65 @@ impl NoopStartupHandler for Connection {
 
 #[async_trait]
 impl SimpleQueryHandler for Connection {
-    async fn do_query<C>(&self, _: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let mut session = self.session.lock().await;
-        let statements = session.parse(query).map_err(failure)?;
-        let mut responses = Vec::new();
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let answered = SimpleQueryHandler::do_query(self, client, &query.query).await;
+        client.set_transaction_status(self.status().await);
+        answered?;
+        if self.copy.lock().await.is_some() {
+            client.set_state(PgWireConnectionState::CopyInProgress(false));
+            return Ok(());
+        }
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        let status = client.transaction_status();
+        send_ready_for_query(client, status).await
+    }
+
+    /// Sends the answers itself, as they come, so that there are none left to return.
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let statements = self.session.lock().await.parse(query).map_err(failure)?;
+        if statements.is_empty() {
+            let message = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
+            client.feed(message).await?;
+        }
+        let is_copy = |statement: &Statement| matches!(statement, Statement::Copy(_));
+        let others = statements
+            .split_last()
+            .map_or(&[][..], |(_, others)| others);
+        if others.iter().any(is_copy) {
+            let message = "COPY … FROM STDIN is the last statement of its text";
+            self.session.lock().await.fail();
+            return Err(refusal("0A000", message));
+        }
         for statement in &statements {
-            let response = self.execute(&mut session, statement, &[], &Format::UnifiedText);
-            match response.await {
-                Ok(response) => responses.push(response),
-                // The answers to the statements before it stand.
-                Err(error) => {
-                    responses.push(Response::Error(Box::new(error.into())));
-                    break;
-                }
+            let handle = cancel_handle(client);
+            let wanted = Wanted {
+                format: &Format::UnifiedText,
+                is_described: false,
+            };
+            let answer = self.answer(client, statement, &[], wanted);
+            let tag = self.bounded(handle, is_bounded(statement), answer).await?;
+            if let Some(tag) = tag {
+                let message = PgWireBackendMessage::CommandComplete(tag.into());
+                client.feed(message).await?;
             }
         }
-        if responses.is_empty() {
-            responses.push(Response::EmptyQuery);
-        }
-        Ok(responses)
+        Ok(Vec::new())
     }
 }
 
@@ -197,13 +158,12 @@ impl QueryParser for Connection {
     {
         let mut session = self.session.lock().await;
         let mut statements = session.parse(sql).map_err(failure)?;
-        let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
-            let message = "a prepared statement is one statement";
-            return match sql.contains(';') {
-                true => Err(refusal("42601", message)),
-                false => Ok(None),
-            };
+        let Some(statement) = statements.pop() else {
+            return Ok(None);
         };
+        if !statements.is_empty() {
+            return Err(refusal("42601", "a prepared statement is one statement"));
+        }
         let description = session.describe(&statement).await.map_err(failure)?;
         Ok(Some(Arc::new(Prepared {
             statement,
@@ -212,12 +172,8 @@ impl QueryParser for Connection {
     }
 
     fn get_parameter_types(&self, prepared: &Arc<Prepared>) -> PgWireResult<Vec<Type>> {
-        prepared
-            .description
-            .parameters
-            .iter()
-            .map(into_pg_type)
-            .collect()
+        let parameters = prepared.description.parameters.iter();
+        parameters.map(into_pg_type).collect()
     }
 
     fn get_result_schema(
@@ -228,7 +184,8 @@ impl QueryParser for Connection {
         match &prepared.description.columns {
             None => Ok(Vec::new()),
             Some(columns) => {
-                arrow_schema_to_pg_fields(columns, format.unwrap_or(&Format::UnifiedText), None)
+                let fields = fields(columns, format.unwrap_or(&Format::UnifiedText))?;
+                Ok(Arc::unwrap_or_clone(fields))
             }
         }
     }
@@ -243,6 +200,53 @@ impl ExtendedQueryHandler for Connection {
         Arc::new(self.clone())
     }
 
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let answered = portal::execute(self, client, &message).await;
+        client.set_transaction_status(self.status().await);
+        answered?;
+        let state = match self.copy.lock().await.is_some() {
+            true => PgWireConnectionState::CopyInProgress(true),
+            false => PgWireConnectionState::ReadyForQuery,
+        };
+        client.set_state(state);
+        Ok(())
+    }
+
+    /// Drivers describe a cursor of DECLARE as if it were a portal.
+    async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        let is_portal = message.target_type == TARGET_TYPE_BYTE_PORTAL;
+        if !is_portal || client.portal_store().get_portal(name).is_some() {
+            return self._on_describe(client, message).await;
+        }
+        let Some(columns) = self.session.lock().await.cursor_columns(name) else {
+            return Err(PgWireError::PortalNotFound(name.to_owned()));
+        };
+        let fields = fields(&columns, &Format::UnifiedText)?;
+        let description = RowDescription::new(fields.iter().map(Into::into).collect());
+        client
+            .send(PgWireBackendMessage::RowDescription(description))
+            .await?;
+        Ok(())
+    }
+
+    /// Runs a portal from which the client takes rows bit by bit.
     async fn do_query<C>(
         &self,
         _: &mut C,
@@ -255,12 +259,7 @@ impl ExtendedQueryHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let prepared = &portal.statement.statement;
-        let parameters = parameters::read(portal, &prepared.description.parameters)?;
-        let mut session = self.session.lock().await;
-        let format = &portal.result_column_format;
-        self.execute(&mut session, &prepared.statement, &parameters, format)
-            .await
+        portal::open(self, portal).await
     }
 }
 

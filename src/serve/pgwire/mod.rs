@@ -2,8 +2,12 @@
 //! they would to PostgreSQL. Every connection is one session of the engine.
 
 mod connection;
+mod conversation;
 mod copy;
+mod encode;
 mod parameters;
+mod portal;
+mod send;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::engine::{Engine, EngineError};
-use connection::Connection;
+use conversation::Connection;
 
 /// After a failure to accept a connection, such as too many open files.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);

@@ -1,13 +1,17 @@
 //! The values that clients bind to the parameters of prepared statements.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
 use arrow_pg::datatypes::into_pg_type;
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
+use pgwire::types::FromSqlText;
 use rust_decimal::Decimal;
+use tokio_postgres::types::FromSqlOwned;
 
 use super::refusal;
 
@@ -25,6 +29,10 @@ pub fn read<S: Clone>(portal: &Portal<S>, expected: &[DataType]) -> PgWireResult
             _ => into_pg_type(data_type)?,
         };
         let value = decode(portal, index, &encoded)?;
+        if matches!(value, ScalarValue::List(_)) && !data_type.is_nested() {
+            // What the statement says of the parameter is a guess; a cast in it takes the list.
+            return Ok(value);
+        }
         value.cast_to(data_type).map_err(|error| {
             let message = format!("${}: {}", index + 1, error.strip_backtrace());
             refusal("22023", message)
@@ -41,10 +49,25 @@ fn decode<S: Clone>(portal: &Portal<S>, index: usize, encoded: &Type) -> PgWireR
         Type::INT8 => ScalarValue::Int64(portal.parameter::<i64>(index, encoded)?),
         Type::FLOAT4 => ScalarValue::Float32(portal.parameter::<f32>(index, encoded)?),
         Type::FLOAT8 => ScalarValue::Float64(portal.parameter::<f64>(index, encoded)?),
+        Type::OID => {
+            let value = portal.parameter::<u32>(index, encoded)?;
+            ScalarValue::Int64(value.map(i64::from))
+        }
         Type::NUMERIC => {
             let value = portal.parameter::<Decimal>(index, encoded)?;
             ScalarValue::Utf8(value.map(|value| value.to_string()))
         }
+        Type::BYTEA => ScalarValue::Binary(portal.parameter::<Vec<u8>>(index, encoded)?),
+        Type::TIME => {
+            let value = portal.parameter::<NaiveTime>(index, encoded)?;
+            ScalarValue::Utf8(value.map(|value| value.to_string()))
+        }
+        Type::BOOL_ARRAY => list(portal, index, encoded, ScalarValue::Boolean)?,
+        Type::INT2_ARRAY => list(portal, index, encoded, ScalarValue::Int16)?,
+        Type::INT4_ARRAY => list(portal, index, encoded, ScalarValue::Int32)?,
+        Type::INT8_ARRAY => list(portal, index, encoded, ScalarValue::Int64)?,
+        Type::FLOAT8_ARRAY => list(portal, index, encoded, ScalarValue::Float64)?,
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => list(portal, index, encoded, ScalarValue::Utf8)?,
         Type::DATE => {
             let value = portal.parameter::<NaiveDate>(index, encoded)?;
             ScalarValue::Utf8(value.map(|value| value.to_string()))
@@ -70,4 +93,29 @@ fn decode<S: Clone>(portal: &Portal<S>, index: usize, encoded: &Type) -> PgWireR
             return Err(refusal("0A000", message));
         }
     })
+}
+
+/// A list of values of one type.
+fn list<T, S>(
+    portal: &Portal<S>,
+    index: usize,
+    encoded: &Type,
+    item: fn(Option<T>) -> ScalarValue,
+) -> PgWireResult<ScalarValue>
+where
+    T: FromSqlOwned,
+    for<'a> T: FromSqlText<'a>,
+    S: Clone,
+{
+    let data_type = item(None).data_type();
+    let values = portal.parameter::<Vec<Option<T>>>(index, encoded)?;
+    let Some(values) = values else {
+        let field = Field::new_list_field(data_type, true);
+        return ScalarValue::try_from(&DataType::List(Arc::new(field)))
+            .map_err(|error| refusal("22023", error.strip_backtrace()));
+    };
+    let values: Vec<ScalarValue> = values.into_iter().map(item).collect();
+    Ok(ScalarValue::List(ScalarValue::new_list(
+        &values, &data_type, true,
+    )))
 }

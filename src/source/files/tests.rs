@@ -21,6 +21,7 @@ fn tables() -> Vec<TableDefinition> {
         data_type,
         nullable,
         description: String::new(),
+        default: None,
     };
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut tables = standard_tables();
@@ -35,6 +36,7 @@ fn tables() -> Vec<TableDefinition> {
         primary_key: Vec::new(),
         version: Vec::new(),
         event_identity: Vec::new(),
+        append_only: false,
     });
     tables
 }

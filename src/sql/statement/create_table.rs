@@ -1,10 +1,12 @@
-//! CREATE TABLE: columns, their types, the primary key.
+//! CREATE TABLE: columns, their types and defaults, the primary key, whether rows are for ever.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::sql::sqlparser::ast::{
-    self, ColumnOption, CreateTable, ExactNumberInfo, TableConstraint, TimezoneInfo,
+    self, ColumnOption, CreateTable, ExactNumberInfo, Expr, SqlOption, TableConstraint,
+    TimezoneInfo,
 };
 
+use super::view::options;
 use super::{Statement, identifier, name, unknown};
 use crate::model::{ColumnDefinition, TableDefinition};
 use crate::sql::SqlError;
@@ -23,12 +25,13 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
     let mut key: Vec<String> = Vec::new();
     for column in &create.columns {
         let column_name = identifier(&column.name);
-        let mut nullable = true;
+        let (mut nullable, mut default) = (true, None);
         for option in &column.options {
             match &option.option {
                 ColumnOption::NotNull => nullable = false,
                 ColumnOption::Null => {}
                 ColumnOption::PrimaryKey(_) => key.push(column_name.clone()),
+                ColumnOption::Default(value) => default = Some(value.to_string()),
                 ColumnOption::Comment(_) => {}
                 other => return Err(unknown(&format!("the column option {other}"))),
             }
@@ -38,28 +41,52 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
             name: column_name,
             nullable,
             description: String::new(),
+            default,
         });
     }
     for constraint in &create.constraints {
         match constraint {
             TableConstraint::PrimaryKey(primary) => {
-                key.extend(primary.columns.iter().map(|column| {
-                    column
-                        .column
-                        .expr
-                        .to_string()
-                        .trim_matches('"')
-                        .to_lowercase()
-                }));
+                for column in &primary.columns {
+                    let Expr::Identifier(column) = &column.column.expr else {
+                        return Err(unknown(&format!("the key {}", column.column.expr)));
+                    };
+                    key.push(identifier(column));
+                }
             }
             other => return Err(unknown(&format!("the constraint {other}"))),
         }
     }
-    let definition = definition(table, columns, &key)?;
+    let mut definition = definition(table, columns, &key)?;
+    definition.append_only = append_only(options(&create.table_options))?;
+    if definition.append_only && definition.is_keyed() {
+        return Err(SqlError::new(
+            "42P16",
+            "a table has a primary key, by which rows are replaced, or is append-only; not both",
+        )
+        .with_hint("leave one of the two out"));
+    }
     Ok(Statement::CreateTable {
         definition,
         if_not_exists: create.if_not_exists,
     })
+}
+
+/// The one option there is.
+fn append_only(options: &[SqlOption]) -> Result<bool, SqlError> {
+    let mut append_only = false;
+    for option in options {
+        let text = option.to_string().to_lowercase().replace([' ', '\''], "");
+        append_only = match text.as_str() {
+            "append_only" | "append_only=true" => true,
+            "append_only=false" => false,
+            _ => {
+                return Err(unknown(&format!("the option {option} of a table"))
+                    .with_hint("there is one: WITH (append_only = true)"));
+            }
+        };
+    }
+    Ok(append_only)
 }
 
 fn definition(
@@ -99,6 +126,7 @@ fn definition(
         primary_key,
         version: Vec::new(),
         event_identity: Vec::new(),
+        append_only: false,
     })
 }
 

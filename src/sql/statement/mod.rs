@@ -1,18 +1,28 @@
 //! Statements: what Mainstem does with SQL text, before any of it is planned.
 
+mod copy;
 mod create_table;
+mod setting;
+mod subscribe;
+mod tail;
+mod view;
+mod write;
 
-use datafusion::sql::sqlparser::ast::{
-    self, CopyOption, CopySource, CopyTarget as AstCopyTarget, CreateView, ObjectName, ObjectType,
-    Query, Statement as Ast, TableObject,
-};
+use std::time::Duration;
+
+use datafusion::sql::sqlparser::ast::{self, ObjectName, Query, Statement as Ast};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::error::SqlError;
 use super::guard;
 use crate::model::TableDefinition;
-use create_table::create_table;
+
+pub use copy::{Copy, CopyFormat, CopyOut, CopySource};
+pub use setting::duration;
+pub use subscribe::{Subscribe, SubscribeSource};
+pub use write::{Insert, OnConflict, calls_functions};
 
 /// A statement that Mainstem understands.
 #[derive(Clone, Debug)]
@@ -42,12 +52,7 @@ pub enum Statement {
         if_exists: bool,
         cascade: bool,
     },
-    Insert {
-        table: String,
-        /// Empty: all columns in order.
-        columns: Vec<String>,
-        source: Box<Query>,
-    },
+    Insert(Insert),
     Update {
         table: String,
         /// Column and the text of its new value.
@@ -58,19 +63,56 @@ pub enum Statement {
         table: String,
         condition: Option<String>,
     },
+    /// `COPY table FROM STDIN`.
     Copy(Copy),
+    /// `COPY … TO STDOUT`.
+    CopyOut(CopyOut),
     Query(Box<Query>),
+    /// A query over the past: as of a timestamp (ms).
+    QueryAsOf(Box<Query>, u64),
+    /// The changes of a view or query, as they happen.
+    Subscribe(Subscribe),
     /// The plan of a live view by name.
     ExplainView(String),
     /// The plan that a query would have as a live view.
     Explain(Box<Query>),
+    /// The plan a query runs by on demand, with what each step did.
+    ExplainAnalyze(Box<Query>),
     Show(Show),
+    /// Changes a setting of the session; `None`: back to its default.
+    Set {
+        name: String,
+        value: Option<String>,
+    },
+    /// All settings back to their defaults.
+    ResetAll,
     /// Opens a transaction block.
     Begin,
     /// Ends a transaction block; what was written in it takes effect.
     Commit,
     /// Ends a transaction block; what was written in it is forgotten.
     Rollback,
+    /// Marks a place in a transaction block.
+    Savepoint(String),
+    /// Goes back to such a place.
+    RollbackTo(String),
+    /// Forgets such a place.
+    Release(String),
+    /// Gives a query or subscription a name, under which its rows are fetched.
+    DeclareCursor {
+        name: String,
+        statement: Box<Statement>,
+    },
+    /// The next rows of a cursor.
+    Fetch {
+        name: String,
+        /// How many; `None`: all that are left.
+        rows: Option<u64>,
+        /// How long the first row of a subscription is waited for; `None`: until it comes.
+        timeout: Option<Duration>,
+    },
+    /// Ends a cursor; `None`: all of them.
+    CloseCursor(Option<String>),
     /// Accepted for the sake of drivers and without effect; the command tag.
     Session(&'static str),
 }
@@ -90,48 +132,20 @@ pub enum Show {
     Views,
     Columns(String),
     Create(String),
-    /// A setting that drivers ask for.
+    /// A setting of the session.
     Setting(String),
-}
-
-/// `COPY table FROM STDIN`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copy {
-    pub table: String,
-    /// Empty: all columns in order.
-    pub columns: Vec<String>,
-    pub format: CopyFormat,
-}
-
-/// Text formats of `COPY`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CopyFormat {
-    /// Comma-separated values.
-    Csv {
-        header: bool,
-        delimiter: u8,
-        null: String,
-    },
-    /// Postgres's tab-separated text with backslash escapes.
-    Text { delimiter: u8, null: String },
+    /// All settings of the session.
+    Settings,
 }
 
 /// Parses SQL text into statements; an empty text has none.
 pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
-    guard::check(sql)?;
-    // The parser expects the data of a COPY behind its semicolon.
-    let trimmed = sql.trim_end();
-    let is_copy = sql
-        .trim_start()
-        .get(..4)
-        .is_some_and(|word| word.eq_ignore_ascii_case("copy"));
-    let text = match is_copy && !trimmed.ends_with(';') {
-        true => format!("{trimmed};"),
-        false => sql.to_owned(),
-    };
-    let statements = Parser::parse_sql(&GenericDialect {}, &text)
-        .map_err(|error| SqlError::syntax(error.to_string()))?;
-    statements.into_iter().map(statement).collect()
+    let tokens = guard::tokens(sql)?;
+    tokens
+        .split(|token| token.token == Token::SemiColon)
+        .filter(|tokens| tokens.iter().any(is_meaningful))
+        .map(parse_one)
+        .collect()
 }
 
 /// Parses one query.
@@ -142,80 +156,114 @@ pub fn parse_query(sql: &str) -> Result<Box<Query>, SqlError> {
     }
 }
 
+fn is_meaningful(token: &TokenWithSpan) -> bool {
+    !matches!(token.token, Token::Whitespace(_) | Token::EOF)
+}
+
+fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
+    let tokens: Vec<TokenWithSpan> = tokens
+        .iter()
+        .filter(|token| is_meaningful(token))
+        .cloned()
+        .collect();
+    if tail::is_word(tokens.first(), "subscribe") {
+        return Ok(Statement::Subscribe(subscribe::subscribe(&tokens[1..])?));
+    }
+    if tail::is_word(tokens.first(), "declare")
+        && let Some(cursor) = subscribe::declare(&tokens)?
+    {
+        return Ok(cursor);
+    }
+    if tail::is_word(tokens.first(), "fetch") {
+        return subscribe::fetch(&tokens);
+    }
+    if tail::is_word(tokens.first(), "copy") {
+        return copy::copy(tokens);
+    }
+    let (tokens, as_of) = tail::without_as_of(&tokens)?;
+    match (parse_ast(tokens.to_vec()).and_then(statement)?, as_of) {
+        (statement, None) => Ok(statement),
+        (Statement::Query(query), Some(as_of)) => Ok(Statement::QueryAsOf(query, as_of)),
+        (_, Some(_)) => Err(SqlError::syntax("AS OF belongs at the end of a query")),
+    }
+}
+
+/// One statement as the parser's tree.
+fn parse_ast(tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
+    let failed = |error: datafusion::sql::sqlparser::parser::ParserError| {
+        SqlError::syntax(error.to_string())
+    };
+    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement().map_err(failed)?;
+    let _ = parser.consume_token(&Token::SemiColon);
+    let rest = parser.peek_token();
+    match rest.token {
+        Token::EOF => Ok(statement),
+        _ => parser.expected("end of statement", rest).map_err(failed),
+    }
+}
+
 fn statement(ast: Ast) -> Result<Statement, SqlError> {
     let text = ast.to_string();
     match ast {
         Ast::Query(query) => Ok(Statement::Query(query)),
-        Ast::CreateTable(create) => create_table(create),
-        Ast::CreateView(create) => create_view(create, text),
+        Ast::CreateTable(create) => create_table::create_table(create),
+        Ast::CreateView(create) => view::create_view(create, text),
         Ast::Drop {
             object_type,
             if_exists,
             names,
             cascade,
             ..
-        } => {
-            let kind = match object_type {
-                ObjectType::Table => DropKind::Table,
-                ObjectType::View => DropKind::View,
-                ObjectType::MaterializedView => DropKind::MaterializedView,
-                other => return Err(unknown(&format!("DROP {other}"))),
-            };
-            let names = names.iter().map(name).collect::<Result<_, _>>()?;
-            Ok(Statement::Drop {
-                kind,
-                names,
-                if_exists,
-                cascade,
-            })
-        }
-        Ast::Insert(insert) => self::insert(insert),
-        Ast::Update(update) => self::update(update),
-        Ast::Delete(delete) => self::delete(delete),
-        Ast::Copy {
-            source,
-            to: false,
-            target: AstCopyTarget::Stdin,
-            options,
-            ..
-        } => copy(source, options),
-        Ast::Copy { .. } => Err(unknown("COPY to or from a file")
-            .with_hint("COPY table FROM STDIN takes rows from the client")),
-        Ast::Explain { statement, .. } => explain(*statement),
+        } => view::drop(object_type, &names, if_exists, cascade),
+        Ast::Insert(insert) => write::insert(insert),
+        Ast::Update(update) => write::update(update),
+        Ast::Delete(delete) => write::delete(delete),
+        Ast::Truncate(truncate) => write::truncate(&truncate),
+        Ast::Explain {
+            statement, analyze, ..
+        } => explain(*statement, analyze),
         Ast::ExplainTable { table_name, .. } => Ok(Statement::ExplainView(name(&table_name)?)),
         Ast::ShowTables { .. } => Ok(Statement::Show(Show::Tables)),
         Ast::ShowViews { .. } => Ok(Statement::Show(Show::Views)),
         Ast::ShowColumns { show_options, .. } => show_columns(show_options),
         Ast::ShowCreate { obj_name, .. } => Ok(Statement::Show(Show::Create(name(&obj_name)?))),
-        Ast::ShowVariable { variable } => {
-            let words: Vec<String> = variable.into_iter().map(|word| word.value).collect();
-            Ok(Statement::Show(Show::Setting(
-                words.join(" ").to_lowercase(),
-            )))
-        }
-        other => session(&other).ok_or_else(|| unknown(first_words(&text))),
+        Ast::ShowVariable { variable } => Ok(setting::show(&variable)),
+        Ast::Set(set) => setting::set(set),
+        Ast::Reset(reset) => Ok(setting::reset(reset)),
+        other => session(other).ok_or_else(|| unknown(first_words(&text))),
     }
 }
 
-fn session(ast: &Ast) -> Option<Statement> {
-    let tag = match ast {
-        Ast::StartTransaction { .. } => return Some(Statement::Begin),
-        Ast::Commit { chain: false, .. } => return Some(Statement::Commit),
+fn session(ast: Ast) -> Option<Statement> {
+    Some(match ast {
+        Ast::StartTransaction { .. } => Statement::Begin,
+        Ast::Commit { chain: false, .. } => Statement::Commit,
         Ast::Rollback {
             chain: false,
             savepoint: None,
-        } => return Some(Statement::Rollback),
-        Ast::Set(_) => "SET",
-        Ast::Discard { .. } => "DISCARD ALL",
-        Ast::Deallocate { .. } => "DEALLOCATE",
-        Ast::Close { .. } => "CLOSE CURSOR",
-        Ast::Flush { .. } => "FLUSH",
+        } => Statement::Rollback,
+        Ast::Rollback {
+            chain: false,
+            savepoint: Some(name),
+        } => Statement::RollbackTo(identifier(&name)),
+        Ast::Savepoint { name } => Statement::Savepoint(identifier(&name)),
+        Ast::ReleaseSavepoint { name } => Statement::Release(identifier(&name)),
+        Ast::Close {
+            cursor: ast::CloseCursor::All,
+        } => Statement::CloseCursor(None),
+        Ast::Close {
+            cursor: ast::CloseCursor::Specific { name },
+        } => Statement::CloseCursor(Some(identifier(&name))),
+        Ast::Discard { .. } => Statement::Session("DISCARD ALL"),
+        Ast::Deallocate { .. } => Statement::Session("DEALLOCATE"),
+        Ast::Flush { .. } => Statement::Session("FLUSH"),
+        Ast::UNLISTEN { .. } => Statement::Session("UNLISTEN"),
         _ => return None,
-    };
-    Some(Statement::Session(tag))
+    })
 }
 
-fn unknown(what: &str) -> SqlError {
+pub(super) fn unknown(what: &str) -> SqlError {
     SqlError::unsupported(format!("{what} is not supported"))
 }
 
@@ -245,143 +293,19 @@ fn name(object: &ObjectName) -> Result<String, SqlError> {
     Ok(identifier(last))
 }
 
-fn identifier(ident: &ast::Ident) -> String {
+/// A name as it is known: in lower case unless quoted.
+pub(super) fn identifier(ident: &ast::Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
     }
 }
 
-fn create_view(create: CreateView, text: String) -> Result<Statement, SqlError> {
-    if create.temporary || !create.columns.is_empty() {
-        return Err(unknown("a temporary view, or one with a list of columns")
-            .with_hint("name the columns with AS in the query"));
-    }
-    let name = name(&create.name)?;
-    Ok(match create.materialized {
-        true => Statement::CreateMaterializedView {
-            name,
-            or_replace: create.or_replace,
-            if_not_exists: create.if_not_exists,
-            query: create.query,
-            text,
-        },
-        false => Statement::CreateView {
-            name,
-            or_replace: create.or_replace,
-            if_not_exists: create.if_not_exists,
-            query: create.query,
-            text,
-        },
-    })
-}
-
-fn insert(insert: ast::Insert) -> Result<Statement, SqlError> {
-    let TableObject::TableName(table) = &insert.table else {
-        return Err(unknown("INSERT into anything but a table"));
-    };
-    if insert.returning.is_some() {
-        return Err(unknown("RETURNING"));
-    }
-    let Some(source) = insert.source else {
-        return Err(unknown("INSERT … DEFAULT VALUES"));
-    };
-    let columns = insert.columns.iter().map(name).collect::<Result<_, _>>()?;
-    Ok(Statement::Insert {
-        table: name(table)?,
-        columns,
-        source,
-    })
-}
-
-fn update(update: ast::Update) -> Result<Statement, SqlError> {
-    if update.from.is_some() || update.returning.is_some() {
-        return Err(unknown("UPDATE … FROM or RETURNING"));
-    }
-    let assignments = update
-        .assignments
-        .iter()
-        .map(|assignment| match &assignment.target {
-            ast::AssignmentTarget::ColumnName(column) => {
-                Ok((name(column)?, assignment.value.to_string()))
-            }
-            ast::AssignmentTarget::Tuple(_) => Err(unknown("assigning several columns at once")),
-        });
-    Ok(Statement::Update {
-        table: relation_name(&update.table)?,
-        assignments: assignments.collect::<Result<_, _>>()?,
-        condition: update.selection.map(|condition| condition.to_string()),
-    })
-}
-
-fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
-    if delete.using.is_some() || delete.returning.is_some() || delete.limit.is_some() {
-        return Err(unknown("DELETE … USING, LIMIT or RETURNING"));
-    }
-    let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
-        &delete.from;
-    let [table] = &from[..] else {
-        return Err(unknown("DELETE from several tables"));
-    };
-    Ok(Statement::Delete {
-        table: relation_name(table)?,
-        condition: delete.selection.map(|condition| condition.to_string()),
-    })
-}
-
-fn relation_name(table: &ast::TableWithJoins) -> Result<String, SqlError> {
-    match &table.relation {
-        ast::TableFactor::Table { name: object, .. } if table.joins.is_empty() => name(object),
-        other => Err(unknown(&format!("changing {other}"))),
-    }
-}
-
-fn copy(source: CopySource, options: Vec<CopyOption>) -> Result<Statement, SqlError> {
-    let CopySource::Table {
-        table_name,
-        columns,
-    } = source
-    else {
-        return Err(unknown("COPY of a query"));
-    };
-    let (mut format, mut header, mut delimiter, mut null) = ("text".to_owned(), false, None, None);
-    for option in options {
-        match option {
-            CopyOption::Format(name) => format = name.value.to_lowercase(),
-            CopyOption::Header(on) => header = on,
-            CopyOption::Delimiter(character) => {
-                let byte = u8::try_from(character);
-                delimiter = Some(byte.map_err(|_| unknown("a delimiter of several bytes"))?);
-            }
-            CopyOption::Null(text) => null = Some(text),
-            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") => {}
-            CopyOption::Quote('"') => {}
-            other => return Err(unknown(&format!("the COPY option {other}"))),
-        }
-    }
-    let format = match format.as_str() {
-        "csv" => CopyFormat::Csv {
-            header,
-            delimiter: delimiter.unwrap_or(b','),
-            null: null.unwrap_or_default(),
-        },
-        "text" => CopyFormat::Text {
-            delimiter: delimiter.unwrap_or(b'\t'),
-            null: null.unwrap_or_else(|| "\\N".to_owned()),
-        },
-        other => return Err(unknown(&format!("COPY in the format \"{other}\""))),
-    };
-    Ok(Statement::Copy(Copy {
-        table: name(&table_name)?,
-        columns: columns.iter().map(identifier).collect(),
-        format,
-    }))
-}
-
-fn explain(statement: Ast) -> Result<Statement, SqlError> {
+fn explain(statement: Ast, analyze: bool) -> Result<Statement, SqlError> {
     match statement {
+        Ast::Query(query) if analyze => Ok(Statement::ExplainAnalyze(query)),
         Ast::Query(query) => Ok(Statement::Explain(query)),
-        Ast::CreateView(create) => Ok(Statement::Explain(create.query)),
+        Ast::CreateView(create) if !analyze => Ok(Statement::Explain(create.query)),
         other => Err(unknown(&format!(
             "EXPLAIN {}",
             first_words(&other.to_string())

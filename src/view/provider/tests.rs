@@ -17,6 +17,7 @@ fn definition(name: &str, columns: &[(&str, DataType)], primary_key: &[usize]) -
         data_type: data_type.clone(),
         nullable: true,
         description: String::new(),
+        default: None,
     });
     TableDefinition {
         name: name.to_owned(),
@@ -25,6 +26,7 @@ fn definition(name: &str, columns: &[(&str, DataType)], primary_key: &[usize]) -
         primary_key: primary_key.to_vec(),
         version: Vec::new(),
         event_identity: Vec::new(),
+        append_only: false,
     }
 }
 

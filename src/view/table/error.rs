@@ -74,6 +74,9 @@ pub enum TableError {
         bytes: usize,
         limit: usize,
     },
+    /// Rows of an append-only table are never changed or removed.
+    #[error("table {table} is append-only: its rows cannot be changed or deleted")]
+    AppendOnly { table: String },
     /// The timestamp lies before one already applied.
     #[error(
         "table {table} is at timestamp {last} ms and cannot go back to {timestamp} ms; apply \

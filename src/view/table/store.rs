@@ -103,6 +103,11 @@ impl TableStore {
                 found: change.table.to_string(),
             });
         }
+        if definition.append_only && change.kind == ChangeKind::Delete {
+            return Err(TableError::AppendOnly {
+                table: definition.name.clone(),
+            });
+        }
         check_columns(definition, &self.shared.schema, &change.rows)?;
         check_nulls(definition, change)
     }

@@ -1,0 +1,16 @@
+CREATE TABLE person (
+    id BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, email_address TEXT NOT NULL,
+    credit_card TEXT NOT NULL, city TEXT NOT NULL, state TEXT NOT NULL,
+    date_time TIMESTAMP NOT NULL, extra TEXT NOT NULL
+);
+CREATE TABLE auction (
+    id BIGINT NOT NULL PRIMARY KEY, item_name TEXT NOT NULL, description TEXT NOT NULL,
+    initial_bid BIGINT NOT NULL, reserve BIGINT NOT NULL, date_time TIMESTAMP NOT NULL,
+    expires TIMESTAMP NOT NULL, seller BIGINT NOT NULL, category BIGINT NOT NULL,
+    extra TEXT NOT NULL
+);
+CREATE TABLE bid (
+    auction BIGINT NOT NULL, bidder BIGINT NOT NULL, price BIGINT NOT NULL, channel TEXT NOT NULL,
+    url TEXT NOT NULL, date_time TIMESTAMP NOT NULL, extra TEXT NOT NULL
+);
+CREATE TABLE side_input (number BIGINT NOT NULL PRIMARY KEY, value TEXT NOT NULL)

@@ -1,0 +1,72 @@
+//! What statements take and give, before they are run.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::show::{show_schema, text_schema};
+use super::{Description, Session};
+use crate::engine::EngineError;
+use crate::engine::subscription::subscription_schema;
+use crate::sql::query::QueryContext;
+use crate::sql::{CopySource, Statement, SubscribeSource};
+
+type Described = (Vec<DataType>, Option<SchemaRef>);
+
+impl Session {
+    /// The parameters and columns of a statement.
+    pub async fn describe(&mut self, statement: &Statement) -> Result<Description, EngineError> {
+        let description = self.describe_statement(statement).await;
+        let (parameters, columns) = self.failing(description)?;
+        Ok(Description {
+            parameters,
+            columns,
+        })
+    }
+
+    async fn describe_statement(&self, statement: &Statement) -> Result<Described, EngineError> {
+        Ok(match statement {
+            Statement::Query(query) | Statement::QueryAsOf(query, _) => {
+                let plan = self.context().await?.plan(query)?;
+                let columns = Arc::clone(plan.schema().inner());
+                (QueryContext::parameter_types(&plan)?, Some(columns))
+            }
+            Statement::Insert(insert) => (self.insert_parameters(insert).await?, None),
+            Statement::Update { .. } | Statement::Delete { .. } => {
+                let (_, query) = self.affected_rows(statement)?;
+                let plan = self.context().await?.plan(&query)?;
+                (QueryContext::parameter_types(&plan)?, None)
+            }
+            Statement::Subscribe(subscribe) => {
+                let query = match &subscribe.source {
+                    SubscribeSource::Query(query) => query.clone(),
+                    SubscribeSource::Relation(name) => super::follow::all_of(name)?,
+                };
+                let plan = self.context().await?.plan(&query)?;
+                let columns = plan.schema().as_arrow();
+                let columns = subscription_schema(columns, subscribe.has_progress);
+                (Vec::new(), Some(columns))
+            }
+            Statement::CopyOut(copy) => match &copy.source {
+                CopySource::Query(query) => {
+                    let plan = self.context().await?.plan(query)?;
+                    (QueryContext::parameter_types(&plan)?, None)
+                }
+                CopySource::Subscribe(_) => (Vec::new(), None),
+            },
+            Statement::DeclareCursor { statement, .. } => match statement.as_ref() {
+                Statement::Query(query) => {
+                    let plan = self.context().await?.plan(query)?;
+                    (QueryContext::parameter_types(&plan)?, None)
+                }
+                _ => (Vec::new(), None),
+            },
+            Statement::Fetch { name, .. } => (Vec::new(), Some(self.cursors.schema(name)?)),
+            Statement::Explain(_) | Statement::ExplainView(_) | Statement::ExplainAnalyze(_) => {
+                (Vec::new(), Some(text_schema("plan")))
+            }
+            Statement::Show(show) => (Vec::new(), Some(show_schema(show))),
+            _ => (Vec::new(), None),
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! UPDATE and DELETE: rows are read and written back.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::Query;
+use futures::TryStreamExt;
+
+use super::Session;
+use super::rows::{Encoded, fit, known_column, names, quoted};
+use super::write::Changes;
+use crate::engine::EngineError;
+use crate::model::{ChangeKind, ColumnDefinition, TableDefinition};
+use crate::sql::query::QueryContext;
+use crate::sql::statement::parse_query;
+use crate::sql::{SqlError, Statement};
+
+/// What the rows with keys of their own are called while they are looked for.
+const CHANGED: &str = "changed rows";
+
+impl Session {
+    /// UPDATE and DELETE: reads the rows and writes them back; returns how many.
+    ///
+    /// Only one session rewrites at a time, and it sees what the one before it has written, so that
+    /// no rewrite works on rows that another is changing.
+    pub(super) async fn rewrite(
+        &mut self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+    ) -> Result<u64, EngineError> {
+        let (table, query) = self.affected_rows(statement)?;
+        let engine = self.engine.clone();
+        let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
+        let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
+        let (context, plan) = self
+            .planned(since_ms, |context| context.plan(&query))
+            .await?;
+        let plan = QueryContext::bind(plan, parameters)?;
+        let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
+        let changes = match statement {
+            Statement::Update { assignments, .. } => {
+                updates(&context, &table, assignments, &rows).await?
+            }
+            _ => vec![(
+                ChangeKind::Delete,
+                part(&table, &rows, 0..table.columns.len())?,
+            )],
+        };
+        let written = self.write(&table, changes).await?;
+        *newest_rewrite_ms = self.last_write_ms;
+        Ok(written)
+    }
+
+    /// The rows that an UPDATE or DELETE is about: the old values of all columns and, for an
+    /// UPDATE, the new ones behind them. One query, so that both are of one moment.
+    pub(super) fn affected_rows(
+        &self,
+        statement: &Statement,
+    ) -> Result<(Arc<TableDefinition>, Box<Query>), EngineError> {
+        let (table, assignments, condition) = match statement {
+            Statement::Update {
+                table,
+                assignments,
+                condition,
+            } => (table, assignments.as_slice(), condition),
+            Statement::Delete { table, condition } => (table, &[][..], condition),
+            _ => return Err(SqlError::unsupported("this statement is not supported").into()),
+        };
+        let table = self.table(table)?;
+        if table.append_only {
+            let message = format!("table \"{}\" is append-only", table.name);
+            let error = SqlError::new("55000", message);
+            return Err(error
+                .with_hint("its rows are never changed or deleted")
+                .into());
+        }
+        check_assignments(&table, assignments)?;
+        let column = |column: &ColumnDefinition| quoted(&column.name);
+        let mut values: Vec<String> = table.columns.iter().map(column).collect();
+        if !assignments.is_empty() {
+            values.extend(table.columns.iter().enumerate().map(|(position, column)| {
+                let mut assigned = assignments.iter();
+                let assigned = assigned.find(|(name, _)| *name == column.name);
+                let value = match assigned {
+                    None => quoted(&column.name),
+                    Some((_, value)) if value.eq_ignore_ascii_case("default") => {
+                        column.default.clone().unwrap_or_else(|| "NULL".to_owned())
+                    }
+                    Some((_, value)) => format!("({value})"),
+                };
+                format!("{value} AS \"new {position}\"")
+            }));
+        }
+        let condition = condition.as_deref().unwrap_or("true");
+        let from = quoted(&table.name);
+        let values = values.join(", ");
+        let text = format!("SELECT {values} FROM {from} WHERE {condition}");
+        Ok((table, parse_query(&text)?))
+    }
+}
+
+fn check_assignments(
+    table: &TableDefinition,
+    assignments: &[(String, String)],
+) -> Result<(), SqlError> {
+    for (position, (column, _)) in assignments.iter().enumerate() {
+        known_column(table, column)?;
+        if assignments[..position]
+            .iter()
+            .any(|(other, _)| other == column)
+        {
+            let message = format!("column \"{column}\" is assigned twice");
+            return Err(SqlError::new("42601", message));
+        }
+    }
+    Ok(())
+}
+
+/// Some columns of the rows as rows of the table.
+fn part(
+    table: &TableDefinition,
+    rows: &[RecordBatch],
+    positions: Range<usize>,
+) -> Result<Vec<RecordBatch>, SqlError> {
+    let columns = names(&table.schema());
+    let positions: Vec<usize> = positions.collect();
+    let rows = rows.iter().map(|rows| {
+        let rows = rows.project(&positions).map_err(DataFusionError::from)?;
+        fit(table, &columns, &rows)
+    });
+    rows.collect()
+}
+
+/// What is written for the rows of an UPDATE.
+async fn updates(
+    context: &QueryContext,
+    table: &TableDefinition,
+    assignments: &[(String, String)],
+    rows: &[RecordBatch],
+) -> Result<Changes, SqlError> {
+    let width = table.columns.len();
+    let old = part(table, rows, 0..width)?;
+    let new = part(table, rows, width..2 * width)?;
+    let is_key = |column: &String| {
+        let position = table.column_index(column);
+        position.is_some_and(|position| table.primary_key.contains(&position))
+    };
+    if assignments.iter().any(|(column, _)| is_key(column)) {
+        check_keys(context, table, &old, &new).await?;
+    }
+    if table.version.is_empty() {
+        return Ok(vec![(ChangeKind::Delete, old), (ChangeKind::Upsert, new)]);
+    }
+    // Versions decide; a deletion would hide the new row of the same version.
+    check_versions(table, &old, &new)?;
+    Ok(vec![(ChangeKind::Upsert, new)])
+}
+
+/// Refuses new keys that are equal to each other or to those of rows that stay as they are.
+async fn check_keys(
+    context: &QueryContext,
+    table: &TableDefinition,
+    old: &[RecordBatch],
+    new: &[RecordBatch],
+) -> Result<(), SqlError> {
+    let duplicate = || {
+        let message = format!("two rows of \"{}\" would have the same key", table.name);
+        SqlError::new("23505", message)
+    };
+    let encoded = Encoded::new(table, &table.primary_key)?;
+    let mut freed: HashSet<Box<[u8]>> = HashSet::new();
+    for rows in old {
+        let keys = encoded.rows(&table.primary_key, rows)?;
+        freed.extend(keys.iter().map(|key| key.data().into()));
+    }
+    let mut taken: HashSet<Box<[u8]>> = HashSet::new();
+    let mut fresh = Vec::new();
+    for rows in new {
+        let keys = encoded.rows(&table.primary_key, rows)?;
+        let mut is_fresh = Vec::new();
+        for key in &keys {
+            if !taken.insert(key.data().into()) {
+                return Err(duplicate());
+            }
+            is_fresh.push(!freed.contains(key.data()));
+        }
+        let mask = arrow::array::BooleanArray::from(is_fresh);
+        let rows = arrow::compute::filter_record_batch(rows, &mask);
+        fresh.push(rows.map_err(DataFusionError::from)?);
+    }
+    if fresh.iter().all(|rows| rows.num_rows() == 0) {
+        return Ok(());
+    }
+    let name = quoted(&table.name);
+    let keys = table.primary_key.iter().map(|column| {
+        let column = quoted(&table.columns[*column].name);
+        format!("{name}.{column} = {}.{column}", quoted(CHANGED))
+    });
+    let keys = keys.collect::<Vec<_>>().join(" AND ");
+    let text = format!(
+        "SELECT 1 FROM {} JOIN {name} ON {keys} LIMIT 1",
+        quoted(CHANGED)
+    );
+    let context = context.with_rows(CHANGED, fresh)?;
+    let query = parse_query(&text)?;
+    let plan = context.plan(&query)?;
+    let found: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
+    match found.iter().all(|rows| rows.num_rows() == 0) {
+        true => Ok(()),
+        false => Err(duplicate()),
+    }
+}
+
+/// Refuses rows whose version does not go up: they would be taken for old news.
+fn check_versions(
+    table: &TableDefinition,
+    old: &[RecordBatch],
+    new: &[RecordBatch],
+) -> Result<(), SqlError> {
+    let encoded = Encoded::new(table, &table.version)?;
+    for (old, new) in old.iter().zip(new) {
+        let (old, new) = (
+            encoded.rows(&table.version, old)?,
+            encoded.rows(&table.version, new)?,
+        );
+        if old.iter().zip(new.iter()).any(|(old, new)| new <= old) {
+            let columns = table.version.iter();
+            let columns: Vec<&str> = columns
+                .map(|column| table.columns[*column].name.as_str())
+                .collect();
+            let message = format!(
+                "of two versions of a row of \"{}\" the one with the greater ({}) stays, and this \
+                 UPDATE does not raise it",
+                table.name,
+                columns.join(", ")
+            );
+            let hint = format!("assign a greater value to {}, too", columns[0]);
+            return Err(SqlError::new("55000", message).with_hint(hint));
+        }
+    }
+    Ok(())
+}

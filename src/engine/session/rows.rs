@@ -1,0 +1,253 @@
+//! Rows given for some columns of a table as rows of the table: cast, in order, with defaults.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::row::{RowConverter, Rows, SortField};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr};
+use futures::TryStreamExt;
+
+use crate::model::{ColumnDefinition, TableDefinition};
+use crate::sql::SqlError;
+use crate::sql::query::QueryContext;
+use crate::sql::statement::{calls_functions, parse_query};
+
+/// What the given rows are called while defaults are computed beside them.
+const GIVEN: &str = "given rows";
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The position of a column of a table.
+pub(super) fn known_column(table: &TableDefinition, column: &str) -> Result<usize, SqlError> {
+    table.column_index(column).ok_or_else(|| {
+        let message = format!("table \"{}\" has no column \"{column}\"", table.name);
+        SqlError::new("42703", message)
+    })
+}
+
+pub(super) fn types(
+    table: &TableDefinition,
+    columns: &[String],
+) -> Result<Vec<DataType>, SqlError> {
+    let columns = columns.iter().map(|column| {
+        let position = known_column(table, column)?;
+        Ok(table.columns[position].data_type.clone())
+    });
+    columns.collect()
+}
+
+pub(super) fn names(schema: &SchemaRef) -> Vec<String> {
+    schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect()
+}
+
+/// The rows of an INSERT with the defaults in the place of the word DEFAULT; without a query one
+/// row of defaults.
+pub(super) fn with_default_words(
+    query: Option<&Query>,
+    table: &TableDefinition,
+    columns: &[String],
+) -> Result<Query, SqlError> {
+    let Some(query) = query else {
+        let defaults: Vec<String> = table.columns.iter().map(default_of).collect();
+        return Ok(*parse_query(&format!("VALUES ({})", defaults.join(", ")))?);
+    };
+    let mut query = query.clone();
+    if let SetExpr::Values(values) = query.body.as_mut() {
+        for row in &mut values.rows {
+            for (value, column) in row.content.iter_mut().zip(columns) {
+                if is_default(value) {
+                    let position = known_column(table, column)?;
+                    *value = expression(&default_of(&table.columns[position]))?;
+                }
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn is_default(value: &Expr) -> bool {
+    matches!(value, Expr::Identifier(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default"))
+}
+
+/// Whether a column that is not given may have the time as its default.
+pub(super) fn asks_for_time(table: &TableDefinition, given: &[String]) -> bool {
+    let missing = table.columns.iter();
+    let mut missing = missing.filter(|column| !given.contains(&column.name));
+    missing.any(|column| {
+        let default = column.default.as_deref().map(expression);
+        default.is_some_and(|default| default.is_ok_and(|default| calls_functions(&default)))
+    })
+}
+
+fn default_of(column: &ColumnDefinition) -> String {
+    column.default.clone().unwrap_or_else(|| "NULL".to_owned())
+}
+
+/// The text of an expression as the parser's tree.
+fn expression(text: &str) -> Result<Expr, SqlError> {
+    let query = parse_query(&format!("VALUES ({text})"))?;
+    let SetExpr::Values(values) = *query.body else {
+        return Err(SqlError::syntax(format!("\"{text}\" is not a value")));
+    };
+    let mut row = values.rows.into_iter().flat_map(|row| row.content);
+    row.next()
+        .ok_or_else(|| SqlError::syntax(format!("\"{text}\" is not a value")))
+}
+
+/// Rows for some columns as rows of the table; columns that are not given get their defaults.
+pub(super) async fn complete(
+    context: &QueryContext,
+    table: &TableDefinition,
+    columns: &[String],
+    rows: Vec<RecordBatch>,
+) -> Result<Vec<RecordBatch>, SqlError> {
+    check_columns(table, columns)?;
+    let is_missing = |column: &&ColumnDefinition| !columns.contains(&column.name);
+    let defaults: Vec<&ColumnDefinition> = table
+        .columns
+        .iter()
+        .filter(is_missing)
+        .filter(|column| column.default.is_some())
+        .collect();
+    let Some(first) = rows.first().filter(|_| !defaults.is_empty()) else {
+        let rows = rows.iter().map(|rows| fit(table, columns, rows));
+        return rows.collect();
+    };
+    check_width(table, columns, first)?;
+    let context = context.with_rows(GIVEN, rename(&rows, columns)?)?;
+    let mut values: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+    values.extend(
+        defaults
+            .iter()
+            .map(|column| format!("({}) AS {}", default_of(column), quoted(&column.name))),
+    );
+    let text = format!("SELECT {} FROM {}", values.join(", "), quoted(GIVEN));
+    let query = parse_query(&text)?;
+    let plan = context.plan(&query)?;
+    let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
+    let all = columns.iter().cloned();
+    let all: Vec<String> = all
+        .chain(defaults.iter().map(|column| column.name.clone()))
+        .collect();
+    let rows = rows.iter().map(|rows| fit(table, &all, rows));
+    rows.collect()
+}
+
+/// The rows under other names.
+fn rename(rows: &[RecordBatch], columns: &[String]) -> Result<Vec<RecordBatch>, SqlError> {
+    let renamed = rows.iter().map(|rows| {
+        let fields = rows.schema();
+        let fields = fields.fields().iter().zip(columns);
+        let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+        let schema = arrow::datatypes::Schema::new(fields.collect::<Vec<_>>());
+        RecordBatch::try_new(Arc::new(schema), rows.columns().to_vec())
+            .map_err(|error| SqlError::from(DataFusionError::from(error)))
+    });
+    renamed.collect()
+}
+
+fn check_columns(table: &TableDefinition, columns: &[String]) -> Result<(), SqlError> {
+    for (position, column) in columns.iter().enumerate() {
+        known_column(table, column)?;
+        if columns[..position].contains(column) {
+            let message = format!("column \"{column}\" is named twice");
+            return Err(SqlError::new("42701", message));
+        }
+    }
+    Ok(())
+}
+
+fn check_width(
+    table: &TableDefinition,
+    columns: &[String],
+    rows: &RecordBatch,
+) -> Result<(), SqlError> {
+    if columns.len() == rows.num_columns() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} values are given for {} columns of \"{}\"",
+        rows.num_columns(),
+        columns.len(),
+        table.name
+    );
+    Err(SqlError::new("42601", message))
+}
+
+/// Rows given for some columns as rows of the table: cast, in order, the others NULL.
+pub(super) fn fit(
+    table: &TableDefinition,
+    columns: &[String],
+    rows: &RecordBatch,
+) -> Result<RecordBatch, SqlError> {
+    check_width(table, columns, rows)?;
+    check_columns(table, columns)?;
+    let arrays = table
+        .columns
+        .iter()
+        .map(|column| -> Result<ArrayRef, SqlError> {
+            let Some(position) = columns.iter().position(|name| *name == column.name) else {
+                return Ok(new_null_array(&column.data_type, rows.num_rows()));
+            };
+            let options = CastOptions {
+                safe: false,
+                ..Default::default()
+            };
+            let value = rows.column(position);
+            let cast = cast_with_options(value, &column.data_type, &options);
+            cast.map_err(|error| {
+                let message = format!("column \"{}\" of \"{}\": {error}", column.name, table.name);
+                SqlError::new("22000", message)
+            })
+        });
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+    for (column, values) in table.columns.iter().zip(&arrays) {
+        if !column.nullable && values.null_count() > 0 {
+            let message = format!(
+                "column \"{}\" of \"{}\" must have a value, and a row has NULL",
+                column.name, table.name
+            );
+            return Err(SqlError::new("23502", message));
+        }
+    }
+    RecordBatch::try_new(table.schema(), arrays).map_err(|error| {
+        let message = format!("table \"{}\": {error}", table.name);
+        SqlError::new("23502", message)
+    })
+}
+
+/// Rows of a table as bytes that are equal where the given columns are, and ordered as they are.
+pub(super) struct Encoded(RowConverter);
+
+impl Encoded {
+    /// An encoding of some columns.
+    pub(super) fn new(table: &TableDefinition, columns: &[usize]) -> Result<Encoded, SqlError> {
+        let fields = columns
+            .iter()
+            .map(|column| SortField::new(table.columns[*column].data_type.clone()));
+        let converter = RowConverter::new(fields.collect()).map_err(DataFusionError::from)?;
+        Ok(Encoded(converter))
+    }
+
+    /// The bytes of the rows.
+    pub(super) fn rows(&self, columns: &[usize], rows: &RecordBatch) -> Result<Rows, SqlError> {
+        let columns: Vec<ArrayRef> = columns
+            .iter()
+            .map(|column| Arc::clone(rows.column(*column)))
+            .collect();
+        Ok(self
+            .0
+            .convert_columns(&columns)
+            .map_err(DataFusionError::from)?)
+    }
+}

@@ -1,0 +1,222 @@
+//! `COPY … FROM STDIN`: rows as the client sends them, in batches.
+
+mod csv;
+mod text;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayBuilder, ArrayRef, BinaryArray, RecordBatch, StringArray, StringBuilder};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::DataType;
+use pgwire::error::{PgWireError, PgWireResult};
+
+use super::refusal;
+use crate::engine::CopyTarget;
+use crate::sql::CopyFormat;
+use csv::CsvParser;
+use text::TextParser;
+
+const BATCH_ROWS: usize = 8192;
+
+/// A COPY is one transaction, which is held in memory until it is whole.
+const BYTES_MAX: usize = 1 << 30;
+
+/// Splits bytes into fields.
+enum Parser {
+    Csv(CsvParser),
+    Text(TextParser),
+}
+
+/// Where fields go as they are found.
+trait Fields {
+    /// A field; `None` is NULL.
+    fn field(&mut self, field: Option<&[u8]>) -> Result<(), String>;
+    /// The end of a row.
+    fn end_row(&mut self) -> Result<(), String>;
+}
+
+/// Rows under way.
+pub struct CopyIn {
+    target: CopyTarget,
+    parser: Parser,
+    rows: Pending,
+    bytes: usize,
+}
+
+/// Rows as text, and those that have been made values.
+struct Pending {
+    target: CopyTarget,
+    columns: Vec<StringBuilder>,
+    next: usize,
+    row_count: usize,
+    skips_header: bool,
+    rows: Vec<RecordBatch>,
+}
+
+impl CopyIn {
+    /// Rows for a target.
+    pub fn new(target: CopyTarget) -> PgWireResult<CopyIn> {
+        let (parser, header) = match &target.format {
+            CopyFormat::Csv {
+                header,
+                delimiter,
+                null,
+            } => (Parser::Csv(CsvParser::new(*delimiter, null)), *header),
+            CopyFormat::Text {
+                header,
+                delimiter,
+                null,
+            } => (Parser::Text(TextParser::new(*delimiter, null)), *header),
+            CopyFormat::Binary => {
+                let message = "COPY … FROM STDIN takes CSV or text; write (FORMAT csv)";
+                return Err(refusal("0A000", message));
+            }
+        };
+        let width = target.columns.fields().len();
+        let rows = Pending {
+            target: target.clone(),
+            columns: (0..width).map(|_| StringBuilder::new()).collect(),
+            next: 0,
+            row_count: 0,
+            skips_header: header,
+            rows: Vec::new(),
+        };
+        Ok(CopyIn {
+            target,
+            parser,
+            rows,
+            bytes: 0,
+        })
+    }
+
+    /// Takes in what the client has sent.
+    pub fn take(&mut self, data: &[u8]) -> PgWireResult<()> {
+        self.bytes += data.len();
+        if self.bytes > BYTES_MAX {
+            let message = format!(
+                "a COPY is one transaction of at most {BYTES_MAX} bytes; send the rows in parts, \
+                 or read the file as a source"
+            );
+            return Err(refusal("54000", message));
+        }
+        let taken = match &mut self.parser {
+            Parser::Csv(parser) => parser.take(data, &mut self.rows),
+            Parser::Text(parser) => parser.take(data, &mut self.rows),
+        };
+        taken.map_err(|problem| self.rows.wrong(&problem))
+    }
+
+    /// All rows, once the client has sent the last.
+    pub fn finish(mut self) -> PgWireResult<(CopyTarget, Vec<RecordBatch>)> {
+        let ended = match &mut self.parser {
+            Parser::Csv(parser) => parser.finish(&mut self.rows),
+            Parser::Text(parser) => parser.finish(&mut self.rows),
+        };
+        ended.map_err(|problem| self.rows.wrong(&problem))?;
+        self.rows
+            .flush()
+            .map_err(|problem| self.rows.wrong(&problem))?;
+        Ok((self.target, self.rows.rows))
+    }
+}
+
+impl Pending {
+    /// Makes values of the texts.
+    fn flush(&mut self) -> Result<(), String> {
+        let count = self.columns.first().map_or(0, |column| column.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let fields = self.target.columns.fields();
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for (texts, field) in self.columns.iter_mut().zip(fields) {
+            let texts = texts.finish();
+            let values = values(&texts, field.data_type()).map_err(|error| {
+                let from = self.row_count + 1 - count;
+                let to = self.row_count;
+                format!("rows {from} to {to}, column {}: {error}", field.name())
+            })?;
+            columns.push(values);
+        }
+        let rows = RecordBatch::try_new(Arc::clone(&self.target.columns), columns);
+        self.rows.push(rows.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn wrong(&self, problem: &str) -> PgWireError {
+        let sqlstate = match problem {
+            _ if problem.contains("non-nullable") => "23502",
+            _ if problem.starts_with("rows ") => "22P02",
+            _ => "22P04",
+        };
+        refusal(sqlstate, format!("COPY {}: {problem}", self.target.table))
+    }
+}
+
+impl Fields for Pending {
+    fn field(&mut self, field: Option<&[u8]>) -> Result<(), String> {
+        let position = self.next;
+        self.next += 1;
+        if self.skips_header {
+            return Ok(());
+        }
+        let Some(column) = self.columns.get_mut(position) else {
+            let (row, width) = (self.row_count + 1, self.columns.len());
+            return Err(format!("row {row} has more than {width} fields"));
+        };
+        match field.map(std::str::from_utf8).transpose() {
+            Ok(text) => column.append_option(text),
+            Err(_) => return Err(format!("row {} is not UTF-8", self.row_count + 1)),
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<(), String> {
+        let found = std::mem::take(&mut self.next);
+        if std::mem::take(&mut self.skips_header) {
+            return Ok(());
+        }
+        self.row_count += 1;
+        if found != self.columns.len() {
+            let (row, width) = (self.row_count, self.columns.len());
+            return Err(format!("row {row} has {found} fields instead of {width}"));
+        }
+        match self.row_count.is_multiple_of(BATCH_ROWS) {
+            true => self.flush(),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The values that texts stand for.
+fn values(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String> {
+    if *data_type == DataType::Binary {
+        let bytes: Result<Vec<Option<Vec<u8>>>, String> = texts
+            .iter()
+            .map(|text| text.map(bytes_of).transpose())
+            .collect();
+        let bytes: BinaryArray = bytes?.into_iter().collect();
+        return Ok(Arc::new(bytes));
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(texts, data_type, &options).map_err(|error| error.to_string())
+}
+
+/// Bytes as Postgres writes them: `\x` and hexadecimal digits.
+fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
+    let Some(digits) = text.strip_prefix("\\x") else {
+        return Ok(text.as_bytes().to_vec());
+    };
+    let pairs = digits.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair)
+            .ok()
+            .filter(|pair| pair.len() == 2);
+        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    });
+    pairs
+        .collect::<Option<Vec<u8>>>()
+        .ok_or_else(|| format!("\"{text}\" is not hexadecimal"))
+}

@@ -1,0 +1,257 @@
+//! Columns and values as Postgres clients read them, in text and binary.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_pg::datatypes::field_into_pg_type;
+use arrow_pg::encoder::{Encoder, encode_value};
+use bytes::{BufMut, BytesMut};
+use pgwire::api::Type;
+use pgwire::api::portal::Format;
+use pgwire::api::results::FieldInfo;
+use pgwire::error::PgWireResult;
+use pgwire::types::ToSqlText;
+use pgwire::types::format::FormatOptions as PgFormatOptions;
+use tokio_postgres::types::{IsNull, ToSql, to_sql_checked};
+
+use super::refusal;
+
+/// Decimal digits of one group of Postgres's binary numbers.
+const GROUP_DIGITS: usize = 4;
+
+/// How clients are told about the columns.
+pub fn fields(schema: &Schema, format: &Format) -> PgWireResult<Arc<Vec<FieldInfo>>> {
+    let fields = schema.fields().iter().enumerate();
+    let fields = fields.map(|(position, field)| {
+        let info = FieldInfo::new(
+            field.name().clone(),
+            None,
+            None,
+            wire_type(field)?,
+            format.format_for(position),
+        );
+        Ok(match field.data_type() {
+            DataType::Decimal128(precision, scale) if *scale >= 0 => {
+                info.with_type_modifier(numeric_modifier(*precision, *scale))
+            }
+            _ => info,
+        })
+    });
+    Ok(Arc::new(fields.collect::<PgWireResult<Vec<FieldInfo>>>()?))
+}
+
+/// Precision and scale as Postgres packs them.
+pub fn numeric_modifier(precision: u8, scale: i8) -> i32 {
+    ((i32::from(precision) << 16) | i32::from(scale)) + 4
+}
+
+/// The Postgres type of a column; text for what Postgres does not have.
+pub fn wire_type(field: &Arc<Field>) -> PgWireResult<Type> {
+    match kind(field.data_type()) {
+        Kind::Numeric => Ok(Type::NUMERIC),
+        Kind::Text => Ok(Type::TEXT),
+        Kind::Native => field_into_pg_type(field),
+    }
+}
+
+/// Who encodes the values of a type.
+enum Kind {
+    /// A number with all its digits.
+    Numeric,
+    /// Arrow's own text.
+    Text,
+    /// The library.
+    Native,
+}
+
+fn kind(data_type: &DataType) -> Kind {
+    match data_type {
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..)
+        | DataType::UInt64 => Kind::Numeric,
+        DataType::Map(..)
+        | DataType::Union(..)
+        | DataType::RunEndEncoded(..)
+        | DataType::ListView(_)
+        | DataType::LargeListView(_)
+        | DataType::FixedSizeBinary(_) => Kind::Text,
+        _ => Kind::Native,
+    }
+}
+
+/// A batch that is encoded row by row.
+pub struct Rows {
+    schema: SchemaRef,
+    fields: Arc<Vec<FieldInfo>>,
+    columns: Vec<ArrayRef>,
+    row: usize,
+    count: usize,
+}
+
+impl Rows {
+    /// The rows of a batch.
+    pub fn new(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireResult<Rows> {
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| match kind(column.data_type()) {
+                Kind::Text => texts(column),
+                _ => Ok(Arc::clone(column)),
+            });
+        Ok(Rows {
+            schema: batch.schema(),
+            fields: Arc::clone(fields),
+            columns: columns.collect::<PgWireResult<_>>()?,
+            row: 0,
+            count: batch.num_rows(),
+        })
+    }
+
+    /// Encodes the next row; `None` after the last.
+    pub fn next<E: Encoder>(&mut self, encoder: &mut E) -> Option<PgWireResult<E::Item>> {
+        if self.row == self.count {
+            return None;
+        }
+        let encoded = self.encode(encoder);
+        self.row += 1;
+        Some(encoded.map(|()| encoder.take_row()))
+    }
+
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> PgWireResult<()> {
+        for (position, (column, info)) in self.columns.iter().zip(self.fields.iter()).enumerate() {
+            let data_type = column.data_type();
+            if column.is_null(self.row) || *data_type == DataType::Null {
+                encoder.encode_field(&None::<&str>, info)?;
+            } else if matches!(kind(data_type), Kind::Numeric) {
+                encoder.encode_field(&Numeric(numeric_text(column, self.row)), info)?;
+            } else if *data_type == DataType::Utf8 && *info.datatype() == Type::TEXT {
+                encoder.encode_field(&column.as_string::<i32>().value(self.row), info)?;
+            } else {
+                encode_value(encoder, column, self.row, self.schema.field(position), info)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Values as Arrow prints them.
+fn texts(column: &ArrayRef) -> PgWireResult<ArrayRef> {
+    let options = FormatOptions::default();
+    let failed = |error: arrow::error::ArrowError| refusal("22000", error.to_string());
+    let formatter = ArrayFormatter::try_new(column, &options).map_err(failed)?;
+    let texts: StringArray = (0..column.len())
+        .map(|row| (!column.is_null(row)).then(|| formatter.value(row).to_string()))
+        .collect();
+    Ok(Arc::new(texts))
+}
+
+fn numeric_text(column: &ArrayRef, row: usize) -> String {
+    use arrow::datatypes::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
+    match column.data_type() {
+        DataType::Decimal32(..) => column.as_primitive::<Decimal32Type>().value_as_string(row),
+        DataType::Decimal64(..) => column.as_primitive::<Decimal64Type>().value_as_string(row),
+        DataType::Decimal128(..) => column.as_primitive::<Decimal128Type>().value_as_string(row),
+        DataType::Decimal256(..) => column.as_primitive::<Decimal256Type>().value_as_string(row),
+        DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
+        _ => column.as_primitive::<Int64Type>().value(row).to_string(),
+    }
+}
+
+/// A number of any length, by its decimal digits.
+#[derive(Debug)]
+struct Numeric(String);
+
+impl ToSqlText for Numeric {
+    fn to_sql_text(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+        _: &PgFormatOptions,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+impl ToSql for Numeric {
+    /// Groups of four decimal digits: their number, the weight of the first, the sign, the digits
+    /// behind the point, then the groups.
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let (is_negative, digits) = match self.0.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, self.0.as_str()),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let missing = (GROUP_DIGITS - whole.len() % GROUP_DIGITS) % GROUP_DIGITS;
+        let mut padded = "0".repeat(missing);
+        padded.push_str(whole);
+        let mut weight = i16::try_from(padded.len() / GROUP_DIGITS)? - 1;
+        let missing = (GROUP_DIGITS - fraction.len() % GROUP_DIGITS) % GROUP_DIGITS;
+        write!(padded, "{fraction}{}", "0".repeat(missing))?;
+        let mut groups = Vec::new();
+        for start in (0..padded.len()).step_by(GROUP_DIGITS) {
+            groups.push(padded[start..start + GROUP_DIGITS].parse::<i16>()?);
+        }
+        let leading = groups.iter().take_while(|group| **group == 0).count();
+        groups.drain(..leading);
+        weight -= i16::try_from(leading)?;
+        while groups.last() == Some(&0) {
+            groups.pop();
+        }
+        if groups.is_empty() {
+            weight = 0;
+        }
+        out.put_i16(i16::try_from(groups.len())?);
+        out.put_i16(weight);
+        out.put_u16(if is_negative { 0x4000 } else { 0 });
+        out.put_u16(u16::try_from(fraction.len())?);
+        groups.iter().for_each(|group| out.put_i16(*group));
+        Ok(IsNull::No)
+    }
+
+    fn accepts(data_type: &Type) -> bool {
+        *data_type == Type::NUMERIC
+    }
+
+    to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_length_are_encoded() {
+        for (text, groups, weight, sign, scale) in [
+            ("0", vec![], 0, 0, 0_u16),
+            ("0.00", vec![], 0, 0, 2),
+            ("12345.6", vec![1, 2345, 6000], 1, 0, 1),
+            ("-0.00012", vec![1, 2000], -1, 0x4000, 5),
+            ("100000000", vec![1], 2, 0, 0),
+            (
+                "99999999999999999999999999999999999999",
+                vec![99, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999],
+                9,
+                0,
+                0,
+            ),
+        ] {
+            let mut out = BytesMut::new();
+            let number = Numeric(text.to_owned());
+            number.to_sql(&Type::NUMERIC, &mut out).expect("a number");
+            let words: Vec<i16> = out
+                .chunks(2)
+                .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
+                .collect();
+            let mut expected = vec![groups.len() as i16, weight, sign, scale as i16];
+            expected.extend(groups);
+            assert_eq!(words, expected, "{text}");
+        }
+    }
+}

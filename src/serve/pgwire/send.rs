@@ -1,0 +1,243 @@
+//! Rows on their way to the client: as answers to queries, by COPY, and as they happen.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{Sink, SinkExt, StreamExt, stream};
+use pgwire::api::portal::Format;
+use pgwire::api::results::{
+    CopyCsvOptions, CopyEncoder, CopyTextOptions, DataRowEncoder, FieldInfo, QueryResponse, Tag,
+};
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
+use pgwire::messages::data::RowDescription;
+use pgwire::messages::startup::ParameterStatus;
+
+use super::encode::{Rows, fields};
+use super::failure;
+use crate::engine::EngineError;
+use crate::sql::{CopyFormat, SqlError};
+
+/// After this time without changes a subscriber is sent a message without meaning, so that one
+/// that has gone away is noticed.
+const PULSE: Duration = Duration::from_secs(10);
+
+/// Rows, and whether they are without end.
+pub struct Sending {
+    pub rows: SendableRecordBatchStream,
+    pub is_live: bool,
+}
+
+/// What comes next.
+enum Next {
+    Rows(RecordBatch),
+    Pulse,
+    End,
+}
+
+impl Sending {
+    async fn next(&mut self) -> PgWireResult<Next> {
+        let next = match self.is_live {
+            false => self.rows.next().await,
+            true => match tokio::time::timeout(PULSE, self.rows.next()).await {
+                Ok(next) => next,
+                Err(_) => return Ok(Next::Pulse),
+            },
+        };
+        match next {
+            Some(Ok(batch)) => Ok(Next::Rows(batch)),
+            Some(Err(error)) => Err(failed(error)),
+            None => Ok(Next::End),
+        }
+    }
+}
+
+/// A failure while rows are computed.
+fn failed(error: DataFusionError) -> PgWireError {
+    failure(EngineError::from(SqlError::from(error)))
+}
+
+/// Tells the columns and sends the rows; returns the tag.
+pub async fn send_rows<C>(
+    client: &mut C,
+    mut sending: Sending,
+    format: &Format,
+    is_described: bool,
+) -> PgWireResult<Tag>
+where
+    C: Sink<PgWireBackendMessage> + Unpin,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let fields = fields(&sending.rows.schema(), format)?;
+    if !is_described {
+        let description = RowDescription::new(fields.iter().map(Into::into).collect());
+        client
+            .feed(PgWireBackendMessage::RowDescription(description))
+            .await?;
+    }
+    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+    let mut sent = 0;
+    loop {
+        match sending.next().await? {
+            Next::End => break,
+            Next::Pulse => pulse(client).await?,
+            Next::Rows(batch) => {
+                let mut rows = Rows::new(&batch, &fields)?;
+                while let Some(row) = rows.next(&mut encoder) {
+                    client.feed(PgWireBackendMessage::DataRow(row?)).await?;
+                    sent += 1;
+                }
+            }
+        }
+        if sending.is_live {
+            client.flush().await?;
+        }
+    }
+    Ok(Tag::new("SELECT").with_rows(sent))
+}
+
+/// Rows for a portal, from which the client takes some at a time.
+pub fn response(sending: Sending, format: &Format) -> PgWireResult<QueryResponse> {
+    let fields = fields(&sending.rows.schema(), format)?;
+    let encoded = Arc::clone(&fields);
+    let rows = sending.rows.flat_map(move |batch| {
+        let mut encoder = DataRowEncoder::new(Arc::clone(&encoded));
+        let rows = batch
+            .map_err(failed)
+            .and_then(|batch| Rows::new(&batch, &encoded));
+        match rows {
+            Ok(mut rows) => {
+                let rows = std::iter::from_fn(move || rows.next(&mut encoder));
+                stream::iter(rows).boxed()
+            }
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    });
+    Ok(QueryResponse::new(fields, rows))
+}
+
+/// Sends rows by COPY; returns the tag.
+pub async fn copy_rows<C>(
+    client: &mut C,
+    mut sending: Sending,
+    copy_format: &CopyFormat,
+) -> PgWireResult<Tag>
+where
+    C: Sink<PgWireBackendMessage> + Unpin,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let schema = sending.rows.schema();
+    let (code, format) = match copy_format {
+        CopyFormat::Binary => (1, Format::UnifiedBinary),
+        _ => (0, Format::UnifiedText),
+    };
+    let fields = fields(&schema, &format)?;
+    let columns = i16::try_from(fields.len()).unwrap_or(i16::MAX);
+    let codes = vec![i16::from(code); fields.len()];
+    let begin = CopyOutResponse::new(code, columns, codes);
+    client
+        .send(PgWireBackendMessage::CopyOutResponse(begin))
+        .await?;
+    if let Some(header) = header(copy_format, &schema) {
+        let header = CopyData::new(header.into());
+        client.feed(PgWireBackendMessage::CopyData(header)).await?;
+    }
+    let mut encoder = copy_encoder(copy_format, &fields);
+    let mut sent = 0;
+    loop {
+        match sending.next().await? {
+            Next::End => break,
+            Next::Pulse => pulse(client).await?,
+            Next::Rows(batch) => {
+                let mut rows = Rows::new(&batch, &fields)?;
+                while let Some(row) = rows.next(&mut encoder) {
+                    client.feed(PgWireBackendMessage::CopyData(row?)).await?;
+                    sent += 1;
+                }
+            }
+        }
+        if sending.is_live {
+            client.flush().await?;
+        }
+    }
+    if *copy_format == CopyFormat::Binary {
+        let end = CopyEncoder::finish_copy_binary();
+        client.feed(PgWireBackendMessage::CopyData(end)).await?;
+    }
+    client
+        .feed(PgWireBackendMessage::CopyDone(CopyDone::new()))
+        .await?;
+    Ok(Tag::new("COPY").with_rows(sent))
+}
+
+fn copy_encoder(format: &CopyFormat, fields: &Arc<Vec<FieldInfo>>) -> CopyEncoder {
+    let text = |delimiter: &u8| char::from(*delimiter).to_string();
+    match format {
+        CopyFormat::Binary => CopyEncoder::new_binary(Arc::clone(fields)),
+        CopyFormat::Csv {
+            delimiter, null, ..
+        } => {
+            let mut options = CopyCsvOptions::default();
+            options.delimiter = text(delimiter).into();
+            options.null_string = null.as_str().into();
+            CopyEncoder::new_csv(Arc::clone(fields), options)
+        }
+        CopyFormat::Text {
+            delimiter, null, ..
+        } => {
+            let mut options = CopyTextOptions::default();
+            options.delimiter = text(delimiter).into();
+            options.null_string = null.as_str().into();
+            CopyEncoder::new_text(Arc::clone(fields), options)
+        }
+    }
+}
+
+/// The line of the columns' names, where there is one.
+fn header(format: &CopyFormat, schema: &Schema) -> Option<String> {
+    let (CopyFormat::Csv {
+        header: true,
+        delimiter,
+        ..
+    }
+    | CopyFormat::Text {
+        header: true,
+        delimiter,
+        ..
+    }) = format
+    else {
+        return None;
+    };
+    let delimiter = char::from(*delimiter);
+    let names = schema.fields().iter().map(|field| {
+        let name = field.name();
+        match name.contains([delimiter, '"', '\n']) {
+            true => format!("\"{}\"", name.replace('"', "\"\"")),
+            false => name.clone(),
+        }
+    });
+    let names: Vec<String> = names.collect();
+    Some(format!("{}\n", names.join(&delimiter.to_string())))
+}
+
+/// Says something that changes nothing.
+async fn pulse<C>(client: &mut C) -> PgWireResult<()>
+where
+    C: Sink<PgWireBackendMessage> + Unpin,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let status = ParameterStatus::new("integer_datetimes".to_owned(), "on".to_owned());
+    client
+        .feed(PgWireBackendMessage::ParameterStatus(status))
+        .await?;
+    Ok(())
+}

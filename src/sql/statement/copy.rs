@@ -1,0 +1,196 @@
+//! `COPY … FROM STDIN` and `COPY … TO STDOUT`.
+
+use datafusion::sql::sqlparser::ast::{
+    self, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopyTarget, Statement as Ast,
+};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use super::subscribe::{Subscribe, subscribe};
+use super::{Query, Statement, identifier, name, parse_ast, tail, unknown};
+use crate::sql::SqlError;
+
+/// `COPY table FROM STDIN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    pub table: String,
+    /// Empty: all columns in order.
+    pub columns: Vec<String>,
+    pub format: CopyFormat,
+}
+
+/// `COPY … TO STDOUT`.
+#[derive(Clone, Debug)]
+pub struct CopyOut {
+    pub source: CopySource,
+    pub format: CopyFormat,
+}
+
+/// What is copied out.
+#[derive(Clone, Debug)]
+pub enum CopySource {
+    Query(Box<Query>),
+    Subscribe(Subscribe),
+}
+
+/// Formats of `COPY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Comma-separated values.
+    Csv {
+        header: bool,
+        delimiter: u8,
+        null: String,
+    },
+    /// Postgres's tab-separated text with backslash escapes.
+    Text {
+        header: bool,
+        delimiter: u8,
+        null: String,
+    },
+    /// Postgres's binary format; only out.
+    Binary,
+}
+
+/// Reads a COPY, whose source may be a SUBSCRIBE.
+pub(super) fn copy(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, SqlError> {
+    let subscription = take_subscription(&mut tokens)?;
+    // The parser expects the data of a COPY behind its semicolon.
+    tokens.push(TokenWithSpan::wrap(Token::SemiColon));
+    let Ast::Copy {
+        source,
+        to,
+        target,
+        options,
+        legacy_options,
+        ..
+    } = parse_ast(tokens)?
+    else {
+        return Err(SqlError::syntax("expected COPY"));
+    };
+    let format = format(options, legacy_options)?;
+    match (to, target) {
+        (false, CopyTarget::Stdin) => copy_in(source, format),
+        (true, CopyTarget::Stdout) => {
+            let source = match subscription {
+                Some(subscription) => CopySource::Subscribe(subscription),
+                None => CopySource::Query(copied_query(source)?),
+            };
+            Ok(Statement::CopyOut(CopyOut { source, format }))
+        }
+        _ => Err(unknown("COPY to or from a file").with_hint(
+            "COPY table FROM STDIN takes rows from the client, COPY … TO STDOUT gives it rows",
+        )),
+    }
+}
+
+/// Puts a query that the parser knows in the place of `(SUBSCRIBE …)`.
+fn take_subscription(tokens: &mut Vec<TokenWithSpan>) -> Result<Option<Subscribe>, SqlError> {
+    let is_nested = tokens
+        .get(1)
+        .is_some_and(|token| token.token == Token::LParen);
+    if !is_nested || !tail::is_word(tokens.get(2), "subscribe") {
+        return Ok(None);
+    }
+    let mut depth = 0usize;
+    let closing = tokens.iter().position(|token| {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => return false,
+        }
+        depth == 0
+    });
+    let Some(closing) = closing else {
+        return Err(SqlError::syntax("COPY (SUBSCRIBE … has no end"));
+    };
+    let subscription = subscribe(&tokens[3..closing])?;
+    let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
+    let query = Tokenizer::new(&dialect, "SELECT 1").tokenize();
+    let query = query.map_err(|error| SqlError::syntax(error.to_string()))?;
+    drop(tokens.splice(2..closing, query.into_iter().map(TokenWithSpan::wrap)));
+    Ok(Some(subscription))
+}
+
+fn copy_in(source: ast::CopySource, format: CopyFormat) -> Result<Statement, SqlError> {
+    let ast::CopySource::Table {
+        table_name,
+        columns,
+    } = source
+    else {
+        return Err(SqlError::syntax("COPY … FROM STDIN fills a table"));
+    };
+    Ok(Statement::Copy(Copy {
+        table: name(&table_name)?,
+        columns: columns.iter().map(identifier).collect(),
+        format,
+    }))
+}
+
+fn copied_query(source: ast::CopySource) -> Result<Box<Query>, SqlError> {
+    match source {
+        ast::CopySource::Query(query) => Ok(query),
+        ast::CopySource::Table {
+            table_name,
+            columns,
+        } => {
+            let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+            let columns = match columns.is_empty() {
+                true => "*".to_owned(),
+                false => columns.join(", "),
+            };
+            super::parse_query(&format!("SELECT {columns} FROM {table_name}"))
+        }
+    }
+}
+
+fn format(options: Vec<CopyOption>, legacy: Vec<CopyLegacyOption>) -> Result<CopyFormat, SqlError> {
+    let (mut format, mut header, mut delimiter, mut null) = ("text".to_owned(), false, None, None);
+    let byte = |character: char| {
+        u8::try_from(character).map_err(|_| unknown("a delimiter of several bytes"))
+    };
+    for option in options {
+        match option {
+            CopyOption::Format(name) => format = name.value.to_lowercase(),
+            CopyOption::Header(on) => header = on,
+            CopyOption::Delimiter(character) => delimiter = Some(byte(character)?),
+            CopyOption::Null(text) => null = Some(text),
+            CopyOption::Encoding(name)
+                if ["utf8", "utf-8"].contains(&name.to_lowercase().as_str()) => {}
+            CopyOption::Quote('"') | CopyOption::Escape('"') | CopyOption::Freeze(_) => {}
+            other => return Err(unknown(&format!("the COPY option {other}"))),
+        }
+    }
+    for option in legacy {
+        match option {
+            CopyLegacyOption::Csv(options) => {
+                format = "csv".to_owned();
+                for option in options {
+                    match option {
+                        CopyLegacyCsvOption::Header => header = true,
+                        CopyLegacyCsvOption::Quote('"') | CopyLegacyCsvOption::Escape('"') => {}
+                        other => return Err(unknown(&format!("the COPY option {other}"))),
+                    }
+                }
+            }
+            CopyLegacyOption::Binary => format = "binary".to_owned(),
+            CopyLegacyOption::Header => header = true,
+            CopyLegacyOption::Delimiter(character) => delimiter = Some(byte(character)?),
+            CopyLegacyOption::Null(text) => null = Some(text),
+            other => return Err(unknown(&format!("the COPY option {other}"))),
+        }
+    }
+    Ok(match format.as_str() {
+        "csv" => CopyFormat::Csv {
+            header,
+            delimiter: delimiter.unwrap_or(b','),
+            null: null.unwrap_or_default(),
+        },
+        "text" => CopyFormat::Text {
+            header,
+            delimiter: delimiter.unwrap_or(b'\t'),
+            null: null.unwrap_or_else(|| "\\N".to_owned()),
+        },
+        "binary" => CopyFormat::Binary,
+        other => return Err(unknown(&format!("COPY in the format \"{other}\""))),
+    })
+}

@@ -1,0 +1,314 @@
+//! The functions by which tools ask Postgres about itself.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::facts::Facts;
+use super::pg_types::{by_name, format_type};
+use super::{DATABASE, PUBLIC, USER};
+
+/// What a function does with the values of one row.
+type Call = fn(&Facts, &[ScalarValue]) -> ScalarValue;
+
+/// Answers from the catalog, row by row.
+struct Function {
+    name: &'static str,
+    signature: Signature,
+    returns: DataType,
+    call: Call,
+    facts: Arc<Facts>,
+}
+
+/// A function by its name, without the schema.
+pub fn function(facts: &Arc<Facts>, name: &str) -> Option<Arc<ScalarUDF>> {
+    let (name, returns, call) = find(name)?;
+    let function = Function {
+        name,
+        signature: Signature::one_of(
+            vec![
+                datafusion::logical_expr::TypeSignature::Nullary,
+                datafusion::logical_expr::TypeSignature::VariadicAny,
+            ],
+            Volatility::Stable,
+        ),
+        returns,
+        call,
+        facts: Arc::clone(facts),
+    };
+    Some(Arc::new(ScalarUDF::new_from_impl(function)))
+}
+
+fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
+    use DataType::{Boolean, Int32, Int64, Utf8};
+    let found: (&'static str, DataType, Call) = match name {
+        "version" => ("version", Utf8, |_, _| {
+            text(format!(
+                "PostgreSQL 16.6 (Mainstem {})",
+                env!("CARGO_PKG_VERSION")
+            ))
+        }),
+        "current_database" | "current_catalog" => ("current_database", Utf8, |_, _| text(DATABASE)),
+        "current_schema" => ("current_schema", Utf8, |_, _| text(PUBLIC)),
+        "current_schemas" => ("current_schemas", list(), |_, _| schemas()),
+        "current_user" | "session_user" | "user" | "current_role" => {
+            ("current_user", Utf8, |_, _| text(USER))
+        }
+        "pg_get_userbyid" => ("pg_get_userbyid", Utf8, |_, _| text(USER)),
+        "pg_encoding_to_char" => ("pg_encoding_to_char", Utf8, |_, _| text("UTF8")),
+        "pg_backend_pid" => ("pg_backend_pid", Int32, |_, _| ScalarValue::Int32(Some(0))),
+        "pg_my_temp_schema" => ("pg_my_temp_schema", Int32, |_, _| {
+            ScalarValue::Int32(Some(0))
+        }),
+        "pg_is_in_recovery" => ("pg_is_in_recovery", Boolean, |_, _| yes(false)),
+        "pg_relation_is_publishable" => ("pg_relation_is_publishable", Boolean, |_, _| yes(false)),
+        "pg_table_is_visible"
+        | "pg_type_is_visible"
+        | "pg_function_is_visible"
+        | "pg_operator_is_visible"
+        | "pg_opclass_is_visible" => ("pg_table_is_visible", Boolean, |_, _| yes(true)),
+        "has_table_privilege"
+        | "has_schema_privilege"
+        | "has_database_privilege"
+        | "has_column_privilege"
+        | "has_any_column_privilege"
+        | "has_function_privilege"
+        | "has_sequence_privilege"
+        | "pg_has_role" => ("has_table_privilege", Boolean, |_, _| yes(true)),
+        "format_type" => ("format_type", Utf8, |_, values| {
+            maybe(number(values, 0).map(|oid| format_type(oid, number(values, 1))))
+        }),
+        "pg_get_expr" => ("pg_get_expr", Utf8, |_, values| maybe(string(values, 0))),
+        "quote_ident" => ("quote_ident", Utf8, |_, values| {
+            maybe(string(values, 0).map(|name| quoted(&name)))
+        }),
+        "pg_get_viewdef" => ("pg_get_viewdef", Utf8, view_definition),
+        "pg_get_indexdef" => ("pg_get_indexdef", Utf8, index_definition),
+        "pg_get_constraintdef" => ("pg_get_constraintdef", Utf8, key_definition),
+        "obj_description" => ("obj_description", Utf8, |facts, values| {
+            description(facts, values, 0)
+        }),
+        "col_description" => ("col_description", Utf8, |facts, values| {
+            description(facts, values, number(values, 1).unwrap_or(0))
+        }),
+        "shobj_description"
+        | "pg_get_serial_sequence"
+        | "pg_get_partkeydef"
+        | "pg_get_partition_constraintdef"
+        | "pg_get_function_result"
+        | "pg_get_function_arguments"
+        | "pg_get_triggerdef"
+        | "pg_get_ruledef"
+        | "pg_tablespace_location"
+        | "inet_server_addr" => ("shobj_description", Utf8, |_, _| ScalarValue::Utf8(None)),
+        "pg_table_size" | "pg_relation_size" | "pg_total_relation_size" => {
+            ("pg_table_size", Int64, |facts, values| {
+                let bytes = number(values, 0).and_then(|oid| facts.relation(oid));
+                let bytes = bytes.map_or(0, |relation| relation.statistics.bytes);
+                ScalarValue::Int64(i64::try_from(bytes).ok())
+            })
+        }
+        "pg_indexes_size" | "pg_database_size" => {
+            ("pg_indexes_size", Int64, |_, _| ScalarValue::Int64(Some(0)))
+        }
+        "pg_size_pretty" => ("pg_size_pretty", Utf8, |_, values| {
+            maybe(number(values, 0).map(|bytes| format!("{} kB", bytes.div_euclid(1024))))
+        }),
+        "current_setting" => ("current_setting", Utf8, |facts, values| {
+            let name = string(values, 0).map(|name| name.to_lowercase());
+            maybe(name.and_then(|name| facts.settings.get(&name).cloned()))
+        }),
+        "set_config" => ("set_config", Utf8, |_, values| maybe(string(values, 1))),
+        "to_regclass" => ("to_regclass", Int32, |facts, values| {
+            ScalarValue::Int32(string(values, 0).and_then(|name| facts.oid(&name)))
+        }),
+        "to_regtype" => ("to_regtype", Int32, |_, values| {
+            let found = string(values, 0).and_then(|name| by_name(&name).map(|found| found.oid));
+            ScalarValue::Int32(found)
+        }),
+        "regclass_name" => ("regclass_name", Utf8, relation_name),
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn list() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+}
+
+fn schemas() -> ScalarValue {
+    let names = [text("pg_catalog"), text(PUBLIC)];
+    ScalarValue::List(ScalarValue::new_list(&names, &DataType::Utf8, true))
+}
+
+fn text(value: impl Into<String>) -> ScalarValue {
+    ScalarValue::Utf8(Some(value.into()))
+}
+
+fn maybe(value: Option<String>) -> ScalarValue {
+    ScalarValue::Utf8(value)
+}
+
+fn yes(value: bool) -> ScalarValue {
+    ScalarValue::Boolean(Some(value))
+}
+
+/// An argument as a number; texts of digits are numbers to Postgres here.
+fn number(values: &[ScalarValue], position: usize) -> Option<i64> {
+    let value = values.get(position)?;
+    match value.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(number)) => number,
+        _ => None,
+    }
+}
+
+fn string(values: &[ScalarValue], position: usize) -> Option<String> {
+    let value = values.get(position)?;
+    match value.cast_to(&DataType::Utf8) {
+        Ok(ScalarValue::Utf8(text)) => text,
+        _ => None,
+    }
+}
+
+/// A name as SQL needs it.
+fn quoted(name: &str) -> String {
+    let is_plain = name
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    match is_plain && starts_well {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+fn view_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
+    let oid = number(values, 0).or_else(|| {
+        let name = string(values, 0)?;
+        facts.oid(&name).map(i64::from)
+    });
+    let relation = oid.and_then(|oid| facts.relation(oid));
+    maybe(relation.map(|relation| format!(" {};", relation.definition)))
+}
+
+fn index_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
+    let Some(relation) = number(values, 0).and_then(|oid| facts.relation_of_key(oid)) else {
+        return ScalarValue::Utf8(None);
+    };
+    let columns = relation.key_columns();
+    let wanted = number(values, 1).and_then(|place| usize::try_from(place).ok());
+    match wanted.filter(|place| *place > 0) {
+        Some(place) => maybe(columns.get(place - 1).map(|column| quoted(column))),
+        None => text(format!(
+            "CREATE UNIQUE INDEX {} ON public.{} USING btree ({})",
+            quoted(&super::pg_catalog::key_name(relation)),
+            quoted(&relation.name),
+            columns
+                .iter()
+                .map(|column| quoted(column))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )),
+    }
+}
+
+fn key_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
+    let relation = number(values, 0).and_then(|oid| facts.relation_of_key(oid));
+    maybe(relation.map(|relation| {
+        let columns = relation.key_columns();
+        let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+        format!("PRIMARY KEY ({})", columns.join(", "))
+    }))
+}
+
+fn description(facts: &Facts, values: &[ScalarValue], column: i64) -> ScalarValue {
+    let relation = number(values, 0).and_then(|oid| facts.relation(oid));
+    let table = relation.and_then(|relation| relation.table.as_ref());
+    let described = table.and_then(|table| match usize::try_from(column) {
+        Ok(0) => Some(table.description.clone()),
+        Ok(place) => table
+            .columns
+            .get(place - 1)
+            .map(|column| column.description.clone()),
+        Err(_) => None,
+    });
+    maybe(described.filter(|text| !text.is_empty()))
+}
+
+fn relation_name(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
+    let Some(oid) = number(values, 0) else {
+        return ScalarValue::Utf8(None);
+    };
+    match facts.relation(oid) {
+        Some(relation) => text(quoted(&relation.name)),
+        None => match facts.relation_of_key(oid) {
+            Some(relation) => text(quoted(&super::pg_catalog::key_name(relation))),
+            None if oid == 0 => text("-"),
+            None => text(oid.to_string()),
+        },
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+        let row = |row: usize| -> Result<ScalarValue> {
+            let values = arguments.args.iter().map(|value| match value {
+                ColumnarValue::Scalar(value) => Ok(value.clone()),
+                ColumnarValue::Array(values) => ScalarValue::try_from_array(values, row),
+            });
+            let values = values.collect::<Result<Vec<_>>>()?;
+            Ok((self.call)(&self.facts, &values))
+        };
+        if arguments.args.iter().all(is_constant) {
+            return Ok(ColumnarValue::Scalar(row(0)?));
+        }
+        if arguments.number_rows == 0 {
+            let empty = arrow::array::new_empty_array(&self.returns);
+            return Ok(ColumnarValue::Array(empty));
+        }
+        let values = (0..arguments.number_rows).map(row);
+        let values = values.collect::<Result<Vec<_>>>()?;
+        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.facts, &other.facts)
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}

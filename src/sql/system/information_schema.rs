@@ -1,0 +1,207 @@
+//! The tables of `information_schema`.
+
+use super::builder::Kind::{Bool, Int4, Text};
+use super::builder::{Built, Cell};
+use super::facts::{Facts, Relation, RelationKind};
+use super::pg_catalog::key_name;
+use super::pg_types::of_column;
+use super::{DATABASE, PUBLIC};
+
+/// A table by its name.
+pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
+    Some(match name {
+        "tables" => tables(facts),
+        "columns" => columns(facts),
+        "views" => views(facts),
+        "schemata" => schemata(),
+        "table_constraints" => table_constraints(facts),
+        "key_column_usage" => key_columns(facts),
+        "referential_constraints" | "routines" | "triggers" | "sequences" | "parameters" => {
+            Built::new(&[("constraint_name", Text), ("routine_name", Text)])
+        }
+        _ => return None,
+    })
+}
+
+fn kind(relation: &Relation) -> &'static str {
+    match relation.kind {
+        RelationKind::Table => "BASE TABLE",
+        // Postgres lists no materialized views here; tools that look here would miss them.
+        RelationKind::LiveView | RelationKind::PlainView => "VIEW",
+    }
+}
+
+fn tables(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("table_catalog", Text),
+        ("table_schema", Text),
+        ("table_name", Text),
+        ("table_type", Text),
+        ("is_insertable_into", Text),
+    ]);
+    for relation in &facts.relations {
+        let is_table = relation.kind == RelationKind::Table;
+        built.push(vec![
+            ("table_catalog", DATABASE.into()),
+            ("table_schema", PUBLIC.into()),
+            ("table_name", (&relation.name).into()),
+            ("table_type", kind(relation).into()),
+            ("is_insertable_into", yes_or_no(is_table)),
+        ]);
+    }
+    built
+}
+
+fn yes_or_no(is: bool) -> Cell {
+    if is { "YES" } else { "NO" }.into()
+}
+
+fn columns(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("table_catalog", Text),
+        ("table_schema", Text),
+        ("table_name", Text),
+        ("column_name", Text),
+        ("ordinal_position", Int4),
+        ("column_default", Text),
+        ("is_nullable", Text),
+        ("data_type", Text),
+        ("character_maximum_length", Int4),
+        ("numeric_precision", Int4),
+        ("numeric_scale", Int4),
+        ("datetime_precision", Int4),
+        ("udt_schema", Text),
+        ("udt_name", Text),
+        ("is_identity", Text),
+        ("is_generated", Text),
+        ("is_updatable", Text),
+    ]);
+    for relation in &facts.relations {
+        for (position, field) in relation.schema.fields().iter().enumerate() {
+            let (found, modifier) = of_column(field.data_type());
+            let definition = relation.table.as_ref();
+            let column = definition.and_then(|table| table.columns.get(position));
+            let default = column.and_then(|column| column.default.clone());
+            let name = match found.element {
+                0 => found.formatted,
+                _ => "ARRAY",
+            };
+            let mut cells = vec![
+                ("table_catalog", DATABASE.into()),
+                ("table_schema", PUBLIC.into()),
+                ("table_name", (&relation.name).into()),
+                ("column_name", field.name().into()),
+                ("ordinal_position", Cell::Int(position as i64 + 1)),
+                ("column_default", default.into()),
+                ("is_nullable", yes_or_no(field.is_nullable())),
+                ("data_type", name.into()),
+                ("udt_schema", "pg_catalog".into()),
+                ("udt_name", found.name.into()),
+                ("is_identity", "NO".into()),
+                ("is_generated", "NEVER".into()),
+                ("is_updatable", yes_or_no(relation.table.is_some())),
+            ];
+            if modifier >= 4 {
+                cells.push(("numeric_precision", Cell::Int((modifier - 4) >> 16)));
+                cells.push(("numeric_scale", Cell::Int((modifier - 4) & 0xffff)));
+            }
+            built.push(cells);
+        }
+    }
+    built
+}
+
+fn views(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("table_catalog", Text),
+        ("table_schema", Text),
+        ("table_name", Text),
+        ("view_definition", Text),
+        ("check_option", Text),
+        ("is_updatable", Text),
+    ]);
+    let views = facts.relations.iter();
+    for relation in views.filter(|relation| relation.kind != RelationKind::Table) {
+        built.push(vec![
+            ("table_catalog", DATABASE.into()),
+            ("table_schema", PUBLIC.into()),
+            ("table_name", (&relation.name).into()),
+            ("view_definition", (&relation.definition).into()),
+            ("check_option", "NONE".into()),
+            ("is_updatable", "NO".into()),
+        ]);
+    }
+    built
+}
+
+fn schemata() -> Built {
+    let mut built = Built::new(&[
+        ("catalog_name", Text),
+        ("schema_name", Text),
+        ("schema_owner", Text),
+    ]);
+    for name in [PUBLIC, "pg_catalog", "information_schema", "mainstem"] {
+        built.push(vec![
+            ("catalog_name", DATABASE.into()),
+            ("schema_name", name.into()),
+            ("schema_owner", super::USER.into()),
+        ]);
+    }
+    built
+}
+
+fn table_constraints(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("constraint_catalog", Text),
+        ("constraint_schema", Text),
+        ("constraint_name", Text),
+        ("table_catalog", Text),
+        ("table_schema", Text),
+        ("table_name", Text),
+        ("constraint_type", Text),
+        ("is_deferrable", Text),
+        ("enforced", Bool),
+    ]);
+    for relation in facts.relations.iter().filter(|relation| relation.has_key()) {
+        built.push(vec![
+            ("constraint_catalog", DATABASE.into()),
+            ("constraint_schema", PUBLIC.into()),
+            ("constraint_name", key_name(relation).into()),
+            ("table_catalog", DATABASE.into()),
+            ("table_schema", PUBLIC.into()),
+            ("table_name", (&relation.name).into()),
+            ("constraint_type", "PRIMARY KEY".into()),
+            ("is_deferrable", "NO".into()),
+            ("enforced", true.into()),
+        ]);
+    }
+    built
+}
+
+fn key_columns(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("constraint_catalog", Text),
+        ("constraint_schema", Text),
+        ("constraint_name", Text),
+        ("table_catalog", Text),
+        ("table_schema", Text),
+        ("table_name", Text),
+        ("column_name", Text),
+        ("ordinal_position", Int4),
+    ]);
+    for relation in facts.relations.iter().filter(|relation| relation.has_key()) {
+        for (position, column) in relation.key_columns().into_iter().enumerate() {
+            built.push(vec![
+                ("constraint_catalog", DATABASE.into()),
+                ("constraint_schema", PUBLIC.into()),
+                ("constraint_name", key_name(relation).into()),
+                ("table_catalog", DATABASE.into()),
+                ("table_schema", PUBLIC.into()),
+                ("table_name", (&relation.name).into()),
+                ("column_name", column.into()),
+                ("ordinal_position", Cell::Int(position as i64 + 1)),
+            ]);
+        }
+    }
+    built
+}

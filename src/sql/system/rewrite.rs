@@ -1,0 +1,399 @@
+//! What only Postgres understands, in terms that DataFusion does.
+//!
+//! - Casts to `regclass`, `regtype` and the like become the numbers or names they stand for.
+//! - `OPERATOR(pg_catalog.~)` becomes `~`; collations are left out.
+//! - A SELECT from a table that can hold nothing here has no rows, whatever it computes.
+//! - A subquery for a value is asked for the greatest of its values where the catalog has one.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, CastKind, DataType, Expr, Ident, JoinOperator, ObjectName, Query, Select,
+    SelectItem, SetExpr, TableFactor, Value, visit_relations,
+};
+
+use super::facts::Facts;
+use super::pg_catalog::EMPTY;
+use super::pg_types::by_name;
+use crate::sql::SqlError;
+use crate::sql::statement::parse_query;
+use crate::sql::syntax::edit_expressions;
+
+/// Whether a query may read system tables or call functions about them.
+pub fn mentions_system(query: &Query) -> bool {
+    let text = query.to_string().to_lowercase();
+    [
+        "_description",
+        "::reg",
+        "current_catalog",
+        "current_database",
+        "current_role",
+        "current_schema",
+        "current_setting",
+        "current_user",
+        "format_type",
+        "has_",
+        "information_schema",
+        "mainstem.",
+        "pg_",
+        "quote_ident",
+        "regclass",
+        "session_user",
+        "set_config",
+        "version(",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
+}
+
+/// The query in DataFusion's terms.
+pub fn rewritten(facts: &Facts, query: &Query) -> Result<Query, SqlError> {
+    let mut query = query.clone();
+    empty_selects(&mut query);
+    let mut failure = None;
+    let _ = edit_expressions(
+        &mut query,
+        &mut |expression| match rewrite(facts, expression) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    );
+    match failure {
+        None => Ok(query),
+        Some(error) => Err(error),
+    }
+}
+
+/// Replaces SELECTs from empty tables by ones without rows, with the same columns.
+fn empty_selects(query: &mut Query) {
+    if empty_body(&mut query.body) {
+        query.order_by = None;
+    }
+}
+
+/// Whether the body is one SELECT that has been replaced.
+fn empty_body(body: &mut SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) if is_empty(select) => match without_rows(select) {
+            Some(empty) => {
+                *body = empty;
+                true
+            }
+            None => false,
+        },
+        SetExpr::Query(query) => {
+            empty_selects(query);
+            false
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            empty_body(left);
+            empty_body(right);
+            false
+        }
+        _ => false,
+    }
+}
+
+/// Whether a SELECT has no rows because one of the tables it joins never has any.
+fn is_empty(select: &Select) -> bool {
+    let has_aggregates = select.projection.iter().any(|item| {
+        let text = item.to_string().to_lowercase();
+        // What a subquery aggregates leaves the rows as they are.
+        let text = text.split("(select").next().unwrap_or_default();
+        [
+            "count(",
+            "string_agg(",
+            "array_agg(",
+            "max(",
+            "min(",
+            "sum(",
+            "bool_",
+            "json_agg(",
+        ]
+        .iter()
+        .any(|call| text.contains(call))
+    });
+    !has_aggregates
+        && select.from.iter().any(|from| {
+            is_empty_table(&from.relation)
+                || from.joins.iter().any(|join| {
+                    let is_inner = matches!(
+                        join.join_operator,
+                        JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+                    );
+                    is_inner && is_empty_table(&join.relation)
+                })
+        })
+}
+
+fn is_empty_table(factor: &TableFactor) -> bool {
+    let TableFactor::Table { name, .. } = factor else {
+        return false;
+    };
+    let text = name.to_string().to_lowercase();
+    let name = text.strip_prefix("pg_catalog.").unwrap_or(&text);
+    EMPTY.contains(&name)
+}
+
+/// A SELECT of the same columns without rows; `None` where the columns are not known.
+fn without_rows(select: &Select) -> Option<SetExpr> {
+    let mut columns: Vec<String> = Vec::new();
+    for item in &select.projection {
+        let name = match item {
+            SelectItem::ExprWithAlias { alias, .. } => alias.to_string(),
+            SelectItem::UnnamedExpr(expression) => name_of(expression)?,
+            _ => return None,
+        };
+        // Names need to differ, though nobody reads columns of no rows by them.
+        let is_taken = columns
+            .iter()
+            .any(|column| *column == format!("NULL AS {name}"));
+        columns.push(match is_taken {
+            true => format!("NULL AS column{}", columns.len()),
+            false => format!("NULL AS {name}"),
+        });
+    }
+    let text = format!("SELECT {} WHERE false", columns.join(", "));
+    Some(*parse_query(&text).ok()?.body)
+}
+
+fn name_of(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Identifier(name) => Some(name.to_string()),
+        Expr::CompoundIdentifier(parts) => parts.last().map(ToString::to_string),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => name_of(expr),
+        Expr::Function(function) => function.name.0.last().map(ToString::to_string),
+        _ => Some("\"?column?\"".to_owned()),
+    }
+}
+
+fn rewrite(facts: &Facts, expression: &mut Expr) -> Result<(), SqlError> {
+    match expression {
+        Expr::Collate { expr, .. } => *expression = expr.as_ref().clone(),
+        Expr::BinaryOp { op, .. } => {
+            if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
+                *op = operator(parts)?;
+            }
+        }
+        Expr::Cast {
+            kind: CastKind::DoubleColon | CastKind::Cast,
+            expr,
+            data_type,
+            ..
+        } => {
+            if let Some(replaced) = cast(facts, expr, data_type)? {
+                *expression = replaced;
+            }
+        }
+        Expr::TypedString(typed) => {
+            let literal = Expr::Value(typed.value.clone());
+            if let Some(replaced) = cast(facts, &literal, &mut typed.data_type)? {
+                *expression = replaced;
+            }
+        }
+        Expr::Subquery(query) => match is_empty_query(query) {
+            true => *expression = Expr::value(Value::Null),
+            false => one_value(query),
+        },
+        Expr::Exists { subquery, negated } if is_empty_query(subquery) => {
+            *expression = Expr::value(Value::Boolean(*negated));
+        }
+        Expr::Function(function) => {
+            let is_array = function.name.to_string().eq_ignore_ascii_case("array");
+            if is_array && matches!(function.args, ast::FunctionArguments::Subquery(_)) {
+                *expression = Expr::value(Value::Null);
+            } else if let Some(replaced) = subscripts(function) {
+                *expression = replaced;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn is_empty_query(query: &Query) -> bool {
+    matches!(query.body.as_ref(), SetExpr::Select(select) if is_empty(select))
+}
+
+/// Asks a subquery over one system table for the greatest of its values, so that it has one.
+fn one_value(query: &mut Query) {
+    let is_system = {
+        let mut all = true;
+        let _ = visit_relations(query, |relation| {
+            all &= relation.to_string().to_lowercase().contains("pg_");
+            ControlFlow::<()>::Continue(())
+        });
+        all
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        &select.projection[..]
+    else {
+        return;
+    };
+    let text = value.to_string().to_lowercase();
+    if !is_system || text.starts_with("max(") || text.contains("_agg(") || text.contains("count(") {
+        return;
+    }
+    let Ok(aggregated) = parse_query(&format!("SELECT max({value})")) else {
+        return;
+    };
+    if let SetExpr::Select(aggregated) = *aggregated.body {
+        select.projection = aggregated.projection;
+    }
+    // A default is listed only for columns that have one.
+    select.selection = select.selection.take().and_then(without_default_flag);
+}
+
+/// A condition without the conjuncts that are only `atthasdef` of the outer row.
+fn without_default_flag(condition: Expr) -> Option<Expr> {
+    match condition {
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => match (without_default_flag(*left), without_default_flag(*right)) {
+            (Some(left), Some(right)) => Some(Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::And,
+                right: Box::new(right),
+            }),
+            (left, right) => left.or(right),
+        },
+        Expr::CompoundIdentifier(parts)
+            if parts.last().is_some_and(|part| part.value == "atthasdef") =>
+        {
+            None
+        }
+        other => Some(other),
+    }
+}
+
+/// `generate_subscripts(list, 1)` as the positions of the list.
+fn subscripts(function: &ast::Function) -> Option<Expr> {
+    let name = function.name.to_string().to_lowercase();
+    if name != "generate_subscripts" && name != "pg_catalog.generate_subscripts" {
+        return None;
+    }
+    let ast::FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let text = list.args.first()?.to_string();
+    let query = parse_query(&format!(
+        "SELECT unnest(range(1, CAST(cardinality({text}) AS BIGINT) + 1))"
+    ))
+    .ok()?;
+    let SetExpr::Select(select) = *query.body else {
+        return None;
+    };
+    match select.projection.into_iter().next()? {
+        SelectItem::UnnamedExpr(expression) => Some(expression),
+        _ => None,
+    }
+}
+
+fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
+    Ok(match parts.last().map(String::as_str) {
+        Some("~") => BinaryOperator::PGRegexMatch,
+        Some("~*") => BinaryOperator::PGRegexIMatch,
+        Some("!~") => BinaryOperator::PGRegexNotMatch,
+        Some("!~*") => BinaryOperator::PGRegexNotIMatch,
+        Some("=") => BinaryOperator::Eq,
+        Some("<>") => BinaryOperator::NotEq,
+        other => {
+            let name = other.unwrap_or_default();
+            return Err(SqlError::unsupported(format!(
+                "the operator {name} is not supported"
+            )));
+        }
+    })
+}
+
+/// A cast to one of Postgres's own types; other casts only lose the schema of their type.
+fn cast(facts: &Facts, value: &Expr, data_type: &mut DataType) -> Result<Option<Expr>, SqlError> {
+    let text = data_type.to_string().to_lowercase();
+    let name = text
+        .strip_prefix("pg_catalog.")
+        .unwrap_or(&text)
+        .trim_matches('"');
+    let literal = match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text.as_str()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let integer = |oid: i32| Expr::value(Value::Number(oid.to_string().into(), false));
+    let is_number = |text: &str| text.parse::<i32>().ok();
+    Ok(match name {
+        "regclass" => Some(match literal {
+            Some(text) => match is_number(text).or_else(|| facts.oid(text)) {
+                Some(oid) => integer(oid),
+                None => return Err(SqlError::undefined_table(text)),
+            },
+            None => call("regclass_name", value.clone()),
+        }),
+        "regtype" => Some(match literal {
+            Some(text) => match is_number(text).or_else(|| by_name(text).map(|found| found.oid)) {
+                Some(oid) => integer(oid),
+                None => {
+                    let message = format!("there is no type called \"{text}\"");
+                    return Err(SqlError::new("42704", message));
+                }
+            },
+            None => call("format_type", value.clone()),
+        }),
+        "oid" => match literal.and_then(is_number) {
+            Some(oid) => Some(integer(oid)),
+            None => {
+                *data_type = DataType::Int(None);
+                None
+            }
+        },
+        "regnamespace" | "regproc" | "regprocedure" | "regrole" | "name" | "char" | "text" => {
+            *data_type = DataType::Text;
+            None
+        }
+        "int2" => {
+            *data_type = DataType::SmallInt(None);
+            None
+        }
+        "int4" => {
+            *data_type = DataType::Int(None);
+            None
+        }
+        "int8" => {
+            *data_type = DataType::BigInt(None);
+            None
+        }
+        "bool" => {
+            *data_type = DataType::Boolean;
+            None
+        }
+        _ => None,
+    })
+}
+
+/// A function of one value.
+fn call(name: &str, value: Expr) -> Expr {
+    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value));
+    Expr::Function(ast::Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

@@ -1,0 +1,116 @@
+"""Keeps the queries of a benchmark as live views, and compares each with DuckDB's answer after
+every one of many small transactions.
+
+    verify.py BENCHMARK --port PORT [--seed SEED] [--steps STEPS] [--queries QUERIES]
+        [--document PAGE]
+"""
+
+import argparse
+import random
+import sys
+import time
+
+import document
+from databases import Pair
+from tpcds import TpcDs
+from tpch import TpcH
+
+BENCHMARKS = {"tpcds": TpcDs, "tpch": TpcH}
+
+
+class Result:
+    """What is known of one query."""
+
+    def __init__(self):
+        self.refusal = None
+        self.create_ms = 0
+        self.compared = 0
+        self.differences = []
+        self.rows = 0
+        self.changed = 0
+        self.last = None
+
+
+def main():
+    arguments = parsed()
+    chosen = random.Random(arguments.seed)
+    benchmark = BENCHMARKS[arguments.benchmark](chosen)
+    pair = Pair(benchmark.database, arguments.port)
+    for table, columns in benchmark.columns.items():
+        pair.create(table, columns, benchmark.keys[table])
+    queries = selected({name: texts for name, *texts in benchmark.queries()}, arguments.queries, chosen)
+    results = {name: Result() for name in queries}
+    for name, (ours, _) in queries.items():
+        create(pair, name, ours, results[name])
+    for step in range(arguments.steps + 1):
+        if step:
+            pair.transaction(benchmark.transactions.step())
+        for name, (ours, theirs) in queries.items():
+            if results[name].refusal is None:
+                compare(pair, name, ours, theirs, results[name], step)
+    report(results, arguments)
+
+
+def selected(queries, wanted, chosen):
+    """All queries, those named, or some as many as a number says."""
+    if wanted == "all":
+        return queries
+    if wanted.isdigit():
+        names = chosen.sample(sorted(queries), int(wanted))
+        return {name: texts for name, texts in queries.items() if name in names}
+    return {name: queries[name] for name in wanted.split(",")}
+
+
+def create(pair, name, text, result):
+    started = time.monotonic()
+    try:
+        pair.mainstem.execute(f"CREATE MATERIALIZED VIEW {name} AS {text}")
+        pair.mainstem.execute(f"SELECT count(*) FROM {name}")
+    except Exception as error:
+        result.refusal = str(error).replace("\n", " ")
+        print(f"{name} is refused: {result.refusal}", flush=True)
+    result.create_ms = round(1000 * (time.monotonic() - started))
+
+
+def compare(pair, name, ours, theirs, result, step):
+    try:
+        difference, rows, expected = pair.compare(name, ours, theirs)
+    except Exception as error:
+        difference, rows, expected = str(error), 0, None
+    result.compared += 1
+    result.rows = max(result.rows, rows)
+    result.changed += step > 0 and expected != result.last
+    result.last = expected
+    if difference and not result.differences:
+        print(f"{name} differs at step {step}: {difference}", flush=True)
+    if difference:
+        result.differences.append(step)
+
+
+def report(results, arguments):
+    for name, result in results.items():
+        print(f"{name:4} created in {result.create_ms} ms; {result.rows} rows; the answer changed "
+              f"{result.changed} times; {len(result.differences)} of {result.compared} differ")
+    wrong = [name for name, result in results.items() if result.differences or result.refusal]
+    empty = [name for name, result in results.items() if not result.rows]
+    print(f"{len(results) - len(wrong)} of {len(results)} equal DuckDB's answers at first and "
+          f"after each of {arguments.steps} transactions (seed {arguments.seed}); "
+          f"without a row: {', '.join(empty) or 'none'}")
+    if arguments.document:
+        document.write(arguments, results)
+    sys.exit(bool(wrong))
+
+
+def parsed():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("benchmark", choices=BENCHMARKS)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--queries", default="all", help="all, a number of them, or names")
+    parser.add_argument("--document", help="a page to write the results into")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
