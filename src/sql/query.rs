@@ -176,13 +176,7 @@ impl QueryContext {
             self.planner.query_schema(catalog, &query).ok()
         };
         let statistics = |name: &str| self.relations.statistics(name, wants_bytes);
-        Facts::new(
-            catalog,
-            self.relations.timestamp_ms(),
-            Arc::clone(&self.settings),
-            columns,
-            statistics,
-        )
+        Facts::new(catalog, Arc::clone(&self.settings), columns, statistics)
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the
