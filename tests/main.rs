@@ -13,6 +13,7 @@ mod functions;
 mod generator;
 mod house;
 mod kill;
+mod limits;
 mod nexmark;
 mod notebook;
 mod operations;

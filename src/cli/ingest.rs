@@ -11,8 +11,8 @@ use crate::engine::{Engine, EngineError};
 use crate::model::{REJECTED_EVENTS, Submission};
 use crate::source::Source;
 
-/// How long a source waits before it hands in again what a full disk kept out.
-const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
+/// How long a source waits before it hands in again what a full disk or memory kept out.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Reads all sources to their ends, or until a stop is requested; a source that fails ends alone.
 ///
@@ -97,12 +97,13 @@ fn read_one(
     summary
 }
 
-/// Hands a submission in; while the disk is full, again and again until a stop is requested.
+/// Hands a submission in; while disk or memory are full, again and again until a stop is
+/// requested.
 fn hand_in(submission: &Submission, stop: &Stop, sink: &Sink<'_>) -> Result<(), EngineError> {
     loop {
         match sink(submission.clone()) {
-            Err(EngineError::DiskFull { .. }) if !stop.is_requested() => {
-                thread::sleep(DISK_FULL_PAUSE);
+            Err(error) if error.is_passing() && !stop.is_requested() => {
+                thread::sleep(PAUSE);
             }
             outcome => return outcome,
         }

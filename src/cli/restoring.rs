@@ -1,7 +1,7 @@
 //! Opens an engine: shows how far restoring is, and says what was found on the way.
 
 use std::io::{self, IsTerminal};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
@@ -9,14 +9,20 @@ use super::failure::Failure;
 use super::progress::screen;
 use crate::config::Settings;
 use crate::engine::{Durability, Engine, EngineOptions, Recovered, Restoring};
+use crate::serve::restoring::Notice;
 
-/// Opens the engine of the settings with its log and checkpoints kept as they say.
-pub fn open(settings: &Settings) -> Result<Engine, Failure> {
+/// How long a step is observed before its pace says how long it will take.
+const TELLING: Duration = Duration::from_millis(500);
+
+/// Opens the engine of the settings with its log and checkpoints kept as they say; `notice` tells
+/// clients how far that is.
+pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
     let durability = Durability {
         log_retain: settings.log.retain,
         checkpoint_every: settings.checkpoint.every,
         checkpoint_retain: settings.checkpoint.retain,
         min_free_bytes: settings.log.min_free_bytes,
+        memory_budget_bytes: settings.memory.budget_bytes,
         ..Durability::default()
     };
     let options = EngineOptions {
@@ -27,8 +33,12 @@ pub fn open(settings: &Settings) -> Result<Engine, Failure> {
         }),
     };
     let mut bar = Bar::new();
-    let engine = Engine::open_with(options, &durability, &mut |state| bar.show(state))?;
+    let engine = Engine::open_with(options, &durability, &mut |state| {
+        bar.show(state);
+        notice.say(bar.in_words(state));
+    })?;
     bar.finish();
+    engine.limit_queries(settings.query.limits())?;
     report(engine.recovered());
     Ok(engine)
 }
@@ -101,6 +111,19 @@ impl Bar {
             Restoring::Log { total, .. } => format!("of {} transactions", HumanCount(total)),
             Restoring::Views { count } => format!("computing {count}"),
         });
+    }
+
+    /// How far restoring is, with the time that is left where that can be told.
+    fn in_words(&self, state: Restoring) -> String {
+        let (Restoring::Checkpoint { done, total } | Restoring::Log { done, total }) = state else {
+            return state.to_string();
+        };
+        let elapsed = self.begun.elapsed();
+        if done == 0 || elapsed < TELLING {
+            return state.to_string();
+        }
+        let left = elapsed.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64;
+        format!("{state}, about {left:.0} s left for that")
     }
 
     fn begin(&mut self, step: &'static str) {

@@ -17,6 +17,7 @@ use super::{restoring, runtime, services, sources};
 use crate::bench::peak_memory_bytes;
 use crate::config::{self, Clock, Environment, Overrides, Settings};
 use crate::engine::{Engine, WallClock};
+use crate::serve::restoring::Notice;
 use crate::source::Source;
 
 /// Runs the engine: reads the sources, keeps the views up to date, serves them
@@ -80,7 +81,13 @@ impl Running {
         }
         // Addresses that are taken are found before the log is replayed, which may take long.
         let listeners = runtime.block_on(services::bind(&settings.serve))?;
-        let engine = open(&settings, views)?;
+        let notice = Notice::default();
+        let waiting = {
+            let _context = runtime.enter();
+            listeners.refuse_for_now(&notice).map_err(no_sockets)?
+        };
+        let engine = open(&settings, views, &notice)?;
+        runtime.block_on(waiting.end());
         // Where history is read on the clock of its events, time is theirs.
         let has_history = settings
             .sources
@@ -166,9 +173,10 @@ impl Running {
     }
 }
 
-fn open(settings: &Settings, views: &[ViewFile]) -> Result<Engine, Failure> {
+fn open(settings: &Settings, views: &[ViewFile], notice: &Notice) -> Result<Engine, Failure> {
     let started = Instant::now();
-    let engine = restoring::open(settings)?;
+    let engine = restoring::open(settings, notice)?;
+    engine.remember_events(settings.events.remember)?;
     engine.ensure_tables(&crate::model::standard_tables())?;
     let files: Vec<(String, String)> = views
         .iter()
@@ -198,6 +206,13 @@ fn failure_of(sources: &[SourceSummary]) -> Option<Failure> {
         );
         Some(Failure::joined(failure, other))
     })
+}
+
+fn no_sockets(error: io::Error) -> Failure {
+    Failure::new(
+        format!("the addresses can't be listened at: {error}"),
+        "raise the limit of open files of this process",
+    )
 }
 
 fn no_signals(error: io::Error) -> Failure {

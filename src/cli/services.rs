@@ -1,9 +1,13 @@
 //! What listens for clients while the engine runs.
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch::{self, Sender};
+use tokio::task::JoinHandle;
 
 use super::definitions::NamedQueries;
 use super::failure::Failure;
@@ -13,6 +17,7 @@ use crate::config::ServeSettings;
 use crate::engine::Engine;
 use crate::serve::http;
 use crate::serve::pgwire::{self, PgwireOptions};
+use crate::serve::restoring::{self, Notice};
 
 /// How long clients may finish what they are at when the engine ends.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -23,6 +28,53 @@ pub struct Listeners {
     pub pgwire: Option<TcpListener>,
     /// For HTTP.
     pub http: Option<TcpListener>,
+}
+
+/// Services that refuse clients while the engine restores.
+pub struct Waiting {
+    stop: Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Listeners {
+    /// Refuses whoever connects, with how far restoring is, until the end is asked for; needs a
+    /// tokio runtime.
+    pub fn refuse_for_now(&self, notice: &Notice) -> io::Result<Waiting> {
+        let (stop, stopped) = watch::channel(());
+        let stopped = || {
+            let mut stopped = stopped.clone();
+            // The sender going away ends it, too.
+            async move { drop(stopped.changed().await) }
+        };
+        let mut tasks = Vec::new();
+        if let Some(listener) = &self.pgwire {
+            let refused = restoring::pgwire(doubled(listener)?, notice.clone(), stopped());
+            tasks.push(tokio::spawn(refused));
+        }
+        if let Some(listener) = &self.http {
+            let refused = restoring::http(doubled(listener)?, notice.clone(), stopped());
+            tasks.push(tokio::spawn(refused));
+        }
+        Ok(Waiting { stop, tasks })
+    }
+}
+
+impl Waiting {
+    /// Refuses nobody any more.
+    pub async fn end(self) {
+        // Nobody listens where no service is switched on.
+        let _ = self.stop.send(());
+        for task in self.tasks {
+            // A client that keeps its connection open is not waited for.
+            let _ = tokio::time::timeout(GRACE, task).await;
+        }
+    }
+}
+
+/// A second handle to the same socket.
+fn doubled(listener: &TcpListener) -> io::Result<TcpListener> {
+    let socket = listener.as_fd().try_clone_to_owned()?;
+    TcpListener::from_std(std::net::TcpListener::from(socket))
 }
 
 /// Takes the addresses.

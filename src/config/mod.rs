@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod interpolate;
 pub mod keys;
+mod machine;
 mod overrides;
 mod problem;
 mod raw;
@@ -21,6 +22,8 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::engine::QueryLimits;
 
 pub use environment::Environment;
 pub use overrides::Overrides;
@@ -44,6 +47,12 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// How much of the log is kept, and when it takes nothing more.
     pub log: LogSettings,
+    /// What is remembered of events.
+    pub events: EventSettings,
+    /// How much memory the state may take.
+    pub memory: MemorySettings,
+    /// What queries may take.
+    pub query: QuerySettings,
     /// When checkpoints are written.
     pub checkpoint: CheckpointSettings,
     /// When and where snapshots are written.
@@ -70,6 +79,40 @@ pub struct LogSettings {
     pub retain: Option<Duration>,
     /// While the disk has less free space, changes are refused; 0: they never are.
     pub min_free_bytes: u64,
+}
+
+/// What is remembered of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSettings {
+    /// How long their identities are remembered; `None`: for ever.
+    pub remember: Option<Duration>,
+}
+
+/// How much memory the state may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemorySettings {
+    /// While tables and views take more, what adds to them is refused; 0: it never is.
+    pub budget_bytes: u64,
+}
+
+/// What queries may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuerySettings {
+    /// Memory for sorts, joins and aggregations of all queries together.
+    pub memory_bytes: u64,
+    /// The longest time from a query to its last row; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+impl QuerySettings {
+    /// The same for the engine.
+    pub fn limits(&self) -> QueryLimits {
+        QueryLimits {
+            memory_bytes: usize::try_from(self.memory_bytes).unwrap_or(usize::MAX),
+            timeout: self.timeout,
+            ..QueryLimits::default()
+        }
+    }
 }
 
 /// When checkpoints are written.

@@ -45,6 +45,21 @@ pub struct Overrides {
     /// While the disk has less free space, changes are refused; or `off` [default: 256 MiB]
     #[arg(long, value_name = "SIZE")]
     pub log_min_free: Option<String>,
+    /// How long identities of events are remembered, so that repeated ones change nothing; or
+    /// `off` for ever [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub events_remember: Option<String>,
+    /// While tables and views take more memory, what adds to them is refused; or `off` [default:
+    /// half of the machine's memory]
+    #[arg(long, value_name = "SIZE")]
+    pub memory_budget: Option<String>,
+    /// How much memory all queries together may take for sorts, joins and aggregations [default:
+    /// a quarter of the machine's memory]
+    #[arg(long, value_name = "SIZE")]
+    pub query_memory: Option<String>,
+    /// How long a query may take until its last row is fetched, or `off` [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub query_timeout: Option<String>,
     /// How often checkpoints are written, or `off` [default: 10 minutes]
     #[arg(long, value_name = "DURATION")]
     pub checkpoint_every: Option<String>,
@@ -78,6 +93,10 @@ impl Overrides {
             "serve.http" => &self.serve_http,
             "log.retain" => &self.log_retain,
             "log.min_free" => &self.log_min_free,
+            "events.remember" => &self.events_remember,
+            "memory.budget" => &self.memory_budget,
+            "query.memory" => &self.query_memory,
+            "query.timeout" => &self.query_timeout,
             "checkpoint.every" => &self.checkpoint_every,
             "checkpoint.retain" => &self.checkpoint_retain,
             "snapshot.dir" => &self.snapshot_dir,

@@ -10,8 +10,8 @@ use super::keys::Kind;
 use super::problem::{Problem, closest};
 use super::raw::{Origin, Raw, RawSettings};
 use super::{
-    CheckpointSettings, Environment, LogSettings, ServeSettings, Settings, SnapshotSettings,
-    duration, size, source,
+    CheckpointSettings, Environment, EventSettings, LogSettings, MemorySettings, QuerySettings,
+    ServeSettings, Settings, SnapshotSettings, duration, machine, size, source,
 };
 use crate::source::Delimiter;
 
@@ -20,6 +20,7 @@ const MOST_WORKERS: usize = 256;
 
 const LOG_RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MIN_FREE_BYTES: u64 = 256 << 20;
+const QUERY_MEMORY_LEAST: u64 = 1 << 20;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Reads what settings mean; gathers what is wrong on the way.
@@ -51,6 +52,16 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         log: LogSettings {
             retain: resolver.duration_or(value("log.retain"), LOG_RETAIN),
             min_free_bytes: resolver.size(value("log.min_free"), MIN_FREE_BYTES),
+        },
+        events: EventSettings {
+            remember: resolver.duration(value("events.remember")),
+        },
+        memory: MemorySettings {
+            budget_bytes: resolver.size(value("memory.budget"), machine::memory_bytes() / 2),
+        },
+        query: QuerySettings {
+            memory_bytes: resolver.least(value("query.memory"), machine::memory_bytes() / 4),
+            timeout: resolver.duration(value("query.timeout")),
         },
         checkpoint: CheckpointSettings {
             every: resolver.duration_or(value("checkpoint.every"), CHECKPOINT_EVERY),
@@ -178,6 +189,19 @@ impl Resolver<'_> {
             self.expected(raw, error.to_string(), Kind::Size);
             default
         })
+    }
+
+    /// A number of bytes that cannot be switched off and allows for the smallest query.
+    fn least(&mut self, raw: Option<&Raw>, default: u64) -> u64 {
+        let bytes = self.size(raw, default);
+        if let Some(raw) = raw
+            && bytes < QUERY_MEMORY_LEAST
+        {
+            let what = format!("`{}` is too little for any query", raw.text);
+            self.refuse(&raw.origin, what, "write a size of at least 1 MiB");
+            return default;
+        }
+        bytes
     }
 
     /// A whole number from 1 to `most`.

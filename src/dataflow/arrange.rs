@@ -20,6 +20,7 @@ use super::chunk::{Chunk, SumLane};
 use super::column::Column;
 use super::form::{Unsorted, form};
 use super::lane::Lane;
+use super::meter;
 use super::order;
 use super::updates::Updates;
 use crate::sql::plan::SortKey;
@@ -161,12 +162,15 @@ fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane
 
 /// Indexes chunks: exchanges them by ranges of the hash and maintains their history.
 pub fn arrange<'scope>(stream: Stream<'scope, u64, Chunk>, name: &str) -> Index<'scope> {
-    arrange_core::<_, _, ChunkBatcher<Chunker, Chunk>, ChunkSpine<Chunk>>(
+    let scope = stream.scope();
+    let index = arrange_core::<_, _, ChunkBatcher<Chunker, Chunk>, ChunkSpine<Chunk>>(
         stream,
         DistributorPact(|workers| HashRanges { workers }),
         name,
         ChunkBatcher::<Chunker, Chunk>::new,
-    )
+    );
+    meter::note_arrangement(scope.worker(), &index.trace);
+    index
 }
 
 /// Sends each worker the rows in its range of hashes: of a sorted chunk, one slice each.

@@ -2,7 +2,8 @@
 //!
 //! Collections are Arrow batches with a time and a count per row ([`updates`]); arrangements are
 //! sorted Arrow chunks ([`chunk`]) that differential maintains ([`maintenance`]); a plan is
-//! [`render`]ed to [`operator`]s; [`worker`]s run the result and [`output`] hands it to readers.
+//! [`render`]ed to [`operator`]s; [`worker`]s run the result and [`output`] hands it to readers; the
+//! [`meter`] tells what each operator holds and costs.
 //! Nothing outside this module sees a type of timely or differential.
 
 mod arrange;
@@ -18,9 +19,12 @@ mod form;
 mod lane;
 mod long_sum;
 mod maintenance;
+mod measure;
+mod meter;
 mod operator;
 mod order;
 mod output;
+mod publish;
 mod read;
 mod render;
 mod schedule;
@@ -36,6 +40,7 @@ mod workers;
 
 pub use changes::Lost;
 pub use command::{Command, TableChange, Tables, ViewTask};
+pub use measure::{FlowMeasure, Held, Measurements, OperatorMeasure, WorkerMeasure};
 pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
 pub use read::Scan;
 pub use subscription::Subscriber;

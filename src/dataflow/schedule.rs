@@ -15,6 +15,8 @@ use arrow::datatypes::SchemaRef;
 use super::column::Column;
 use super::form::{Unsorted, form};
 use super::lane::{Lane, Pick};
+use super::measure::Held;
+use super::size::updates_bytes;
 use super::updates::{Updates, batch};
 
 /// Each level of ranges is this many bits wider than the one before.
@@ -86,6 +88,18 @@ impl Schedule {
             self.insert(pick_rows(&updates, later));
         }
         released
+    }
+
+    /// What is kept.
+    pub fn held(&self) -> Held {
+        let updates = self.buckets.values().flat_map(|bucket| &bucket.updates);
+        updates.fold(Held::default(), |sum, updates| {
+            sum.plus(Held {
+                rows: updates.len() as u64,
+                bytes: updates_bytes(updates) as u64,
+                batches: 1,
+            })
+        })
     }
 
     /// The earliest time of an update; `None` if there are none.

@@ -1,12 +1,13 @@
-//! How much memory the published rows of a view take.
+//! How much memory rows take.
 
 use arrow::array::Array;
+use arrow::datatypes::ArrowNativeType;
+use arrow::record_batch::RecordBatch;
 
-use super::chunk::Body;
+use super::chunk::{Body, SumLane};
+use super::lane::Lane;
 use super::output::PublishedView;
-
-/// Hash, order, time and count of a row at their widest.
-const LANE_BYTES: usize = 32;
+use super::updates::Updates;
 
 impl PublishedView {
     /// The memory of the published rows in bytes: those of the view's own arrangement, without
@@ -18,10 +19,39 @@ impl PublishedView {
     }
 }
 
-fn body_bytes(body: &Body) -> usize {
-    let columns = body.columns.iter().map(|column| {
-        let data = column.array().to_data();
-        data.get_slice_memory_size().unwrap_or(0)
+/// The memory of a chunk's rows in bytes.
+pub fn body_bytes(body: &Body) -> usize {
+    let columns = body
+        .columns
+        .iter()
+        .map(|column| array_bytes(column.array()));
+    let sums = body.sums.iter().map(|sum| match sum {
+        SumLane::Narrow(lane) => lane_bytes(lane),
+        SumLane::Wide(lane) => lane_bytes(lane),
     });
-    columns.sum::<usize>() + body.len() * LANE_BYTES
+    columns.chain(sums).sum::<usize>()
+        + body.len() * size_of::<u64>()
+        + lane_bytes(&body.orders)
+        + lane_bytes(&body.times)
+        + lane_bytes(&body.counts)
+}
+
+/// The memory of updates in bytes.
+pub fn updates_bytes(updates: &Updates) -> usize {
+    rows_bytes(&updates.rows) + lane_bytes(&updates.times) + lane_bytes(&updates.counts)
+}
+
+fn rows_bytes(rows: &RecordBatch) -> usize {
+    rows.columns().iter().map(array_bytes).sum()
+}
+
+fn array_bytes(array: &arrow::array::ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or(0)
+}
+
+fn lane_bytes<T: ArrowNativeType>(lane: &Lane<T>) -> usize {
+    match lane {
+        Lane::Constant(..) => 0,
+        Lane::Values(values) => values.len() * size_of::<T>(),
+    }
 }

@@ -5,29 +5,24 @@
 //! own timestamp, which spares rounds of coordination while a backlog is being worked off: up to
 //! [`IN_FLIGHT`] of them, and more as long as they are small.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use arrow::datatypes::SchemaRef;
-use differential_dataflow::operators::arrange::ShutdownButton;
 use differential_dataflow::trace::TraceReader;
-use timely::dataflow::operators::core::Inspect;
-use timely::dataflow::operators::{CapabilitySet, Probe};
+use timely::dataflow::operators::Probe;
 use timely::dataflow::{ProbeHandle, Scope};
 use timely::progress::Antichain;
 use timely::worker::Worker;
 
-use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
-use super::changes::Tap;
-use super::chunk::Chunk;
+use super::arrange::{Changes, Index, Trace};
 use super::command::{Command, TableChange, Tables, ViewTask};
-use super::operator::flatten;
+use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
+use super::meter::{Lines, Meter};
 use super::operator::map::error_schema;
 use super::operator::temporal::Due;
 use super::output::{OutputShape, Progress, Publication, Share};
+use super::publish::{Output, Stop, error_layout};
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
 
@@ -40,15 +35,16 @@ const ROWS_IN_FLIGHT: usize = 16_384;
 /// What even the smallest transaction counts for, so that their number is bounded.
 const LEAST_ROWS: usize = 64;
 
-/// Stops the import of an arrangement, so that the importing dataflow can end.
-type Stop = ShutdownButton<CapabilitySet<u64>>;
-
 /// A dataflow's entries and its progress.
 struct Flow {
     inputs: HashMap<Arc<str>, TableInput>,
     stops: Vec<Stop>,
     probe: ProbeHandle<u64>,
     dues: Vec<Due>,
+    /// The number of the dataflow on this worker.
+    dataflow: usize,
+    lines: Lines,
+    since_ms: u64,
 }
 
 struct RunningView {
@@ -66,16 +62,6 @@ struct SharedIndex {
     users: usize,
 }
 
-/// A published arrangement.
-struct Output {
-    trace: Trace,
-    has_changed: Rc<Cell<bool>>,
-    /// What has changed, for those who have subscribed.
-    tap: Tap,
-    /// Batches that have been given out, to be given out again without copying.
-    given: Vec<(Batch, Arc<Vec<Chunk>>)>,
-}
-
 /// One worker with everything it runs.
 pub struct Running<'w> {
     worker: &'w mut Worker,
@@ -83,6 +69,10 @@ pub struct Running<'w> {
     views: BTreeMap<u64, RunningView>,
     indexes: HashMap<IndexName, SharedIndex>,
     in_flight: VecDeque<InFlight>,
+    meter: Meter,
+    measurements: Arc<Measurements>,
+    /// The newest question about measures that has been answered.
+    answered: u64,
     completed_ms: u64,
 }
 
@@ -94,8 +84,15 @@ struct InFlight {
 
 impl<'w> Running<'w> {
     /// A worker that runs nothing yet.
-    pub fn new(worker: &'w mut Worker, progress: Arc<Progress>) -> Self {
+    pub fn new(
+        worker: &'w mut Worker,
+        progress: Arc<Progress>,
+        measurements: Arc<Measurements>,
+    ) -> Self {
         Running {
+            meter: Meter::attach(worker),
+            measurements,
+            answered: 0,
             worker,
             progress,
             views: BTreeMap::new(),
@@ -115,6 +112,7 @@ impl<'w> Running<'w> {
                     Err(TryRecvError::Empty) => break,
                 }
             }
+            self.measure_if_asked();
             if self.complete() {
                 // Room for further commands.
                 continue;
@@ -264,7 +262,7 @@ impl<'w> Running<'w> {
             indexes.push(name);
         }
         let shape = Arc::new(OutputShape::new(Arc::clone(&view.plan.schema), &view.key));
-        let (mut flow, rows, errors) = self.build_view(view, &indexes);
+        let (mut flow, rows, errors) = self.build_view(view, &indexes, timestamp_ms);
         self.fill(&mut flow, timestamp_ms, tables);
         let running = RunningView {
             flow,
@@ -278,8 +276,14 @@ impl<'w> Running<'w> {
     }
 
     /// Builds the dataflow of a view.
-    fn build_view(&mut self, view: &ViewTask, names: &[IndexName]) -> (Flow, Output, Output) {
+    fn build_view(
+        &mut self,
+        view: &ViewTask,
+        names: &[IndexName],
+        timestamp_ms: u64,
+    ) -> (Flow, Output, Output) {
         let worker = self.worker.index();
+        let dataflow = self.worker.next_dataflow_index();
         let (views, indexes) = (&mut self.views, &mut self.indexes);
         self.worker.dataflow_named(&view.name, |scope| {
             let mut stops = Vec::new();
@@ -304,6 +308,9 @@ impl<'w> Running<'w> {
                 stops,
                 probe,
                 dues: std::mem::take(&mut renderer.dues),
+                dataflow,
+                lines: std::mem::take(&mut renderer.lines),
+                since_ms: timestamp_ms,
             };
             (flow, rows, errors)
         })
@@ -323,6 +330,7 @@ impl<'w> Running<'w> {
             return;
         }
         let worker = self.worker.index();
+        let dataflow = self.worker.next_dataflow_index();
         let views = &mut self.views;
         let (mut flow, trace) = self.worker.dataflow_named("Index", |scope| {
             let mut stops = Vec::new();
@@ -339,6 +347,9 @@ impl<'w> Running<'w> {
                 stops,
                 probe,
                 dues: std::mem::take(&mut renderer.dues),
+                dataflow,
+                lines: std::mem::take(&mut renderer.lines),
+                since_ms: timestamp_ms,
             };
             (flow, index.trace)
         });
@@ -386,6 +397,34 @@ impl<'w> Running<'w> {
         self.progress.withdraw(number);
     }
 
+    /// Tells what operators hold and do, if somebody wants to know.
+    fn measure_if_asked(&mut self) {
+        let question = self.measurements.question();
+        if question == self.answered {
+            return;
+        }
+        self.answered = question;
+        Meter::catch_up(self.worker);
+        let measure = |flow: &Flow, views: Vec<u64>, is_shared| FlowMeasure {
+            views,
+            is_shared,
+            since_ms: flow.since_ms,
+            operators: self.meter.operators(flow.dataflow, &flow.lines),
+        };
+        let own = self.views.iter();
+        let own = own.map(|(number, view)| measure(&view.flow, vec![*number], false));
+        let shared = self.indexes.iter().map(|(name, index)| {
+            let users = self.views.iter();
+            let users = users.filter(|(_, view)| view.indexes.contains(name));
+            let users = users.map(|(number, _)| *number).collect();
+            measure(&index.flow, users, true)
+        });
+        let flows = own.chain(shared).collect();
+        let worker = self.worker.index();
+        self.measurements
+            .answer(worker, question, WorkerMeasure { flows });
+    }
+
     /// Closes everything, so that all dataflows run dry.
     fn end(mut self) {
         for view in std::mem::take(&mut self.views).into_values() {
@@ -425,70 +464,4 @@ fn import_views<'scope>(
         imported.insert(Arc::clone(name), (rows, errors));
     }
     imported
-}
-
-fn error_layout() -> Layout {
-    Layout {
-        key: vec![0],
-        ..Layout::default()
-    }
-}
-
-impl Output {
-    fn new(rows: Changes<'_>, layout: Layout, probe: &mut ProbeHandle<u64>) -> Output {
-        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
-        let has_changed = Rc::new(Cell::new(false));
-        let flag = Rc::clone(&has_changed);
-        let tap = Tap::default();
-        let tapped = tap.clone();
-        index
-            .stream
-            .inspect_core(move |event| {
-                let Ok((_, spans)) = event else { return };
-                for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
-                    flag.set(true);
-                    tapped.add(&batch.chunks);
-                }
-            })
-            .probe_with(probe);
-        Output {
-            trace: index.trace,
-            has_changed,
-            tap,
-            given: Vec::new(),
-        }
-    }
-
-    /// All batches, each shared with those who got it before.
-    fn publish(&mut self) -> Vec<Arc<Vec<Chunk>>> {
-        let mut given = Vec::new();
-        self.trace.map_spans(|span| {
-            if let Some(batch) = &span.inner {
-                let known = self
-                    .given
-                    .iter()
-                    .find(|(other, _)| Rc::ptr_eq(other, batch));
-                let chunks = match known {
-                    Some((_, chunks)) => Arc::clone(chunks),
-                    None => Arc::new(batch.chunks.clone()),
-                };
-                given.push((Rc::clone(batch), chunks));
-            }
-        });
-        self.given = given;
-        self.given
-            .iter()
-            .map(|(_, chunks)| Arc::clone(chunks))
-            .collect()
-    }
-
-    fn import<'scope>(
-        &mut self,
-        scope: Scope<'scope, u64>,
-        schema: &SchemaRef,
-        positions: &[usize],
-    ) -> (Changes<'scope>, Stop) {
-        let (index, stop) = self.trace.import_core(scope, "ViewRows");
-        (flatten(index, Arc::clone(schema), positions.to_vec()), stop)
-    }
 }

@@ -8,6 +8,7 @@ use std::thread::Thread;
 use timely::communication::WorkerGuards;
 
 use super::command::Command;
+use super::measure::Measurements;
 use super::output::Progress;
 use super::worker::Running;
 
@@ -30,6 +31,7 @@ pub struct Workers {
     workers: Vec<(SyncSender<Command>, Thread)>,
     guards: Option<WorkerGuards<()>>,
     progress: Arc<Progress>,
+    measurements: Arc<Measurements>,
 }
 
 impl Workers {
@@ -62,6 +64,8 @@ impl Workers {
             _ => timely::Config::process(workers),
         };
         let shared = Arc::clone(&progress);
+        let measurements = Arc::new(Measurements::new(workers));
+        let measured = Arc::clone(&measurements);
         let guards = timely::execute(config, move |worker| {
             let index = worker.index();
             let slot = &receivers[index];
@@ -69,7 +73,8 @@ impl Workers {
             let Some(receiver) = receiver else { return };
             // Nobody listens only if starting has failed, and then there is nothing to do.
             let _ = announce.send((index, std::thread::current()));
-            let running = AssertUnwindSafe(Running::new(worker, Arc::clone(&shared)));
+            let running = Running::new(worker, Arc::clone(&shared), Arc::clone(&measured));
+            let running = AssertUnwindSafe(running);
             let outcome = catch_unwind(|| {
                 let running = running;
                 running.0.run(&receiver);
@@ -86,17 +91,24 @@ impl Workers {
             threads.push(announcement.map_err(|error| start_error(error.to_string()))?);
         }
         threads.sort_by_key(|(index, _)| *index);
-        let threads = threads.into_iter().map(|(_, thread)| thread);
+        let threads: Vec<Thread> = threads.into_iter().map(|(_, thread)| thread).collect();
+        measurements.wake_these(threads.clone());
         Ok(Workers {
             workers: senders.into_iter().zip(threads).collect(),
             guards: Some(guards),
             progress,
+            measurements,
         })
     }
 
     /// What the workers have completed and published.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
+    }
+
+    /// What the workers' operators hold and do.
+    pub fn measurements(&self) -> &Arc<Measurements> {
+        &self.measurements
     }
 
     /// Gives all workers a command; waits while they have too many.

@@ -67,6 +67,7 @@ pub fn apply_to_catalog(
                 return Err(SqlError::undefined_table(name));
             }
         }
+        CatalogChange::RememberEvents { .. } => {}
     }
     Ok(())
 }
@@ -107,5 +108,7 @@ pub fn name_of(change: &CatalogChange) -> String {
         | CatalogChange::DropTable { name }
         | CatalogChange::DropLiveView { name }
         | CatalogChange::DropView { name } => name.clone(),
+        // No relation has this name.
+        CatalogChange::RememberEvents { .. } => String::new(),
     }
 }

@@ -100,12 +100,13 @@ impl Conductor {
             let due_in = self.checkpoints.due_in(self.log.next_offset());
             let recheck_in = self.waits_for_space().then_some(RECHECK);
             let tick_in = Self::tick_in(shared);
-            let waits = [due_in, recheck_in, tick_in];
+            let waits = [due_in, recheck_in, tick_in, self.memory_due_in()];
             match inbox.next(waits.into_iter().flatten().min()) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            self.measure_memory_if_due();
             self.commit_group(Vec::new(), shared);
             self.checkpoint_if_due(shared);
             self.tick_if_due(shared);

@@ -1,7 +1,8 @@
 //! The committing thread: the only writer of log, tables, catalog and dataflow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,15 +12,16 @@ use super::catalog::{Definitions, apply_to_catalog, live_view};
 use super::checkpointing::{Checkpoints, Outcome};
 use super::definition::FROM_FILE;
 use super::disk::{Disk, Unanswered};
+use super::memory::{Memory, MemoryClock};
 use super::metrics::Metrics;
 use super::queue::Inbox;
 use super::times::{Steps, Times};
 use super::transaction::{CatalogChange, Transaction};
 use super::{Durability, EngineError, Restoring, Shared, State};
-use crate::dataflow::{Command, TableChange, Tables, ViewTask, Workers};
+use crate::dataflow::{Command, TableChange, Workers};
 use crate::log::{DirectoryLock, Log, LogError, LogOptions, Opened};
 use crate::model::Submission;
-use crate::sql::{Catalog, Planner, SqlError, ViewDefinition};
+use crate::sql::{Catalog, Planner, SqlError};
 use crate::view::{TableError, TableStore};
 
 /// Transactions that are written to the log with one sync.
@@ -87,13 +89,17 @@ pub struct Conductor {
     /// Whether the newest transaction has come with a timestamp of its own.
     pub(super) replays_history: bool,
     pub(super) temporaries: super::temporary::Temporaries,
-    next_number: u64,
+    pub(super) next_number: u64,
+    /// For how long events are remembered, where that has ever been said.
+    pub(super) remembering: Option<Option<u64>>,
     /// Transactions replayed from the log.
     pub(super) replayed: u64,
     /// Checkpoints that could not be used, with the reason.
     pub(super) skipped: Vec<(PathBuf, String)>,
     pub(super) checkpoints: Checkpoints,
     pub(super) disk: Arc<Disk>,
+    pub(super) memory: Arc<Memory>,
+    pub(super) memory_clock: MemoryClock,
     pub(super) unanswered: Unanswered,
     pub(super) metrics: Arc<Metrics>,
     pub(super) times: Times,
@@ -119,6 +125,8 @@ impl Conductor {
         let log_directory = directory.join(LOG_DIRECTORY);
         let (log, opened) = Log::open(Arc::clone(file_system), &log_directory, options)?;
         let metrics = Arc::new(Metrics::default());
+        let budget_bytes = &metrics.budget_bytes;
+        budget_bytes.store(durability.memory_budget_bytes, Ordering::Relaxed);
         let min_free_bytes = durability.min_free_bytes;
         let disk = Disk::new(file_system, &log_directory, min_free_bytes, &metrics);
         let mut conductor = Conductor {
@@ -138,10 +146,13 @@ impl Conductor {
             replays_history: false,
             temporaries: BTreeMap::new(),
             next_number: 1,
+            remembering: None,
             replayed: 0,
             skipped: Vec::new(),
             checkpoints,
             disk: Arc::new(disk),
+            memory: Arc::new(Memory::new(durability.memory_budget_bytes, &metrics)),
+            memory_clock: MemoryClock::default(),
             unanswered: Unanswered::default(),
             metrics,
             times: Times::default(),
@@ -162,6 +173,7 @@ impl Conductor {
             from_files: Arc::new(self.from_files.clone()),
             positions: Arc::new(self.positions.clone()),
             catalog_timestamp_ms: self.catalog_timestamp_ms,
+            remembering: self.remembering,
         }
     }
 
@@ -180,6 +192,7 @@ impl Conductor {
             if stops {
                 break;
             }
+            self.measure_memory_if_due();
             self.checkpoint_if_due(shared);
         }
         self.give_up_checkpoint(inbox);
@@ -240,6 +253,7 @@ impl Conductor {
             let store = self.stores.get(change.table.as_ref());
             let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
             store.validate(change)?;
+            store.check_limits(change)?;
         }
         steps.end(&mut self.times.spent.check);
         let timestamp_ms = self.next_timestamp(submission.timestamp_ms.unwrap_or_else(now_ms));
@@ -248,6 +262,7 @@ impl Conductor {
             .map_err(|error| system("encode a transaction", error))?;
         steps.end(&mut self.times.spent.encode);
         self.log.append(timestamp_ms, &record)?;
+        self.memory.count(record.len());
         steps.end(&mut self.times.spent.append);
         self.last_timestamp_ms = timestamp_ms;
         self.replays_history = submission.timestamp_ms.is_some();
@@ -275,6 +290,7 @@ impl Conductor {
             }
             return;
         }
+        self.state_changes();
         let has_positions = appended.iter().any(|(rows, _, _)| rows.position.is_some());
         for (submission, timestamp_ms, reply) in appended {
             let outcome = self.apply(submission, timestamp_ms).map(|()| timestamp_ms);
@@ -350,6 +366,11 @@ impl Conductor {
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
         self.disk.check()?;
+        let is_view =
+            |change: &CatalogChange| matches!(change, CatalogChange::CreateLiveView { .. });
+        if changes.iter().any(is_view) {
+            self.memory.check()?;
+        }
         let mut checked = self.catalog.clone();
         for change in &changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
@@ -363,6 +384,7 @@ impl Conductor {
         self.sync_log()?;
         self.last_timestamp_ms = timestamp_ms;
         self.catalog_timestamp_ms = timestamp_ms;
+        self.state_changes();
         let mut commands = Vec::new();
         for change in changes {
             commands.extend(self.drop_readers(&change));
@@ -416,11 +438,20 @@ impl Conductor {
         self.definitions.note(change);
         match change {
             CatalogChange::CreateTable { definition } => {
-                let store = TableStore::new(definition.clone())?;
+                let mut store = TableStore::new(definition.clone())?;
+                if let Some(window_ms) = self.remembering {
+                    store.remember_events(window_ms, self.last_timestamp_ms);
+                }
                 self.stores.insert(definition.name.clone(), store);
             }
             CatalogChange::DropTable { name } => {
                 self.stores.remove(name);
+            }
+            CatalogChange::RememberEvents { window_ms } => {
+                self.remembering = Some(*window_ms);
+                for store in self.stores.values_mut() {
+                    store.remember_events(*window_ms, self.last_timestamp_ms);
+                }
             }
             CatalogChange::CreateLiveView { statement, origin } if origin == FROM_FILE => {
                 let (name, _) = live_view(statement)?;
@@ -432,60 +463,6 @@ impl Conductor {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Lets the workers compute a view.
-    pub(super) fn run_view(
-        &mut self,
-        view: &ViewDefinition,
-        timestamp_ms: u64,
-    ) -> Result<(), EngineError> {
-        let command = self.creation(view, timestamp_ms)?;
-        Ok(self.workers.send(&command)?)
-    }
-
-    /// Gives a view a number, and the command to compute it from what its tables hold at the
-    /// timestamp.
-    pub(super) fn creation(
-        &mut self,
-        view: &ViewDefinition,
-        timestamp_ms: u64,
-    ) -> Result<Command, EngineError> {
-        let mut tables = Tables::new();
-        for name in self.tables_of(view) {
-            if let Some(store) = self.stores.get(&name) {
-                let rows = store.snapshot(timestamp_ms)?.scan(None);
-                let rows = rows.collect::<Result<Vec<_>, _>>();
-                let rows = rows.map_err(|error| system("read a table", error))?;
-                tables.insert(Arc::from(name), rows);
-            }
-        }
-        let reads = view.inputs.iter().filter_map(|input| {
-            let number = self.numbers.get(input)?;
-            Some((Arc::from(input.as_str()), *number))
-        });
-        let task = ViewTask {
-            number: self.next_number,
-            name: Arc::from(view.name.as_str()),
-            plan: Arc::clone(&view.plan),
-            key: view.key.clone(),
-            reads: reads.collect(),
-        };
-        self.numbers.insert(view.name.clone(), self.next_number);
-        self.next_number += 1;
-        Ok(Command::Create {
-            view: Arc::new(task),
-            timestamp_ms,
-            tables: Arc::new(tables),
-        })
-    }
-
-    fn tables_of(&self, view: &ViewDefinition) -> BTreeSet<String> {
-        let tables = view
-            .inputs
-            .iter()
-            .filter(|input| self.stores.contains_key(*input));
-        tables.cloned().collect()
     }
 
     fn publish(&self, shared: &Weak<Shared>) {

@@ -1,5 +1,5 @@
 //! A disk that is nearly full: changes are refused or held back before a write can fail, and taken
-//! again when there is space.
+//! again when there is space. What waits here waits for memory, too.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -66,8 +66,8 @@ impl Disk {
 /// What came without a reply, so that nobody can send it again.
 #[derive(Default)]
 pub struct Unanswered {
-    /// Waiting for space. Bounded by the queue: while anything waits here, the disk is known to be
-    /// full and nothing more is let into the queue.
+    /// Waiting for space. Bounded by the queue: while anything waits here, the disk or the memory
+    /// is known to be full and nothing more without a reply is let into the queue.
     held: VecDeque<Submission>,
     /// Sources of which something has failed: what they sent after it must not go before it.
     failed_sources: BTreeSet<String>,
@@ -88,8 +88,8 @@ impl Conductor {
         }
         match self.append_in_turn(&submission) {
             Ok(timestamp_ms) => appended.push((submission, timestamp_ms, reply)),
-            Err(EngineError::DiskFull { .. }) if reply.is_none() => {
-                tracing::warn!("the disk is nearly full; sources wait until there is space");
+            Err(error) if reply.is_none() && error.is_passing() => {
+                tracing::warn!("{error}; sources wait");
                 self.unanswered.held.push_back(submission);
             }
             Err(error) => self.refuse(&submission, reply, error),
@@ -101,7 +101,7 @@ impl Conductor {
         while let Some(submission) = self.unanswered.held.pop_front() {
             match self.append_in_turn(&submission) {
                 Ok(timestamp_ms) => appended.push((submission, timestamp_ms, None)),
-                Err(EngineError::DiskFull { .. }) => {
+                Err(error) if error.is_passing() => {
                     self.unanswered.held.push_front(submission);
                     return;
                 }
@@ -110,9 +110,9 @@ impl Conductor {
         }
     }
 
-    /// Whether anything waits for space, so that the disk is to be looked at again.
+    /// Whether anything waits for space, so that disk and memory are to be looked at again.
     pub(super) fn waits_for_space(&self) -> bool {
-        self.disk.was_full()
+        self.disk.was_full() || !self.unanswered.held.is_empty()
     }
 
     fn append_in_turn(&mut self, submission: &Submission) -> Result<u64, EngineError> {
@@ -124,6 +124,7 @@ impl Conductor {
             });
         }
         self.disk.check()?;
+        self.check_memory(submission)?;
         self.append(submission)
     }
 
@@ -149,10 +150,11 @@ impl Conductor {
             return Ok(self.last_timestamp_ms);
         }
         self.disk.check()?;
+        self.memory.check()?;
         // There is space again since what is held back was tried; it is tried again soon.
         Err(system(
             "flush",
-            "the disk was full a moment ago; flush again",
+            "the disk or the memory was full a moment ago; flush again",
         ))
     }
 }

@@ -1,12 +1,13 @@
-//! How the engine keeps its state safe: the settings of log, checkpoints and disk.
+//! How the engine keeps its state safe: the settings of log, checkpoints, disk and memory.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::log::LogOptions;
 use crate::log::fs::{FileSystem, RealFileSystem};
 
-/// The settings of log, checkpoints and disk.
+/// The settings of log, checkpoints, disk and memory.
 #[derive(Clone, Debug)]
 pub struct Durability {
     /// Where files are kept.
@@ -23,6 +24,9 @@ pub struct Durability {
     pub checkpoint_retain: usize,
     /// While the disk has fewer free bytes than this, changes are refused. 0: they never are.
     pub min_free_bytes: u64,
+    /// While tables and views take more memory than this, what adds to them is refused. 0: it
+    /// never is.
+    pub memory_budget_bytes: u64,
 }
 
 impl Default for Durability {
@@ -35,6 +39,31 @@ impl Default for Durability {
             checkpoint_every: None,
             checkpoint_retain: 2,
             min_free_bytes: 0,
+            memory_budget_bytes: 0,
+        }
+    }
+}
+
+impl fmt::Display for Restoring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |done: u64, total: u64| (done * 100).checked_div(total).unwrap_or(100);
+        match *self {
+            Restoring::Checkpoint { done, total } => {
+                let mebibytes = total >> 20;
+                write!(
+                    f,
+                    "{} % of a checkpoint of {mebibytes} MiB read",
+                    percent(done, total)
+                )
+            }
+            Restoring::Log { done, total } => {
+                write!(
+                    f,
+                    "{done} of {total} transactions replayed, {} %",
+                    percent(done, total)
+                )
+            }
+            Restoring::Views { count } => write!(f, "{count} views are being computed"),
         }
     }
 }

@@ -52,6 +52,20 @@ pub enum EngineError {
         /// The free space there must be, in bytes.
         min_free_bytes: u64,
     },
+    /// The state takes more memory than it may.
+    #[error(
+        "nothing that adds to the state is taken while it takes more than the memory budget of \
+         {budget_bytes} bytes; it takes {used_bytes}{}",
+        largest_named(largest)
+    )]
+    MemoryFull {
+        /// The memory of tables and views in bytes.
+        used_bytes: u64,
+        /// What they may take, in bytes.
+        budget_bytes: u64,
+        /// The largest of them, with their bytes.
+        largest: Vec<(String, u64)>,
+    },
     /// Something a source sent before this was refused, so this cannot be taken either.
     #[error("source {origin}: something it sent before was refused")]
     AfterFailure {
@@ -77,16 +91,26 @@ impl EngineError {
             EngineError::Table(error) => match error {
                 TableError::NullKey { .. } | TableError::NullValue { .. } => "23502",
                 TableError::NoSuchColumn { .. } => "42703",
+                TableError::ValueTooLong { .. } | TableError::ChangeTooLarge { .. } => "54000",
                 TableError::AppendOnly { .. } => "55000",
                 _ => "22000",
             },
             EngineError::DiskFull { .. } => "53100",
+            EngineError::MemoryFull { .. } => "53200",
             EngineError::Log(error) if error.is_disk_full() => "53100",
             EngineError::Log(_) | EngineError::Checkpoint(_) => "58030",
             EngineError::NothingToStartFrom { .. } => "XX001",
             EngineError::ShutDown => "57P01",
             _ => "XX000",
         }
+    }
+
+    /// Whether it passes by itself, so that the same may be handed in again later.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            EngineError::DiskFull { .. } | EngineError::MemoryFull { .. }
+        )
     }
 
     /// What to do about it, where there is something to do.
@@ -98,11 +122,27 @@ impl EngineError {
                  by themselves"
                     .to_owned(),
             ),
+            EngineError::MemoryFull { .. } => Some(
+                "drop views or delete rows (`SELECT * FROM mainstem.views ORDER BY held_bytes \
+                 DESC` shows what takes how much), or raise memory.budget; reading, deleting and \
+                 dropping go on, and changes are taken again by themselves"
+                    .to_owned(),
+            ),
             EngineError::NothingToStartFrom { .. } => {
                 Some("restore from a backup with `mainstem restore`".to_owned())
             }
             _ => None,
         }
+    }
+}
+
+fn largest_named(largest: &[(String, u64)]) -> String {
+    let named = largest
+        .iter()
+        .map(|(name, bytes)| format!("{name}: {bytes}"));
+    match largest {
+        [] => String::new(),
+        _ => format!("; the largest: {}", named.collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -20,6 +20,10 @@ pub struct Metrics {
     pub rows: AtomicU64,
     /// Those of them for `rejected_events`.
     pub rejected_rows: AtomicU64,
+    /// The memory of tables and views in bytes, as the memory budget counts it; 0 without one.
+    pub state_bytes: AtomicU64,
+    /// The memory budget in bytes; 0: there is none.
+    pub budget_bytes: AtomicU64,
     /// Requests that wait for the committing thread.
     pub queued: AtomicI64,
     /// The newest committed timestamp (ms).

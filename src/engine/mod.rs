@@ -11,17 +11,19 @@ pub mod checkpoint;
 mod checkpointing;
 mod clock;
 mod commit;
+mod create;
 mod definition;
 mod disk;
 mod durability;
 mod error;
 mod examine;
+mod memory;
 mod metrics;
+mod overview;
 mod queue;
 mod reading;
 mod recovery;
 mod session;
-mod sizes;
 mod subscription;
 mod temporary;
 mod times;
@@ -31,31 +33,34 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
 use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
-use crate::sql::query::QueryLimits;
+use crate::sql::query::QueryRuntime;
 use crate::sql::{Catalog, Planner};
 use crate::view::TableReader;
 
 use commit::{Conductor, Request};
 use disk::Disk;
+use memory::Memory;
 use queue::Requests;
 use transaction::CatalogChange;
 
 pub use crate::sql::CopyFormat;
+pub use crate::sql::query::QueryLimits;
 pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
 pub use durability::{Durability, Restoring};
 pub use error::EngineError;
 pub use examine::{Finding, examine};
 pub use metrics::{Metrics, SYNC_BUCKETS_US};
+pub use overview::{OperatorOverview, Overview, ViewOverview, ViewState};
 pub use reading::{Contents, ReadPoint};
 pub use recovery::Recovered;
 pub use session::{CopyTarget, Description, Outcome, Session, TransactionState};
-pub use sizes::RelationSize;
 pub use times::CommitTimes;
 
 /// How an engine is opened.
@@ -83,6 +88,7 @@ struct Shared {
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
     progress: Arc<crate::dataflow::Progress>,
+    measurements: Arc<crate::dataflow::Measurements>,
     times: times::SharedTimes,
     /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
     /// newest such write.
@@ -90,11 +96,12 @@ struct Shared {
     /// Views of subscriptions that have ended, by number.
     finished: Mutex<Vec<u64>>,
     planner: Planner,
-    limits: QueryLimits,
+    queries: Mutex<QueryRuntime>,
     recovered: Recovered,
     wall_clock: Mutex<WallClock>,
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
+    memory: Arc<Memory>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -108,6 +115,8 @@ struct State {
     /// The live views that came from files.
     from_files: Arc<BTreeMap<String, String>>,
     positions: Arc<BTreeMap<String, String>>,
+    /// For how long events are remembered, where that has ever been said.
+    remembering: Option<Option<u64>>,
     /// Reads are at this timestamp (ms) or later: only then all views of the catalog are there.
     catalog_timestamp_ms: u64,
 }
@@ -116,6 +125,11 @@ impl Shared {
     fn state(&self) -> State {
         let state = self.state.lock();
         state.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn query_runtime(&self) -> QueryRuntime {
+        let queries = self.queries.lock();
+        queries.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -139,6 +153,7 @@ impl Engine {
         };
         let workers = Workers::start_with_history(options.workers, options.history_ms, advanced)?;
         let progress = Arc::clone(workers.progress());
+        let measurements = Arc::clone(workers.measurements());
         let planner = Planner::new();
         let data_dir = &options.data_dir;
         let mut conductor = Conductor::open(durability, data_dir, workers, &planner, observer)?;
@@ -149,15 +164,17 @@ impl Engine {
             state: Mutex::new(conductor.state()),
             completed,
             progress,
+            measurements,
             times: Arc::clone(&conductor.times.shared),
             newest_rewrite_ms: tokio::sync::Mutex::new(0),
             finished: Mutex::default(),
             planner,
-            limits: QueryLimits::default(),
+            queries: Mutex::new(QueryRuntime::new(QueryLimits::default())?),
             recovered,
             wall_clock: Mutex::default(),
             metrics: Arc::clone(&conductor.metrics),
             disk: Arc::clone(&conductor.disk),
+            memory: Arc::clone(&conductor.memory),
             thread: Mutex::new(None),
         });
         let engine = Engine { shared };
@@ -183,6 +200,14 @@ impl Engine {
         &self.shared.recovered
     }
 
+    /// Says what queries may take from then on.
+    pub fn limit_queries(&self, limits: QueryLimits) -> Result<(), EngineError> {
+        let runtime = QueryRuntime::new(limits)?;
+        let queries = self.shared.queries.lock();
+        *queries.unwrap_or_else(PoisonError::into_inner) = runtime;
+        Ok(())
+    }
+
     /// A new conversation.
     pub fn session(&self) -> Session {
         Session::new(self.clone())
@@ -201,9 +226,11 @@ impl Engine {
     /// the next [`flush`](Self::flush).
     ///
     /// # Errors
-    /// [`EngineError::DiskFull`] while the disk is: hand the same in again later.
+    /// [`EngineError::DiskFull`] while the disk is, [`EngineError::MemoryFull`] while the state
+    /// takes too much memory: hand the same in again later.
     pub fn enqueue(&self, submission: Submission) -> Result<(), EngineError> {
         self.shared.disk.check()?;
+        self.shared.memory.check()?;
         let request = Request::Submit {
             submission,
             reply: None,
@@ -262,6 +289,18 @@ impl Engine {
                 changes: missing,
                 reply,
             })?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the identities of events for a time, `None`: for ever. It is part of the log: what
+    /// counted as a repetition does so when it is replayed.
+    pub fn remember_events(&self, window: Option<Duration>) -> Result<(), EngineError> {
+        let millis = |window: Duration| u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        let window_ms = window.map(millis);
+        if self.shared.state().remembering.unwrap_or(None) != window_ms {
+            let changes = vec![CatalogChange::RememberEvents { window_ms }];
+            self.call(|reply| Request::Catalog { changes, reply })?;
         }
         Ok(())
     }

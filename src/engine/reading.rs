@@ -1,13 +1,14 @@
 //! Reading: all tables and views at one moment.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 
-use super::{EngineError, Shared, State};
+use super::overview::overview;
+use super::{EngineError, Overview, Shared, State};
 use crate::dataflow::PublishedViews;
 use crate::sql::query::Relations;
 use crate::sql::system::Statistics;
@@ -24,6 +25,9 @@ pub struct ReadPoint {
     catalog: Arc<Catalog>,
     pub(super) tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
     pub(super) views: Arc<BTreeMap<String, Arc<LiveView>>>,
+    /// Whom to ask for system tables, and what was answered: a query asks once.
+    shared: Weak<Shared>,
+    overview: Arc<OnceLock<Overview>>,
 }
 
 /// All rows of a table or view.
@@ -64,6 +68,8 @@ fn read_point(
         views: Arc::new(views),
         catalog: state.catalog,
         tables: Arc::new(tables),
+        shared: Weak::new(),
+        overview: Arc::default(),
     }))
 }
 
@@ -106,6 +112,26 @@ fn live_views(
 }
 
 impl ReadPoint {
+    /// A moment at which only system tables are read, so that it need not wait for views.
+    pub(super) fn of_the_system(shared: &Arc<Shared>) -> ReadPoint {
+        ReadPoint {
+            timestamp_ms: shared.progress.completed(),
+            catalog: Arc::default(),
+            tables: Arc::default(),
+            views: Arc::default(),
+            shared: Arc::downgrade(shared),
+            overview: Arc::default(),
+        }
+    }
+
+    /// The same moment, of an engine that tells about itself.
+    pub(super) fn told_by(self, shared: &Arc<Shared>) -> ReadPoint {
+        ReadPoint {
+            shared: Arc::downgrade(shared),
+            ..self
+        }
+    }
+
     /// The timestamp (ms) that everything is read at.
     pub fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
@@ -177,6 +203,15 @@ impl Relations for ReadPoint {
 
     fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
+    }
+
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError> {
+        let Some(shared) = self.shared.upgrade() else {
+            return Ok(None);
+        };
+        let overview = self.overview.get_or_init(|| overview(&shared));
+        let rows = overview.system_table(name);
+        rows.map_err(|error| SqlError::new("XX000", error.to_string()))
     }
 
     fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {

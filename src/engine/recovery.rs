@@ -104,6 +104,7 @@ impl Conductor {
                 TableContent::Rows(rows) => store.restore_rows(&rows, timestamp_ms)?,
                 TableContent::Deletions(rows) => store.restore_deletions(&rows)?,
                 TableContent::RemovedEvents(rows) => store.restore_removed_events(rows)?,
+                TableContent::ListedEvents(rows) => store.restore_listed_events(&rows)?,
             }
             Ok(())
         })?;
@@ -119,6 +120,7 @@ impl Conductor {
         self.stores.clear();
         self.catalog = Catalog::default();
         self.definitions = Definitions::default();
+        self.remembering = None;
         self.from_files.clear();
         self.positions.clear();
         self.broken.clear();

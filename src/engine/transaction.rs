@@ -46,6 +46,10 @@ pub enum CatalogChange {
     DropView {
         name: String,
     },
+    /// For how long events are remembered; `None`: for ever.
+    RememberEvents {
+        window_ms: Option<u64>,
+    },
 }
 
 /// The content of a record.

@@ -14,7 +14,7 @@ pub mod table;
 pub use change::{Change, ChangeKind, Submission};
 pub use document::render_markdown;
 pub use entities::{REJECTED_EVENTS, standard_tables};
-pub use table::{ColumnDefinition, TableDefinition};
+pub use table::{ColumnDefinition, TableDefinition, VALUE_BYTES_MAX};
 
 #[cfg(test)]
 mod shipped_sql;

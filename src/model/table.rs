@@ -5,6 +5,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The most bytes of a text or binary value: as many of them as a chunk of a view has rows fit a
+/// column of 2 GiB.
+pub const VALUE_BYTES_MAX: usize = 256 << 10;
+
 /// One column of a base table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnDefinition {

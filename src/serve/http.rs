@@ -68,7 +68,7 @@ async fn ready(State(service): State<Service>) -> Result<String, Failure> {
 async fn metrics_page(State(service): State<Service>) -> Result<Response, Failure> {
     let engine = service.engine.clone();
     let text = tokio::task::spawn_blocking(move || metrics::text(&engine)).await;
-    let text = text.map_err(|error| Failure::internal(&error))??;
+    let text = text.map_err(|error| Failure::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 

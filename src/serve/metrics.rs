@@ -3,22 +3,22 @@
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::engine::{Engine, EngineError, Metrics, RelationSize, SYNC_BUCKETS_US};
+use crate::engine::{Engine, Metrics, Overview, SYNC_BUCKETS_US};
 
 /// The content type of the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All metrics at this moment.
-///
-/// # Errors
-/// If the engine cannot be read.
-pub fn text(engine: &Engine) -> Result<String, EngineError> {
+pub fn text(engine: &Engine) -> String {
     let mut page = Page(String::new());
     work(&mut page, engine);
     log(&mut page, engine.metrics());
     sync_times(&mut page, engine.metrics());
-    sizes(&mut page, &engine.sizes()?);
-    Ok(page.0)
+    let overview = engine.overview();
+    sizes(&mut page, &overview);
+    views(&mut page, &overview);
+    memory(&mut page, engine.metrics(), &overview);
+    page.0
 }
 
 fn work(page: &mut Page, engine: &Engine) {
@@ -149,29 +149,89 @@ fn sync_times(page: &mut Page, metrics: &Metrics) {
 }
 
 /// Rows and bytes of each table and view; there are as many lines as the catalog has names.
-fn sizes(page: &mut Page, sizes: &[RelationSize]) {
+fn sizes(page: &mut Page, overview: &Overview) {
+    let tables = overview.tables.iter();
+    let tables = tables.map(|(name, size)| (labels(name, "table"), size.rows, size.bytes));
+    let views = overview.views.iter();
+    let views = views.map(|view| (labels(&view.name, "view"), view.rows, view.bytes));
+    let relations: Vec<(String, u64, u64)> = tables.chain(views).collect();
     page.head("relation_rows", "gauge", "Rows of a table or live view.");
-    for size in sizes {
-        page.line("relation_rows", &labels(size), size.rows);
+    for (labels, rows, _) in &relations {
+        page.line("relation_rows", labels, rows);
     }
     page.head(
         "relation_bytes",
         "gauge",
         "Memory of the rows of a table or live view.",
     );
-    for size in sizes {
-        page.line("relation_bytes", &labels(size), size.bytes);
+    for (labels, _, bytes) in &relations {
+        page.line("relation_bytes", labels, bytes);
     }
 }
 
-fn labels(size: &RelationSize) -> String {
-    let kind = if size.is_view { "view" } else { "table" };
-    let name = size
-        .name
-        .replace('\\', "\\\\")
+fn labels(name: &str, kind: &str) -> String {
+    format!("{{name=\"{}\",kind=\"{kind}\"}}", escaped(name))
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('\\', "\\\\")
         .replace('"', "\\\"")
-        .replace('\n', "\\n");
-    format!("{{name=\"{name}\",kind=\"{kind}\"}}")
+        .replace('\n', "\\n")
+}
+
+/// What the views keep and how long they have worked; as many lines as there are views.
+fn views(page: &mut Page, overview: &Overview) {
+    let label = |name: &str| format!("{{name=\"{}\"}}", escaped(name));
+    page.head(
+        "view_held_bytes",
+        "gauge",
+        "Memory of what the operators of a live view keep, its rows included.",
+    );
+    for view in &overview.views {
+        page.line("view_held_bytes", &label(&view.name), view.held.bytes);
+    }
+    page.head(
+        "view_busy_seconds_total",
+        "counter",
+        "Time that the operators of a live view have worked, all workers together.",
+    );
+    for view in &overview.views {
+        let seconds = view.busy.as_secs_f64();
+        page.line("view_busy_seconds_total", &label(&view.name), seconds);
+    }
+    page.head(
+        "view_errors",
+        "gauge",
+        "Rows of a live view that cannot be computed.",
+    );
+    for view in &overview.views {
+        page.line("view_errors", &label(&view.name), view.errors);
+    }
+}
+
+fn memory(page: &mut Page, metrics: &Metrics, overview: &Overview) {
+    let shared = overview.operators.iter().filter(|one| one.is_shared);
+    let shared: u64 = shared.map(|one| one.measure.held.bytes).sum();
+    let gauges = [
+        (
+            "shared_index_bytes",
+            "Memory of indexes that views share.",
+            shared,
+        ),
+        (
+            "state_bytes",
+            "Memory of tables and of what operators keep.",
+            overview.state_bytes(),
+        ),
+        (
+            "memory_budget_bytes",
+            "What the state may take; 0: there is no budget.",
+            metrics.budget_bytes.load(Relaxed),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        page.one(name, "gauge", help, value);
+    }
 }
 
 /// A page of metrics; all names begin with `mainstem_`.

@@ -7,3 +7,4 @@ pub mod http;
 mod metrics;
 pub mod named_query;
 pub mod pgwire;
+pub mod restoring;

@@ -13,7 +13,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::cast::checked_cast;
 use super::error::SourceError;
-use crate::model::{ChangeKind, TableDefinition};
+use crate::model::{ChangeKind, TableDefinition, VALUE_BYTES_MAX};
 use crate::sql::SqlError;
 pub use crate::sql::mapping::Mapping;
 use crate::sql::mapping::{MappingPlanner, RowQuery};
@@ -298,6 +298,7 @@ impl Run<'_> {
             let wants_delete = kind == ChangeKind::Delete;
             let chosen = |row: usize| is_delete.get(row).copied().unwrap_or(false) == wants_delete;
             self.refuse_nulls(&columns, schema, &origins, &chosen, &mut failed);
+            self.refuse_long(&columns, schema, &origins, &mut failed);
             let mask: BooleanArray = failed
                 .iter()
                 .enumerate()
@@ -383,6 +384,32 @@ impl Run<'_> {
             }
         }
         is_delete
+    }
+
+    /// Rejects rows with values that no table takes.
+    fn refuse_long(
+        &mut self,
+        columns: &[ArrayRef],
+        schema: &SchemaRef,
+        origins: &UInt32Array,
+        failed: &mut [bool],
+    ) {
+        for (column, field) in columns.iter().zip(schema.fields()) {
+            let Some(texts) = column.as_string_opt::<i32>() else {
+                continue;
+            };
+            for (row, bytes) in texts.offsets().lengths().enumerate() {
+                let is_long = bytes > VALUE_BYTES_MAX;
+                if let (true, Some(failed @ false)) = (is_long, failed.get_mut(row)) {
+                    *failed = true;
+                    let name = field.name();
+                    let reason = format!(
+                        "column {name} has {bytes} bytes; a value has at most {VALUE_BYTES_MAX}"
+                    );
+                    self.reject(origins.value(row) as usize, reason);
+                }
+            }
+        }
     }
 
     fn refuse_nulls(

@@ -14,6 +14,21 @@ impl Display for Plan {
     }
 }
 
+impl Plan {
+    /// The plan's own line, without those of its inputs.
+    pub fn line(&self) -> String {
+        readable(&Line(self).to_string())
+    }
+}
+
+struct Line<'a>(&'a Plan);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write_node(self.0, f)
+    }
+}
+
 struct Tree<'a>(&'a Plan);
 
 impl Display for Tree<'_> {

@@ -11,6 +11,7 @@ mod interval_text;
 mod join_order;
 mod lower;
 pub mod mapping;
+pub mod overview;
 pub mod plan;
 pub mod planner;
 pub mod query;

@@ -27,6 +27,7 @@ use super::clock;
 use super::error::SqlError;
 use super::join_order::JoinOrder;
 use super::lower::{self, output_map};
+use super::overview;
 use super::plan::{Node, Plan};
 use super::subquery::{self, Guarded};
 use super::temporal::TemporalNode;
@@ -217,6 +218,17 @@ struct LiveSources<'a> {
 }
 
 impl Sources for LiveSources<'_> {
+    fn system_table(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        match overview::is_system(schema, name) {
+            true => Err(external(overview::not_in_views(name))),
+            false => Ok(None),
+        }
+    }
+
     fn source(&self, name: &str) -> DataFusionResult<Arc<dyn TableSource>> {
         let live = |schema, is_view| -> Arc<dyn TableSource> {
             Arc::new(LiveSource {

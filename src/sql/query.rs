@@ -1,6 +1,7 @@
 //! Ad hoc queries, run by DataFusion over the tables and views as they stand at one moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -10,8 +11,8 @@ use datafusion::common::{Column, JoinType, ParamValues, TableReference};
 use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
@@ -26,18 +27,21 @@ use futures::StreamExt;
 use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
+use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery::{self, Guarded};
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
 
-/// Limits of one query.
+/// Limits of queries.
 #[derive(Clone, Debug)]
 pub struct QueryLimits {
-    /// Memory for sorts, joins and aggregations.
+    /// Memory for sorts, joins and aggregations of all queries that run at a time.
     pub memory_bytes: usize,
     /// Threads that a query may use.
     pub partitions: usize,
+    /// The longest time from a query to its last row; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for QueryLimits {
@@ -45,7 +49,37 @@ impl Default for QueryLimits {
         QueryLimits {
             memory_bytes: 2 << 30,
             partitions: std::thread::available_parallelism().map_or(2, usize::from),
+            timeout: None,
         }
+    }
+}
+
+/// What all queries run in: they share its memory.
+#[derive(Clone, Debug)]
+pub struct QueryRuntime {
+    limits: QueryLimits,
+    environment: Arc<RuntimeEnv>,
+}
+
+impl QueryRuntime {
+    /// A runtime with these limits.
+    pub fn new(limits: QueryLimits) -> Result<QueryRuntime, SqlError> {
+        // Names lead to tables only, and nothing is spilled to files.
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(
+                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            )
+            .build_arc()?;
+        Ok(QueryRuntime {
+            limits,
+            environment,
+        })
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &QueryLimits {
+        &self.limits
     }
 }
 
@@ -59,6 +93,9 @@ pub trait Relations: Send + Sync {
 
     /// The timestamp (ms) of the moment, which `now()` gives.
     fn timestamp_ms(&self) -> u64;
+
+    /// The rows of a system table.
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError>;
 
     /// How much a table or live view holds; bytes only if they are wanted, as counting them costs.
     fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics;
@@ -79,26 +116,20 @@ impl QueryContext {
         planner: Planner,
         relations: Arc<dyn Relations>,
         settings: Arc<Settings>,
-        limits: &QueryLimits,
-    ) -> Result<QueryContext, SqlError> {
-        // Names lead to tables only, and nothing is spilled to files.
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
-            .with_disk_manager_builder(
-                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-            )
-            .build_arc()?;
+        runtime: &QueryRuntime,
+    ) -> QueryContext {
+        let partitions = runtime.limits.partitions;
         let state = SessionStateBuilder::new()
-            .with_config(session_config().with_target_partitions(limits.partitions))
-            .with_runtime_env(runtime)
+            .with_config(session_config().with_target_partitions(partitions))
+            .with_runtime_env(Arc::clone(&runtime.environment))
             .with_default_features()
             .build();
-        Ok(QueryContext {
+        QueryContext {
             planner,
             relations,
             settings,
             context: SessionContext::new_with_state(state),
-        })
+        }
     }
 
     /// A context in which the given rows (at least one batch, for their columns) have a name, too.
@@ -145,13 +176,7 @@ impl QueryContext {
             self.planner.query_schema(catalog, &query).ok()
         };
         let statistics = |name: &str| self.relations.statistics(name, wants_bytes);
-        Facts::new(
-            catalog,
-            self.relations.timestamp_ms(),
-            Arc::clone(&self.settings),
-            columns,
-            statistics,
-        )
+        Facts::new(catalog, Arc::clone(&self.settings), columns, statistics)
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the
@@ -237,6 +262,10 @@ impl Relations for WithRows {
 
     fn timestamp_ms(&self) -> u64 {
         self.relations.timestamp_ms()
+    }
+
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError> {
+        self.relations.system_table(name)
     }
 
     fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
@@ -337,6 +366,13 @@ impl Sources for ProviderSources<'_> {
         schema: Option<&str>,
         name: &str,
     ) -> DataFusionResult<Option<Arc<dyn TableSource>>> {
+        if overview::is_system(schema, name) {
+            let rows = self.context.relations.system_table(name);
+            let rows = rows.map_err(external)?;
+            return rows.map_or(Ok(None), |rows| {
+                Ok(Some(provider_as_source(fixed_rows(vec![rows])?)))
+            });
+        }
         let Some(facts) = &self.facts else {
             return Ok(None);
         };

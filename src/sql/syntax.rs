@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Visit, VisitMut, Visitor, VisitorMut};
 
 /// Shows every expression of a tree to `edit`, the parts of an expression before itself, until it
 /// breaks.
@@ -25,5 +25,24 @@ impl VisitorMut for Walk<'_> {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         (self.edit)(expression)
+    }
+}
+
+/// Shows every name that stands for a table or view in a tree to `see`.
+pub fn see_relations(tree: &impl Visit, see: &mut dyn FnMut(&ObjectName)) {
+    // It never breaks off.
+    let _ = tree.visit(&mut Names { see });
+}
+
+struct Names<'n> {
+    see: &'n mut dyn FnMut(&ObjectName),
+}
+
+impl Visitor for Names<'_> {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        (self.see)(relation);
+        ControlFlow::Continue(())
     }
 }

@@ -13,4 +13,4 @@ pub mod table;
 pub use live::LiveView;
 pub use provider::RelationProvider;
 pub use relation::{BatchIterator, Relation};
-pub use table::{Delta, TableError, TableImage, TableReader, TableSnapshot, TableStore};
+pub use table::{Delta, TableError, TableImage, TableReader, TableSize, TableSnapshot, TableStore};

@@ -62,7 +62,7 @@ const VIEWS: [(&str, &str); 2] = [
     ),
 ];
 
-fn change(table: &str, kind: ChangeKind, rows: &[(i64, i64, &str)]) -> Change {
+pub fn change(table: &str, kind: ChangeKind, rows: &[(i64, i64, &str)]) -> Change {
     let ids = Int64Array::from_iter_values(rows.iter().map(|row| row.0));
     let versions = Int64Array::from_iter_values(rows.iter().map(|row| row.1));
     let shops = StringArray::from_iter_values(rows.iter().map(|row| row.2));

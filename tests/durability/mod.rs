@@ -4,12 +4,16 @@ mod history;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstem::engine::{Durability, EngineError};
 use mainstem::log::LogOptions;
 use mainstem::log::fs::{Fault, FaultyFileSystem, FileSystem, MemoryFileSystem};
+use mainstem::model::{ChangeKind, Submission};
 
-pub use history::{DATA, answers, define, durability, open, right_answers, rows_of, submission};
+pub use history::{
+    DATA, answers, change, define, durability, open, right_answers, rows_of, submission,
+};
 
 #[test]
 fn a_start_from_a_checkpoint_gives_the_answers_of_one_from_the_log() {
@@ -403,4 +407,55 @@ fn a_full_disk_refuses_changes_and_takes_them_again_by_itself() {
     engine.flush().expect("complete");
     assert_eq!(answers(&engine), right_answers(3)[3]);
     engine.shutdown();
+}
+
+#[test]
+fn an_event_counts_again_beyond_the_window_and_never_within_it_also_after_restarts() {
+    let event = |kind, id, at_ms| Submission {
+        changes: vec![change("sales", kind, &[(id, 1, "north")])],
+        timestamp_ms: Some(at_ms),
+        position: None,
+    };
+    let (add, remove) = (ChangeKind::Upsert, ChangeKind::Delete);
+    // What is handed in, and how many rows there are then. The window is 80 s.
+    let history = [
+        (add, 1, 1_000_000, 1),
+        (add, 2, 1_005_000, 2),
+        (remove, 2, 1_006_000, 1),
+        (add, 2, 1_050_000, 1),
+        (add, 1, 1_079_000, 1),
+        (add, 3, 1_095_000, 2),
+        (add, 1, 1_100_000, 3),
+        (add, 2, 1_101_000, 4),
+        (add, 1, 1_170_000, 4),
+        (add, 3, 1_200_000, 5),
+    ];
+    for has_checkpoints in [false, true] {
+        for restart_after in 0..=history.len() {
+            let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+            let durability = durability(&file_system);
+            let mut engine = open(&durability).expect("opened");
+            define(&engine).expect("defined");
+            let window = Some(Duration::from_secs(80));
+            engine.remember_events(window).expect("remembered");
+            for (step, (kind, id, at_ms, rows)) in history.into_iter().enumerate() {
+                if step == restart_after {
+                    if has_checkpoints {
+                        engine.checkpoint().expect("a checkpoint");
+                    }
+                    engine.shutdown();
+                    engine = open(&durability).expect("opened again");
+                    let replayed = engine.recovered().transactions;
+                    assert_eq!(replayed == 0, has_checkpoints, "{replayed}");
+                    engine.remember_events(window).expect("as it was");
+                }
+                engine.submit(event(kind, id, at_ms)).expect("submitted");
+                engine.flush().expect("complete");
+                let found = rows_of(&engine, "sales").len();
+                let place = format!("step {step}, {has_checkpoints}, restart {restart_after}");
+                assert_eq!(found, rows, "{place}");
+            }
+            engine.shutdown();
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! its changes wait in a [`Schedule`] until the clock, a stream that carries nothing but its
 //! frontier, has passed them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::super::arrange::Changes;
+use super::super::measure::Held;
+use super::super::meter;
 use super::super::schedule::Schedule;
 use super::super::updates::{Updates, batch};
 use super::map::{Map, error_row};
@@ -268,6 +270,11 @@ impl Waiting {
     }
 }
 
+fn held(waiting: &[Waiting]) -> Held {
+    let schedules = waiting.iter().map(|waiting| waiting.schedule.held());
+    schedules.fold(Held::default(), Held::plus)
+}
+
 /// Applies conditions to a collection. The second stream carries the rows that failed, as error
 /// texts. The clock's frontier says which time has come; `due` is kept at the next change.
 pub fn temporal<'scope>(
@@ -276,16 +283,25 @@ pub fn temporal<'scope>(
     temporal: Temporal,
     due: Due,
 ) -> (Changes<'scope>, Changes<'scope>) {
-    let mut builder = OperatorBuilder::new("Temporal".to_owned(), stream.scope());
+    let scope = stream.scope();
+    let mut builder = OperatorBuilder::new("Temporal".to_owned(), scope);
     let mut input = builder.new_input(stream, Pipeline);
     let mut clock = builder.new_input(clock, Pipeline);
     let (results, results_stream) = builder.new_output::<Updates>();
     let (errors, errors_stream) = builder.new_output::<Updates>();
     let mut results = OutputBuilder::<_, NoopBuilder<Updates>>::from(results);
     let mut errors = OutputBuilder::<_, NoopBuilder<Updates>>::from(errors);
+    let waiting = Rc::new(RefCell::new([Waiting::new(), Waiting::new()]));
+    let kept = Rc::downgrade(&waiting);
+    let gauge = move || match kept.upgrade() {
+        Some(kept) => held(&*kept.borrow()),
+        None => Held::default(),
+    };
+    let operator = builder.operator_info().global_id;
+    meter::note(scope.worker(), operator, Rc::new(gauge));
     builder.build(move |_| {
-        let mut waiting = [Waiting::new(), Waiting::new()];
         move |frontiers| {
+            let mut waiting = waiting.borrow_mut();
             let mut outputs = [results.activate(), errors.activate()];
             clock.for_each(|_, _| {});
             input.for_each(|capability, updates| {

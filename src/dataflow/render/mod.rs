@@ -25,6 +25,7 @@ use timely::dataflow::{InputHandle, Scope};
 
 use super::arrange::{Changes, Index, Layout, arrange, key_by};
 use super::lane::Lane;
+use super::meter::Lines;
 use super::operator::accumulate;
 use super::operator::map::{self, Map};
 use super::operator::temporal::Due;
@@ -68,6 +69,8 @@ pub struct Renderer<'r, 'scope> {
     levels: HashMap<Arc<str>, Changes<'scope>>,
     /// When the rows that change with time do so next.
     pub dues: Vec<Due>,
+    /// Which operators work for which line of the plan.
+    pub lines: Lines,
 }
 
 impl<'r, 'scope> Renderer<'r, 'scope> {
@@ -92,6 +95,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             errors,
             levels: HashMap::new(),
             dues: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
@@ -106,6 +110,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
         if let Some(rows) = self.rendered.get(plan) {
             return rows.clone();
         }
+        let first = self.scope.worker().peek_identifier();
         let rows = match &plan.node {
             Node::Table { name } => self.table(name),
             Node::View { name } => self.view(name),
@@ -141,6 +146,8 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             Node::Level { name } => self.level(name),
             Node::Unnest(unnest) => self.unnest(unnest, &plan.schema),
         };
+        let behind = self.scope.worker().peek_identifier();
+        self.lines.push((first..behind, Arc::from(plan.line())));
         self.rendered.insert(Arc::clone(plan), rows.clone());
         rows
     }

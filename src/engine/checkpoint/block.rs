@@ -25,6 +25,7 @@ pub enum BlockKind {
     Rows,
     Deletions,
     RemovedEvents,
+    ListedEvents,
     End,
 }
 
@@ -36,12 +37,13 @@ impl BlockKind {
             BlockKind::Deletions => 3,
             BlockKind::RemovedEvents => 4,
             BlockKind::End => 5,
+            BlockKind::ListedEvents => 6,
         }
     }
 
     fn of(number: u32) -> Option<BlockKind> {
-        use BlockKind::{Deletions, End, Head, RemovedEvents, Rows};
-        let kinds = [Head, Rows, Deletions, RemovedEvents, End];
+        use BlockKind::{Deletions, End, Head, ListedEvents, RemovedEvents, Rows};
+        let kinds = [Head, Rows, Deletions, RemovedEvents, ListedEvents, End];
         kinds.into_iter().find(|kind| kind.number() == number)
     }
 }

@@ -107,6 +107,10 @@ impl TableWriter<'_> {
         for rows in image.removed_events() {
             self.write_rows(BlockKind::RemovedEvents, rows)?;
         }
+        for events in image.listed_events() {
+            let events = events.map_err(|error| self.failed(&error))?;
+            self.write_rows(BlockKind::ListedEvents, &events)?;
+        }
         Ok(count)
     }
 

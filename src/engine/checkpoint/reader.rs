@@ -26,6 +26,8 @@ pub enum TableContent {
     Deletions(RecordBatch),
     /// Identities of events whose rows have been removed.
     RemovedEvents(RecordBatch),
+    /// Events that are remembered, where there is a window for them.
+    ListedEvents(RecordBatch),
 }
 
 /// Reads the checkpoint at `path` and hands its pieces to `take`, with how many bytes have been
@@ -51,6 +53,7 @@ pub fn read<E: From<CheckpointError>>(
         let content = match kind {
             BlockKind::Deletions => TableContent::Deletions(batch),
             BlockKind::RemovedEvents => TableContent::RemovedEvents(batch),
+            BlockKind::ListedEvents => TableContent::ListedEvents(batch),
             _ => {
                 rows[table] += batch.num_rows() as u64;
                 TableContent::Rows(batch)

@@ -105,6 +105,9 @@ fn what_is_written_comes_back() {
             CheckpointContent::Table(table, content) => match content {
                 TableContent::Rows(rows) => stores[table].restore_rows(&rows, 7).unwrap(),
                 TableContent::Deletions(rows) => stores[table].restore_deletions(&rows).unwrap(),
+                TableContent::ListedEvents(rows) => {
+                    stores[table].restore_listed_events(&rows).unwrap();
+                }
                 TableContent::RemovedEvents(rows) => {
                     stores[table].restore_removed_events(rows).unwrap();
                 }

@@ -11,6 +11,7 @@ mod rewrite;
 mod rows;
 mod settings;
 mod show;
+mod time_limit;
 mod write;
 
 use std::sync::Arc;
@@ -24,14 +25,16 @@ use datafusion::sql::sqlparser::ast::Query;
 use tokio::sync::oneshot;
 
 use super::commit::Request;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, ReadPoint};
 use crate::model::{Change, Submission};
+use crate::sql::overview::{self, Reads};
 use crate::sql::query::{QueryContext, Relations};
 use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
 use block::{Block, Ended};
 use cursor::Cursors;
 use own_writes::OwnWrites;
 use settings::Settings;
+use time_limit::within;
 
 pub use block::TransactionState;
 
@@ -258,7 +261,6 @@ impl Session {
         }
     }
 
-    /// Everything at a moment that includes the session's own writes.
     /// Waits until what this session has written is complete in all views: from then on every
     /// session reads it.
     pub async fn settled(&self) -> Result<(), EngineError> {
@@ -272,18 +274,19 @@ impl Session {
     /// Everything at a timestamp (ms) or later, with what the open block has written.
     async fn context_since(&self, timestamp_ms: u64) -> Result<QueryContext, EngineError> {
         let shared = &self.engine.shared;
-        let point = self.engine.read_since(timestamp_ms).await?;
+        let point = self.engine.read_since(timestamp_ms).await?.told_by(shared);
         let relations: Arc<dyn Relations> = match self.block.changes() {
             None => Arc::new(point),
             Some(changes) => Arc::new(OwnWrites::new(point, Arc::clone(changes))),
         };
+        Ok(self.context_over(relations))
+    }
+
+    fn context_over(&self, relations: Arc<dyn Relations>) -> QueryContext {
+        let shared = &self.engine.shared;
         let planner = shared.planner.clone();
-        Ok(QueryContext::new(
-            planner,
-            relations,
-            self.settings.all(),
-            &shared.limits,
-        )?)
+        let runtime = shared.query_runtime();
+        QueryContext::new(planner, relations, self.settings.all(), &runtime)
     }
 
     /// A plan with what it is to be run in; if it asks for the time, time passes first.
@@ -318,11 +321,24 @@ impl Session {
         query: &Query,
         parameters: &[ScalarValue],
     ) -> Result<SendableRecordBatchStream, EngineError> {
-        let (context, plan) = self
-            .planned(self.last_write_ms, |context| context.plan(query))
-            .await?;
+        let (context, plan) = match overview::reads(query) {
+            Reads::SystemTables => {
+                let point = ReadPoint::of_the_system(&self.engine.shared);
+                let context = self.context_over(Arc::new(point));
+                let plan = context.plan(query)?;
+                (context, plan)
+            }
+            Reads::Relations | Reads::Both => {
+                self.planned(self.last_write_ms, |context| context.plan(query))
+                    .await?
+            }
+        };
         let plan = QueryContext::bind(plan, parameters)?;
-        Ok(context.execute(plan).await?)
+        let rows = context.execute(plan).await?;
+        Ok(match self.engine.shared.query_runtime().limits().timeout {
+            Some(timeout) => within(rows, timeout),
+            None => rows,
+        })
     }
 
     async fn query_as_of(
@@ -336,9 +352,8 @@ impl Session {
             return Err(SqlError::unsupported(message).into());
         }
         let shared = &self.engine.shared;
-        let point = Arc::new(self.engine.read_as_of(timestamp_ms)?);
-        let planner = shared.planner.clone();
-        let context = QueryContext::new(planner, point, self.settings.all(), &shared.limits)?;
+        let point = self.engine.read_as_of(timestamp_ms)?.told_by(shared);
+        let context = self.context_over(Arc::new(point));
         let plan = QueryContext::bind(context.plan(query)?, parameters)?;
         Ok(context.execute(plan).await?)
     }

@@ -64,6 +64,10 @@ impl Relations for OwnWrites {
         Relations::timestamp_ms(&self.point)
     }
 
+    fn system_table(&self, name: &str) -> Result<Option<RecordBatch>, SqlError> {
+        self.point.system_table(name)
+    }
+
     fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
         self.point.statistics(name, wants_bytes)
     }

@@ -23,7 +23,7 @@ use crate::engine::{Engine, EngineError};
 use conversation::Connection;
 
 /// After a failure to accept a connection, such as too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Limits of serving.
 #[derive(Clone, Debug)]

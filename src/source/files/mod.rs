@@ -340,14 +340,9 @@ impl FileSource {
                 prefix: hexadecimal(prefix),
             });
         }
-        if matches!(reading.rows, Rows::Timed(_)) {
-            let rows: usize = submission
-                .changes
-                .iter()
-                .map(|change| change.rows.num_rows())
-                .sum();
-            self.progress.rows_done += rows as u64;
-        }
+        let rows = submission.changes.iter();
+        let rows = rows.map(|change| change.rows.num_rows() as u64);
+        self.progress.rows_done += rows.sum::<u64>();
         submission.position = Some((self.options.name.clone(), self.position.to_text()));
         Ok(Some(submission))
     }

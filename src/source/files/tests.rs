@@ -110,6 +110,7 @@ fn files_are_read_in_the_order_of_their_names() {
     assert_eq!(ids(&read_all(&mut source).expect("read")), [1, 2, 3, 4]);
     let progress = source.progress();
     assert_eq!((progress.files_done, progress.files_total), (4, 4));
+    assert_eq!(progress.rows_done, 4, "rows count on the wall clock, too");
     assert_eq!(progress.work_done, progress.work_total);
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Int16Builder, Int32Builder, Int64Builder,
-    ListBuilder, RecordBatch, StringBuilder,
+    ArrayRef, BooleanBuilder, Float32Builder, Int16Builder, Int32Builder, ListBuilder, RecordBatch,
+    StringBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
@@ -28,7 +28,6 @@ pub(super) enum Kind {
     Bool,
     Int2,
     Int4,
-    Int8,
     Float4,
     Int2List,
     TextList,
@@ -127,7 +126,6 @@ fn field(name: &str, kind: Kind) -> Field {
         Kind::Bool => (DataType::Boolean, None),
         Kind::Int2 => (DataType::Int16, None),
         Kind::Int4 => (DataType::Int32, None),
-        Kind::Int8 => (DataType::Int64, None),
         Kind::Float4 => (DataType::Float32, None),
         Kind::Int2List => (list_of(DataType::Int16), None),
         Kind::TextList => (list_of(DataType::Utf8), None),
@@ -164,11 +162,6 @@ fn column<'a>(kind: Kind, cells: impl Iterator<Item = Option<&'a Cell>>) -> Arra
             cells.for_each(|cell| {
                 values.append_option(number(cell).and_then(|value| i16::try_from(value).ok()));
             });
-            Arc::new(values.finish())
-        }
-        Kind::Int8 => {
-            let mut values = Int64Builder::new();
-            cells.for_each(|cell| values.append_option(number(cell)));
             Arc::new(values.finish())
         }
         Kind::Float4 => {

@@ -51,7 +51,6 @@ pub(super) struct Relation {
 /// Everything that system tables are made of, at one moment.
 pub struct Facts {
     pub(super) relations: Vec<Relation>,
-    pub(super) timestamp_ms: u64,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -80,7 +79,6 @@ impl Facts {
     /// relation holds.
     pub fn new(
         catalog: &Catalog,
-        timestamp_ms: u64,
         settings: Arc<Settings>,
         columns: impl Fn(&str) -> Option<SchemaRef>,
         statistics: impl Fn(&str) -> Statistics,
@@ -130,7 +128,6 @@ impl Facts {
         }
         Facts {
             relations: relations.into_values().collect(),
-            timestamp_ms,
             settings,
         }
     }

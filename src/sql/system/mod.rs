@@ -1,5 +1,5 @@
-//! What there is, as tables: `pg_catalog` and `information_schema`, by which tools find their way,
-//! and `mainstem`, with what Mainstem alone can tell.
+//! What there is, as tables: `pg_catalog` and `information_schema`, by which tools find their way.
+//! What Mainstem alone can tell is in [`overview`](super::overview).
 //!
 //! The tables are made from the catalog for each query that names them. Postgres has many more; of
 //! those that a tool may ask and that can hold nothing here, an empty one stands in. [`rewrite`]
@@ -9,7 +9,6 @@ mod builder;
 mod facts;
 mod functions;
 mod information_schema;
-mod overview;
 mod pg_catalog;
 mod pg_lists;
 mod pg_types;
@@ -43,7 +42,6 @@ pub fn table(
     let built = match schema {
         None | Some("pg_catalog") => pg_catalog::table(facts, name),
         Some("information_schema") => information_schema::table(facts, name),
-        Some("mainstem") => overview::table(facts, name),
         Some(_) => None,
     };
     built.map(builder::Built::provider).transpose()

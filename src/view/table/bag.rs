@@ -11,19 +11,12 @@ use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::effect::{Delta, Effect, Removed};
 use super::encode::{Encoded, RowEncoder};
+use super::events::Events;
 use super::image::identities;
 use super::segment::{LIVE, Segment, gather};
 
 /// How many stored rows are encoded at a time when rows to be deleted are looked for.
 const SEARCH_STEP: usize = 8 * 1024;
-
-/// Fingerprints of all events seen. Uniform already, so they are hashed by taking half of them.
-pub(super) type Events = HashTable<u128>;
-
-/// Half of a fingerprint, as its hash.
-pub(super) fn event_hash(event: &u128) -> u64 {
-    *event as u64
-}
 
 /// A table without a key as a change finds it.
 pub(super) struct BagTable<'a> {
@@ -49,8 +42,7 @@ impl BagTable<'_> {
                 let Some(event) = fingerprint else {
                     return true;
                 };
-                let seen = self.events.find(event_hash(&event), |e| *e == event);
-                let new = seen.is_none() && within.insert(event);
+                let new = !self.events.contains(event) && within.insert(event);
                 if new {
                     events.push(event);
                 }

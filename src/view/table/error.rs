@@ -52,6 +52,28 @@ pub enum TableError {
         column: String,
         row: usize,
     },
+    /// A value is longer than a value may be.
+    #[error(
+        "row {row} (counted from 0) has {bytes} bytes in column {column} of table {table}; a value \
+         has at most {limit}"
+    )]
+    ValueTooLong {
+        table: String,
+        column: String,
+        row: usize,
+        bytes: usize,
+        limit: usize,
+    },
+    /// A change adds or removes more than can be applied at a time.
+    #[error(
+        "a change of table {table} has {bytes} bytes in one column, at most {limit} can be added \
+         and as many removed at a time; do it in parts"
+    )]
+    ChangeTooLarge {
+        table: String,
+        bytes: usize,
+        limit: usize,
+    },
     /// Rows of an append-only table are never changed or removed.
     #[error("table {table} is append-only: its rows cannot be changed or deleted")]
     AppendOnly { table: String },

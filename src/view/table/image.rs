@@ -11,10 +11,10 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
-use super::bag::event_hash;
 use super::effect::{AddedEntry, Delta, Effect};
 use super::encode::RowEncoder;
 use super::error::TableError;
+use super::events::ListedEvents;
 use super::snapshot::TableSnapshot;
 use super::store::{TableStore, check_columns};
 use super::tombstones::DeletedKeys;
@@ -28,6 +28,7 @@ pub struct TableImage {
     rows: TableSnapshot,
     deleted: Arc<DeletedKeys>,
     removed_events: Vec<RecordBatch>,
+    listed_events: ListedEvents,
 }
 
 impl TableImage {
@@ -74,6 +75,11 @@ impl TableImage {
     pub fn removed_events(&self) -> &[RecordBatch] {
         &self.removed_events
     }
+
+    /// The events that are remembered, where there is or was a window for them.
+    pub fn listed_events(&self) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + '_ {
+        self.listed_events.batches()
+    }
 }
 
 impl TableStore {
@@ -89,6 +95,7 @@ impl TableStore {
             rows: self.snapshot(timestamp)?,
             deleted: self.tombstones.freeze(),
             removed_events: self.removed_events.clone(),
+            listed_events: self.events.listed(),
         })
     }
 
@@ -114,11 +121,11 @@ impl TableStore {
                     replaces: None,
                 }));
             }
-            (None, Some(identity)) => {
+            (None, Some(identity)) if !self.events.is_listed() => {
                 let fingerprints = identity.fingerprints(&identity.select(&added))?;
                 events.extend(fingerprints.into_iter().flatten());
             }
-            (None, None) => {}
+            (None, _) => {}
         }
         Ok(Effect {
             delta: Delta::new(&RecordBatch::new_empty(schema), &added)?,
@@ -152,6 +159,7 @@ impl TableStore {
             let version = Some(version.data().into());
             self.tombstones.set(key.data().into(), version);
         }
+        self.note_remembered();
         Ok(())
     }
 
@@ -166,16 +174,23 @@ impl TableStore {
         };
         let fingerprints = identity.fingerprints(events.columns());
         let fingerprints = fingerprints.map_err(TableError::arrow(&table))?;
-        for event in fingerprints.into_iter().flatten() {
-            let seen = self
-                .events
-                .find(event_hash(&event), |other| *other == event);
-            if seen.is_none() {
-                self.events
-                    .insert_unique(event_hash(&event), event, event_hash);
-            }
-        }
-        self.removed_events.push(events);
+        let events_seen = fingerprints.into_iter().flatten();
+        let mut unseen: Vec<u128> = events_seen
+            .filter(|one| !self.events.contains(*one))
+            .collect();
+        unseen.sort_unstable();
+        unseen.dedup();
+        self.events.insert(unseen, self.last_timestamp);
+        self.remember_removed(events);
+        self.note_remembered();
+        Ok(())
+    }
+
+    /// Puts the remembered events of an image back, in its order.
+    pub fn restore_listed_events(&mut self, events: &RecordBatch) -> Result<(), TableError> {
+        let restored = self.events.restore(events);
+        restored.map_err(TableError::arrow(self.name()))?;
+        self.note_remembered();
         Ok(())
     }
 

@@ -34,6 +34,13 @@ struct Superseded {
 }
 
 impl KeyIndex {
+    /// Its memory in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.current.allocation_size()
+            + self.superseded.allocation_size()
+            + self.endings.capacity() * size_of::<(u64, u64)>()
+    }
+
     /// The id of the live row with the key of row `row` of the matcher.
     pub(super) fn find(
         &self,

@@ -28,6 +28,8 @@ pub(super) struct Segment {
     dead: AtomicUsize,
     first_deleted: AtomicU64,
     last_deleted: AtomicU64,
+    /// The memory of the rows in bytes, once it has been asked for.
+    bytes: OnceLock<usize>,
     /// The horizon from which rewriting frees half of the rows; set when that many are dead.
     worthwhile_from: OnceLock<u64>,
 }
@@ -83,8 +85,24 @@ impl Segment {
             dead: AtomicUsize::new(dead),
             first_deleted: AtomicU64::new(first),
             last_deleted: AtomicU64::new(last),
+            bytes: OnceLock::new(),
             worthwhile_from: OnceLock::new(),
         }
+    }
+
+    /// The memory of the rows in bytes, dead ones included, with their lifetimes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let rows = *self.bytes.get_or_init(|| {
+            let columns = self.rows.columns().iter();
+            let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
+            bytes.sum()
+        });
+        let inserted = match &self.inserted {
+            Inserted::At(_) => 0,
+            Inserted::PerRow(timestamps) => size_of_val(&**timestamps),
+        };
+        let deleted = self.deleted.get().map_or(0, |times| size_of_val(&**times));
+        rows + inserted + deleted
     }
 
     pub(super) fn len(&self) -> usize {

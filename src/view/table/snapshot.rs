@@ -17,6 +17,7 @@ use super::encode::RowEncoder;
 use super::error::TableError;
 use super::index::{KeyIndex, KeyMatcher};
 use super::segment::{Segment, gather};
+use super::size::{Remembered, segments_bytes};
 use crate::model::TableDefinition;
 
 /// What the writer and the readers of a table share.
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     /// Encodes the primary key; `None` for a table without one.
     pub(super) key: Option<RowEncoder>,
     state: RwLock<State>,
+    pub(super) remembered: Remembered,
 }
 
 /// The part that changes, always as a whole.
@@ -47,6 +49,7 @@ impl Shared {
             schema,
             key,
             state: RwLock::default(),
+            remembered: Remembered::default(),
         }
     }
 
@@ -167,12 +170,7 @@ impl TableSnapshot {
 
     /// The memory of the rows in bytes, dead ones included, indexes not.
     pub fn memory_bytes(&self) -> u64 {
-        let columns = self
-            .segments
-            .iter()
-            .flat_map(|segment| segment.rows.columns());
-        let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
-        bytes.sum::<usize>() as u64
+        segments_bytes(&self.segments)
     }
 
     /// How many rows are held in memory, dead ones included.

@@ -6,12 +6,14 @@ use arrow::array::Array;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::bag::{BagTable, Events, event_hash};
+use super::bag::BagTable;
 use super::compaction::{GREATEST_LENGTH, next_run, rewrite};
 use super::effect::{Delta, Effect};
 use super::encode::RowEncoder;
 use super::error::TableError;
+use super::events::Events;
 use super::keyed::KeyedTable;
+use super::limits::{Limits, longest_of};
 use super::segment::{Inserted, Segment, locate};
 use super::snapshot::{Shared, State, TableReader, TableSnapshot};
 use super::tombstones::Tombstones;
@@ -20,8 +22,8 @@ use crate::model::{Change, ChangeKind, TableDefinition};
 /// The rows of one base table. Owned by the one thread that writes; [`TableStore::reader`] gives
 /// handles for the others.
 ///
-/// Kept for ever: per deleted key of a versioned table its key and version, and per event of a
-/// table with an event identity 16 bytes. They are what makes late and repeated events harmless.
+/// Kept for ever: per deleted key of a versioned table its key and version, and, unless there is
+/// a window ([`TableStore::remember_events`]), per event of a table with an event identity 16 bytes. They are what makes late and repeated events harmless.
 /// Dead rows are kept until [`TableStore::set_horizon`] lets them go: call it regularly.
 pub struct TableStore {
     pub(super) shared: Arc<Shared>,
@@ -32,8 +34,13 @@ pub struct TableStore {
     pub(super) events: Events,
     /// The identities of events whose rows have been removed.
     pub(super) removed_events: Vec<RecordBatch>,
+    /// Their memory in bytes.
+    pub(super) removed_events_bytes: usize,
+    pub(super) limits: Limits,
+    /// The bytes of the longest value there has been.
+    pub(super) longest_stored: usize,
     next_id: u64,
-    last_timestamp: u64,
+    pub(super) last_timestamp: u64,
 }
 
 impl TableStore {
@@ -59,8 +66,11 @@ impl TableStore {
             identity,
             whole_row,
             tombstones: Tombstones::default(),
-            events: Events::new(),
+            events: Events::default(),
             removed_events: Vec::new(),
+            removed_events_bytes: 0,
+            limits: Limits::default(),
+            longest_stored: 0,
             next_id: 0,
             last_timestamp: 0,
         })
@@ -114,10 +124,20 @@ impl TableStore {
                 last: self.last_timestamp,
             });
         }
+        self.events.forget(timestamp);
         let effect = self.resolve(change)?;
         let delta = self.commit(effect, timestamp);
         self.compact();
         Ok(delta)
+    }
+
+    /// Remembers events for a time (ms) from now on, `None`: for ever; what was seen before the
+    /// first window counts as seen at `timestamp` (ms).
+    pub fn remember_events(&mut self, window_ms: Option<u64>, timestamp: u64) {
+        self.events.set_window(window_ms, timestamp);
+        self.removed_events.clear();
+        self.removed_events_bytes = 0;
+        self.note_remembered();
     }
 
     /// Promises that no reader will ask for a timestamp below `horizon` (ms) any more, so that
@@ -135,7 +155,7 @@ impl TableStore {
         self.compact();
     }
 
-    fn resolve(&self, change: &Change) -> Result<Effect, TableError> {
+    pub(super) fn resolve(&self, change: &Change) -> Result<Effect, TableError> {
         let state = self.shared.read();
         let schema = &self.shared.schema;
         let effect = if let Some(key) = &self.shared.key {
@@ -173,12 +193,13 @@ impl TableStore {
         for (key, version) in effect.tombstones {
             self.tombstones.set(key, version);
         }
-        self.events.reserve(effect.events.len(), event_hash);
-        for event in effect.events {
-            self.events
-                .insert_unique(event_hash(&event), event, event_hash);
+        self.events.insert(effect.events, timestamp);
+        // What lists events needs no rows to know them by.
+        if let (Some(events), false) = (effect.removed_events, self.events.is_listed()) {
+            self.remember_removed(events);
         }
-        self.removed_events.extend(effect.removed_events);
+        self.longest_stored = self.longest_stored.max(longest_of(&effect.added));
+        self.note_remembered();
         if !effect.delta.is_empty() {
             let mut state = self.shared.write();
             let State {
@@ -199,6 +220,12 @@ impl TableStore {
             self.next_id += effect.added.num_rows() as u64;
         }
         effect.delta
+    }
+
+    /// Keeps the identities of events whose rows have been removed.
+    pub(super) fn remember_removed(&mut self, events: RecordBatch) {
+        self.removed_events_bytes += events.get_array_memory_size();
+        self.removed_events.push(events);
     }
 
     /// Rewrites segments until none is worth it. The writing is done beside the readers; they wait

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 
+use super::limits::Limits;
 use super::*;
 use crate::model::{Change, ChangeKind, ColumnDefinition, TableDefinition};
 
@@ -366,6 +367,36 @@ fn errors_name_the_place_and_change_nothing() {
     let past = store.snapshot(4);
     assert!(matches!(past, Err(TableError::BeforeHorizon { .. })));
     assert_eq!(content(&store.snapshot(5).unwrap()), [simple(1, "a")]);
+}
+
+#[test]
+fn a_change_that_could_not_be_applied_is_refused_beforehand() {
+    let mut store = TableStore::new(definition(&[0, 1], &[], &[])).unwrap();
+    store.limits = Limits {
+        value_bytes: 100,
+        change_bytes: 500,
+    };
+    let rows = |count: i64, length: usize| -> Vec<Row> {
+        (0..count)
+            .map(|store| simple(store, &"x".repeat(length)))
+            .collect()
+    };
+    let long = store.check_limits(&change(ChangeKind::Upsert, &rows(2, 101)));
+    let long = long.unwrap_err().to_string();
+    assert!(long.contains("101 bytes in column payload"), "{long}");
+    let many = store.check_limits(&change(ChangeKind::Upsert, &rows(6, 100)));
+    assert!(matches!(many, Err(TableError::ChangeTooLarge { .. })));
+    // Rows that are small themselves may replace or delete large ones.
+    for part in rows(12, 90).chunks(4) {
+        let part = change(ChangeKind::Upsert, part);
+        store.check_limits(&part).unwrap();
+        store.apply(&part, 1).unwrap();
+    }
+    for kind in [ChangeKind::Upsert, ChangeKind::Delete] {
+        let all = store.check_limits(&change(kind, &rows(12, 1)));
+        assert!(matches!(all, Err(TableError::ChangeTooLarge { .. })));
+        store.check_limits(&change(kind, &rows(4, 1))).unwrap();
+    }
 }
 
 #[test]

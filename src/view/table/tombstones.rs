@@ -21,6 +21,8 @@ pub(super) struct Tombstones {
     frozen: Arc<DeletedKeys>,
     /// What has changed since the frozen part was shared; `None`: the deletion is lifted.
     recent: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
+    /// The bytes of all keys and versions.
+    content_bytes: usize,
 }
 
 impl Tombstones {
@@ -39,6 +41,13 @@ impl Tombstones {
 
     /// Notes the version of a key's deletion, or that the deletion is lifted (`None`).
     pub(super) fn set(&mut self, key: Box<[u8]>, version: Option<Box<[u8]>>) {
+        let before = self
+            .get(&key)
+            .map_or(0, |version| key.len() + version.len());
+        let after = version
+            .as_ref()
+            .map_or(0, |version| key.len() + version.len());
+        self.content_bytes = (self.content_bytes + after).saturating_sub(before);
         let Some(deleted) = Arc::get_mut(&mut self.frozen) else {
             self.recent.insert(key, version);
             return;
@@ -47,6 +56,17 @@ impl Tombstones {
             set(deleted, key, version);
         }
         set(deleted, key, version);
+    }
+
+    /// How many keys are remembered; at most a few more than there are while a checkpoint is
+    /// being written.
+    pub(super) fn len(&self) -> usize {
+        self.frozen.len() + self.recent.len()
+    }
+
+    /// Their memory in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.frozen.allocation_size() + self.recent.allocation_size() + self.content_bytes
     }
 
     /// All deleted keys as of this moment; costs what has changed since the last time.

@@ -1,0 +1,101 @@
+//! The arrangement in which a worker publishes rows of a view, to readers and to other views.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use differential_dataflow::operators::arrange::ShutdownButton;
+use differential_dataflow::trace::TraceReader;
+use timely::dataflow::operators::core::Inspect;
+use timely::dataflow::operators::{CapabilitySet, Probe};
+use timely::dataflow::{ProbeHandle, Scope};
+
+use super::arrange::{Batch, Changes, Layout, Trace, arrange, key_by};
+use super::changes::Tap;
+use super::chunk::Chunk;
+use super::operator::flatten;
+
+/// Stops the import of an arrangement, so that the importing dataflow can end.
+pub type Stop = ShutdownButton<CapabilitySet<u64>>;
+
+/// A published arrangement.
+pub struct Output {
+    /// Its history.
+    pub trace: Trace,
+    /// Whether there were updates since it was last asked.
+    pub has_changed: Rc<Cell<bool>>,
+    /// What has changed, for those who have subscribed.
+    pub tap: Tap,
+    /// Batches that have been given out, to be given out again without copying.
+    given: Vec<(Batch, Arc<Vec<Chunk>>)>,
+}
+
+/// How the errors of a view are arranged.
+pub fn error_layout() -> Layout {
+    Layout {
+        key: vec![0],
+        ..Layout::default()
+    }
+}
+
+impl Output {
+    /// Arranges rows to be published.
+    pub fn new(rows: Changes<'_>, layout: Layout, probe: &mut ProbeHandle<u64>) -> Output {
+        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
+        let has_changed = Rc::new(Cell::new(false));
+        let flag = Rc::clone(&has_changed);
+        let tap = Tap::default();
+        let tapped = tap.clone();
+        index
+            .stream
+            .inspect_core(move |event| {
+                let Ok((_, spans)) = event else { return };
+                for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
+                    flag.set(true);
+                    tapped.add(&batch.chunks);
+                }
+            })
+            .probe_with(probe);
+        Output {
+            trace: index.trace,
+            has_changed,
+            tap,
+            given: Vec::new(),
+        }
+    }
+
+    /// All batches, each shared with those who got it before.
+    pub fn publish(&mut self) -> Vec<Arc<Vec<Chunk>>> {
+        let mut given = Vec::new();
+        self.trace.map_spans(|span| {
+            if let Some(batch) = &span.inner {
+                let known = self
+                    .given
+                    .iter()
+                    .find(|(other, _)| Rc::ptr_eq(other, batch));
+                let chunks = match known {
+                    Some((_, chunks)) => Arc::clone(chunks),
+                    None => Arc::new(batch.chunks.clone()),
+                };
+                given.push((Rc::clone(batch), chunks));
+            }
+        });
+        self.given = given;
+        self.given
+            .iter()
+            .map(|(_, chunks)| Arc::clone(chunks))
+            .collect()
+    }
+
+    /// The rows in another dataflow.
+    pub fn import<'scope>(
+        &mut self,
+        scope: Scope<'scope, u64>,
+        schema: &SchemaRef,
+        positions: &[usize],
+    ) -> (Changes<'scope>, Stop) {
+        let (index, stop) = self.trace.import_core(scope, "ViewRows");
+        (flatten(index, Arc::clone(schema), positions.to_vec()), stop)
+    }
+}

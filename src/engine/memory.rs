@@ -1,0 +1,157 @@
+//! The memory budget: while the state of tables and views takes more, nothing is taken in that
+//! makes it grow.
+//!
+//! The committing thread adds the state up a few times a second while there is work, from sizes
+//! that the tables know and the workers tell. What came since is counted by its bytes in the log,
+//! so that a burst between two measurements is seen, too.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::EngineError;
+use super::commit::Conductor;
+use super::metrics::Metrics;
+use crate::model::{ChangeKind, Submission};
+
+/// How often the state is added up while it changes or is too large.
+const MEASURE_EVERY: Duration = Duration::from_millis(250);
+
+/// How many of the largest tables and views a refusal names.
+const NAMED: usize = 3;
+
+/// Knows how much memory the state takes and how much it may.
+pub struct Memory {
+    budget_bytes: u64,
+    metrics: Arc<Metrics>,
+    /// Bytes appended to the log since the state was added up.
+    since_bytes: AtomicU64,
+    largest: Mutex<Vec<(String, u64)>>,
+}
+
+impl Memory {
+    /// No more than so many bytes; 0: as much as there is.
+    pub fn new(budget_bytes: u64, metrics: &Arc<Metrics>) -> Memory {
+        Memory {
+            budget_bytes,
+            metrics: Arc::clone(metrics),
+            since_bytes: AtomicU64::new(0),
+            largest: Mutex::default(),
+        }
+    }
+
+    /// Fails with [`EngineError::MemoryFull`] while the state takes more than it may.
+    pub fn check(&self) -> Result<(), EngineError> {
+        match self.is_exceeded() {
+            false => Ok(()),
+            true => Err(EngineError::MemoryFull {
+                used_bytes: self.used_bytes(),
+                budget_bytes: self.budget_bytes,
+                largest: self
+                    .largest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            }),
+        }
+    }
+
+    /// Whether the state takes more than it may.
+    pub fn is_exceeded(&self) -> bool {
+        self.budget_bytes > 0 && self.used_bytes() > self.budget_bytes
+    }
+
+    fn used_bytes(&self) -> u64 {
+        self.metrics.state_bytes.load(Relaxed) + self.since_bytes.load(Relaxed)
+    }
+
+    /// Counts what is appended to the log.
+    pub fn count(&self, bytes: usize) {
+        self.since_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    fn set(&self, used_bytes: u64, mut sizes: Vec<(String, u64)>) {
+        sizes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        sizes.truncate(NAMED);
+        *self.largest.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+        self.metrics.state_bytes.store(used_bytes, Relaxed);
+        self.since_bytes.store(0, Relaxed);
+    }
+}
+
+/// When the state is added up.
+pub struct MemoryClock {
+    measured: Instant,
+    /// Whether what was told may be older than what has happened.
+    is_stale: bool,
+    /// Whether anything has happened since the workers were asked.
+    has_changed: bool,
+}
+
+impl Default for MemoryClock {
+    fn default() -> MemoryClock {
+        MemoryClock {
+            measured: Instant::now(),
+            is_stale: true,
+            has_changed: true,
+        }
+    }
+}
+
+impl Conductor {
+    /// Takes note that the state changes.
+    pub(super) fn state_changes(&mut self) {
+        self.memory_clock.is_stale = true;
+        self.memory_clock.has_changed = true;
+    }
+
+    /// How long until the state is to be added up; `None`: there is no need.
+    pub(super) fn memory_due_in(&self) -> Option<Duration> {
+        let is_wanted = self.memory.budget_bytes > 0
+            && (self.memory_clock.is_stale || self.memory.is_exceeded());
+        is_wanted.then(|| MEASURE_EVERY.saturating_sub(self.memory_clock.measured.elapsed()))
+    }
+
+    /// Adds the state up if it is time to, from what the workers told last, and asks them anew.
+    pub(super) fn measure_memory_if_due(&mut self) {
+        if !self.memory_due_in().is_some_and(|wait| wait.is_zero()) {
+            return;
+        }
+        let measurements = Arc::clone(self.workers.measurements());
+        let answers = measurements.newest();
+        // An answer knows what was complete when the question was asked.
+        let is_complete = self.workers.progress().completed() >= self.last_timestamp_ms;
+        let is_current = !self.memory_clock.has_changed && measurements.is_answered();
+        self.memory_clock.is_stale = !is_current;
+        self.memory_clock.has_changed = !is_complete;
+        measurements.ask();
+        self.memory_clock.measured = Instant::now();
+        // What no reader sees any more is let go also while nothing is committed.
+        let horizon_ms = self.workers.progress().completed();
+        for store in self.stores.values_mut() {
+            store.set_horizon(horizon_ms);
+        }
+        let mut sizes: Vec<(String, u64)> = self
+            .stores
+            .iter()
+            .map(|(name, store)| (format!("table {name}"), store.reader().memory_bytes()))
+            .collect();
+        let tables: u64 = sizes.iter().map(|(_, bytes)| *bytes).sum();
+        let operators: u64 = answers.iter().map(|worker| worker.held().bytes).sum();
+        for (name, number) in &self.numbers {
+            let workers = answers.iter();
+            let bytes = workers.map(|worker| worker.held_by(*number).bytes).sum();
+            sizes.push((format!("view {name}"), bytes));
+        }
+        self.memory.set(tables + operators, sizes);
+    }
+
+    /// Fails with [`EngineError::MemoryFull`] if these rows would make too large a state grow.
+    pub(super) fn check_memory(&self, submission: &Submission) -> Result<(), EngineError> {
+        let grows = |kind| kind != ChangeKind::Delete;
+        match submission.changes.iter().any(|change| grows(change.kind)) {
+            true => self.memory.check(),
+            false => Ok(()),
+        }
+    }
+}

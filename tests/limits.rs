@@ -1,0 +1,492 @@
+//! Limits with clear answers: what the state takes and may take, queries, values, starting.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::SinkExt;
+use mainstem::engine::{Durability, Engine, EngineError, EngineOptions, QueryLimits, Session};
+use mainstem::model::Submission;
+use mainstem::serve::restoring::{self, Notice};
+use tokio::net::TcpListener;
+use tokio_postgres::NoTls;
+
+use crate::engine::{open, rows, run};
+use crate::tools::has_program;
+
+/// How long to wait for what must come by itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A runtime with sockets and time.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("a runtime")
+}
+
+fn open_with_budget(directory: &std::path::Path, memory_budget_bytes: u64) -> Engine {
+    let durability = Durability {
+        memory_budget_bytes,
+        ..Durability::default()
+    };
+    let options = EngineOptions {
+        data_dir: directory.to_path_buf(),
+        workers: 2,
+        history_ms: 0,
+    };
+    Engine::open_with(options, &durability, &mut |_| {}).expect("opened")
+}
+
+/// An INSERT of 100 rows of about a kilobyte, from an id on.
+fn insert(first: usize) -> String {
+    let rows = (first..first + 100).map(|id| format!("({id}, 's{}', '{id:01000}')", id % 50));
+    format!(
+        "INSERT INTO t VALUES {}",
+        rows.collect::<Vec<_>>().join(", ")
+    )
+}
+
+#[test]
+fn tables_views_and_operators_tell_what_they_hold() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open(directory.path(), 2);
+    runtime().block_on(async {
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE sales (id BIGINT PRIMARY KEY, shop TEXT, amount BIGINT)",
+            "CREATE TABLE shops (shop TEXT PRIMARY KEY, city TEXT)",
+            "CREATE MATERIALIZED VIEW totals AS SELECT shop, sum(amount) AS total FROM sales \
+             GROUP BY shop",
+            "CREATE MATERIALIZED VIEW placed AS SELECT s.id, p.city FROM sales s JOIN shops p \
+             ON s.shop = p.shop",
+            "CREATE MATERIALIZED VIEW paid AS SELECT s.amount, p.city FROM sales s JOIN shops p \
+             ON s.shop = p.shop WHERE s.amount > 2",
+            "CREATE MATERIALIZED VIEW broken AS SELECT id, 10 / (amount - 3) AS x FROM sales",
+            "INSERT INTO shops VALUES ('a', 'Berlin'), ('b', 'Rome')",
+            "INSERT INTO sales VALUES (1, 'a', 1), (2, 'a', 2), (3, 'b', 3), (4, 'b', 4)",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        session.settled().await.expect("complete");
+        assert_eq!(
+            rows(
+                &mut session,
+                "SELECT name, rows FROM mainstem.tables ORDER BY name"
+            )
+            .await,
+            "sales,4 shops,2"
+        );
+        assert_eq!(
+            rows(
+                &mut session,
+                "SELECT name, state, rows, errors, reads FROM mainstem.views ORDER BY name",
+            )
+            .await,
+            "broken,complete,3,1,sales paid,complete,2,0,sales, shops \
+             placed,complete,4,0,sales, shops totals,complete,2,0,sales"
+        );
+        let problem = "SELECT problem FROM mainstem.views WHERE name = 'broken'";
+        let problem = rows(&mut session, problem).await;
+        assert!(
+            problem.to_lowercase().contains("divide by zero"),
+            "{problem}"
+        );
+        let inconsistent = "SELECT name FROM mainstem.views WHERE bytes <= 0 OR held_bytes < bytes \
+            OR operators = 0 OR busy_us = 0 OR since_ms = 0 OR timestamp_ms < since_ms";
+        assert_eq!(rows(&mut session, inconsistent).await, "");
+        // Every operator is there on both workers, and the parts add up to the whole.
+        let uneven = "SELECT operator FROM mainstem.operators GROUP BY operator \
+            HAVING count(*) <> 2 OR count(DISTINCT kind) <> 1";
+        assert_eq!(rows(&mut session, uneven).await, "");
+        let sums = "SELECT v.name FROM mainstem.views v WHERE v.held_bytes <> \
+            (SELECT sum(o.bytes) FROM mainstem.operators o \
+             WHERE o.views = v.name AND NOT o.is_shared)";
+        assert_eq!(rows(&mut session, sums).await, "");
+        let output = "SELECT views, CAST(sum(rows) AS BIGINT) FROM mainstem.operators \
+            WHERE kind = 'Output' AND node IS NULL AND views = 'totals' GROUP BY views";
+        assert_eq!(rows(&mut session, output).await, "totals,2");
+        let shared = "SELECT DISTINCT views FROM mainstem.operators WHERE is_shared \
+            AND kind = 'Index' AND bytes > 0 AND views LIKE '%,%'";
+        assert_eq!(rows(&mut session, shared).await, "paid, placed");
+        let node = "SELECT count(*) > 0 FROM mainstem.operators WHERE views = 'totals' \
+            AND node LIKE 'Aggregate by [shop%' AND busy_us > 0";
+        assert_eq!(rows(&mut session, node).await, "true");
+        // With other tables in one query, and as a table that can be copied from.
+        let joined = "SELECT count(*) FROM sales s, mainstem.tables t WHERE t.name = 'sales'";
+        assert_eq!(rows(&mut session, joined).await, "4");
+        let view = "CREATE MATERIALIZED VIEW v AS SELECT name FROM mainstem.views";
+        let refused = run(&mut session, view).await.expect_err("not maintainable");
+        assert_eq!(refused.sqlstate(), "0A000", "{refused}");
+        run(&mut session, "DROP MATERIALIZED VIEW broken")
+            .await
+            .expect("dropped");
+        let gone = "SELECT count(*) FROM mainstem.operators WHERE views LIKE '%broken%'";
+        assert_eq!(rows(&mut session, gone).await, "0");
+    });
+    engine.shutdown();
+}
+
+/// Runs a statement until it is no longer refused for want of memory.
+async fn until_taken(session: &mut Session, sql: &str) {
+    let begun = Instant::now();
+    loop {
+        match run(session, sql).await {
+            Ok(_) => return,
+            Err(error) => assert_eq!(error.sqlstate(), "53200", "{error}"),
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is never taken again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_state_beyond_its_budget_grows_no_more_and_goes_on_by_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open_with_budget(directory.path(), 8 << 20);
+    runtime().block_on(async {
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT)",
+            "CREATE MATERIALIZED VIEW copies AS SELECT * FROM t",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let mut inserted = 0;
+        let error = loop {
+            match run(&mut session, &insert(inserted)).await {
+                Ok(_) => inserted += 100,
+                Err(error) => break error,
+            }
+            assert!(inserted < 100_000, "the budget is never reached");
+        };
+        assert_eq!(error.sqlstate(), "53200", "{error}");
+        // The largest are named once the workers have told.
+        let begun = Instant::now();
+        loop {
+            let view = "CREATE MATERIALIZED VIEW more AS SELECT id FROM t";
+            let refused = run(&mut session, view).await.expect_err("over the budget");
+            assert_eq!(refused.sqlstate(), "53200", "{refused}");
+            if refused.to_string().contains("view copies: ") {
+                let hint = refused.hint().unwrap_or_default();
+                assert!(hint.contains("memory.budget"), "{hint}");
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{refused}");
+        }
+        // A source is refused, too, and hands in again.
+        let submission = || Submission {
+            changes: Vec::new(),
+            ..Submission::default()
+        };
+        let held = engine.enqueue(submission()).expect_err("over the budget");
+        assert!(held.is_passing() && matches!(held, EngineError::MemoryFull { .. }));
+        let count = format!("{inserted}");
+        assert_eq!(
+            rows(&mut session, "SELECT count(*) FROM copies").await,
+            count
+        );
+        let deleted = run(&mut session, "DELETE FROM t WHERE id < 10").await;
+        assert_eq!(deleted.expect("deleting goes on"), "DELETE 10");
+        run(&mut session, "DROP MATERIALIZED VIEW copies")
+            .await
+            .expect("dropping goes on");
+        until_taken(&mut session, &insert(inserted)).await;
+        let kept = format!("{}", inserted + 90);
+        assert_eq!(rows(&mut session, "SELECT count(*) FROM t").await, kept);
+        engine.enqueue(submission()).expect("taken again");
+    });
+    engine.shutdown();
+}
+
+#[test]
+fn what_a_budget_held_back_comes_after_the_rows_are_gone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open_with_budget(directory.path(), 8 << 20);
+    runtime().block_on(async {
+        let mut session = engine.session();
+        let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT)";
+        run(&mut session, table).await.expect("created");
+        let mut inserted = 0;
+        while run(&mut session, &insert(inserted)).await.is_ok() {
+            inserted += 100;
+        }
+        run(&mut session, "DELETE FROM t").await.expect("deleted");
+        until_taken(&mut session, &insert(0)).await;
+        assert_eq!(rows(&mut session, "SELECT count(*) FROM t").await, "100");
+    });
+    engine.shutdown();
+}
+
+#[test]
+fn a_query_that_takes_too_much_memory_or_time_fails_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open(directory.path(), 1);
+    runtime().block_on(async {
+        let mut session = engine.session();
+        let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT)";
+        run(&mut session, table).await.expect("created");
+        for first in 0..40 {
+            run(&mut session, &insert(first * 100))
+                .await
+                .expect("inserted");
+        }
+        let limits = QueryLimits {
+            memory_bytes: 1 << 20,
+            ..QueryLimits::default()
+        };
+        engine.limit_queries(limits).expect("limited");
+        let sort = "SELECT what, id FROM t ORDER BY what, id DESC";
+        let refused = run(&mut session, sort).await.expect_err("too much memory");
+        assert_eq!(refused.sqlstate(), "53200", "{refused}");
+        assert_eq!(rows(&mut session, "SELECT count(*) FROM t").await, "4000");
+        let limits = QueryLimits {
+            timeout: Some(Duration::from_millis(50)),
+            ..QueryLimits::default()
+        };
+        engine.limit_queries(limits).expect("limited");
+        let cross = "SELECT count(*) FROM t a, t b WHERE a.what > b.what";
+        let refused = run(&mut session, cross).await.expect_err("too much time");
+        assert_eq!(refused.sqlstate(), "57014", "{refused}");
+        engine
+            .limit_queries(QueryLimits::default())
+            .expect("limited");
+        assert_eq!(rows(&mut session, "SELECT count(*) FROM t").await, "4000");
+    });
+    engine.shutdown();
+}
+
+#[test]
+fn a_value_that_no_view_could_hold_is_refused_before_it_is_logged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open(directory.path(), 1);
+    runtime().block_on(async {
+        let mut session = engine.session();
+        run(
+            &mut session,
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, what TEXT)",
+        )
+        .await
+        .expect("created");
+        let long = "INSERT INTO t VALUES (1, repeat('x', 262145))";
+        let refused = run(&mut session, long).await.expect_err("too long");
+        assert_eq!(refused.sqlstate(), "54000", "{refused}");
+        assert!(
+            refused.to_string().contains("column what of table t"),
+            "{refused}"
+        );
+        run(&mut session, "INSERT INTO t VALUES (1, 'short')")
+            .await
+            .expect("inserted");
+    });
+    engine.shutdown();
+    let engine = open(directory.path(), 1);
+    assert_eq!(engine.recovered().transactions, 2);
+    engine.shutdown();
+}
+
+/// The head of the answer to a GET.
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn clients_are_told_how_far_restoring_is_and_to_come_again() {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let notice = Notice::default();
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let until = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
+            drop(stopped.changed().await);
+        };
+        let postgres = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let postgres_address = postgres.local_addr().expect("an address");
+        let http = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let http_address = http.local_addr().expect("an address");
+        let serving = [
+            tokio::spawn(restoring::pgwire(
+                postgres,
+                notice.clone(),
+                until(stopped.clone()),
+            )),
+            tokio::spawn(restoring::http(http, notice.clone(), until(stopped))),
+        ];
+        notice.say("70 of 100 transactions replayed, 70 %".to_owned());
+        let settings = format!("host=127.0.0.1 port={} user=any", postgres_address.port());
+        let refused = tokio_postgres::connect(&settings, NoTls).await;
+        let refused = refused.err().expect("not ready");
+        let error = refused.as_db_error().expect("an error of the server");
+        assert_eq!(error.code().code(), "57P03");
+        assert!(
+            error.message().contains("70 of 100 transactions"),
+            "{error}"
+        );
+        let answers = tokio::task::spawn_blocking(move || {
+            ["/healthz", "/readyz", "/sql"].map(|path| get(http_address, path))
+        });
+        let [health, ready, sql] = answers.await.expect("answers");
+        assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+        for answer in [ready, sql] {
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+            assert!(answer.contains("70 of 100 transactions"), "{answer}");
+            assert!(answer.contains("57P03"), "{answer}");
+        }
+        stop.send(true).expect("somebody listens");
+        for task in serving {
+            task.await.expect("it ends");
+        }
+    });
+}
+
+/// Connects as soon as the program serves.
+async fn connected(address: SocketAddr) -> tokio_postgres::Client {
+    let begun = Instant::now();
+    let settings = format!("host=127.0.0.1 port={} user=any", address.port());
+    loop {
+        if let Ok((client, connection)) = tokio_postgres::connect(&settings, NoTls).await {
+            tokio::spawn(connection);
+            return client;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not serve");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The program with little memory; killed when dropped.
+struct Confined(Child);
+
+impl Drop for Confined {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_program_confined_in_memory_refuses_rows_and_lives() {
+    if !has_program("prlimit", &["--version"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address");
+    drop(free);
+    let child = Command::new("prlimit")
+        .arg(format!("--data={}", 768 << 20))
+        .args([env!("CARGO_BIN_EXE_mainstem"), "run", "--workers", "2"])
+        .args([
+            "--serve-pgwire",
+            &address.to_string(),
+            "--serve-http",
+            "off",
+        ])
+        .args(["--memory-budget", "64 MiB", "--query-memory", "64 MiB"])
+        .current_dir(directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mainstem starts");
+    let mut confined = Confined(child);
+    runtime().block_on(async {
+        let client = connected(address).await;
+        let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
+            CREATE MATERIALIZED VIEW copies AS SELECT id, what || shop AS both FROM t; \
+            CREATE MATERIALIZED VIEW longest AS SELECT shop, max(what) AS what FROM t GROUP BY shop";
+        client.batch_execute(tables).await.expect("created");
+        let mut refused = 0;
+        let mut first = 0;
+        // Twice as many rows are sent as the process has memory for.
+        while first < 1_500_000 && refused < 20 {
+            match client.batch_execute(&insert(first)).await {
+                Ok(()) => first += 100,
+                Err(error) => {
+                    let code = error.code().map(|code| code.code().to_owned());
+                    assert_eq!(code.as_deref(), Some("53200"), "{error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 0, "nothing is refused");
+        let count = client.query_one("SELECT count(*) FROM copies", &[]).await;
+        assert_eq!(count.expect("reading goes on").get::<_, i64>(0), first as i64);
+        client.batch_execute("DROP MATERIALIZED VIEW copies").await.expect("dropped");
+    });
+    assert!(
+        confined.0.try_wait().expect("its state").is_none(),
+        "it lives"
+    );
+}
+
+/// A figure of a process in bytes, as Linux tells it.
+fn memory_of(child: &Child, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The program on a data directory, with checkpoints every second.
+async fn start(directory: &std::path::Path) -> (Confined, tokio_postgres::Client) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address");
+    drop(free);
+    let child = Command::new(env!("CARGO_BIN_EXE_mainstem"))
+        .args(["run", "--workers", "2", "--checkpoint-every", "1s"])
+        .args([
+            "--serve-pgwire",
+            &address.to_string(),
+            "--serve-http",
+            "off",
+        ])
+        .current_dir(directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mainstem starts");
+    let client = connected(address).await;
+    (Confined(child), client)
+}
+
+#[test]
+fn a_start_takes_little_more_memory_than_running_did() {
+    const ROWS: usize = 200_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    runtime().block_on(async {
+        let (program, client) = start(directory.path()).await;
+        let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
+            CREATE MATERIALIZED VIEW copies AS SELECT id, shop, what FROM t WHERE id >= 0; \
+            CREATE MATERIALIZED VIEW sums AS SELECT shop, count(*) AS n, max(what) AS what \
+            FROM t GROUP BY shop";
+        client.batch_execute(tables).await.expect("created");
+        for part in 0..20 {
+            let copy = client.copy_in("COPY t FROM STDIN (FORMAT csv)").await;
+            let rows = part * ROWS / 20..(part + 1) * ROWS / 20;
+            let rows = rows.map(|id| format!("{id},s{},{id:0300}\n", id % 5000));
+            let mut sink = std::pin::pin!(copy.expect("copying"));
+            let rows = bytes::Bytes::from(rows.collect::<String>());
+            sink.send(rows).await.expect("sent");
+            sink.finish().await.expect("copied");
+        }
+        let answer = "SELECT CAST(sum(n) AS BIGINT) AS n FROM sums";
+        let count = client.query_one(answer, &[]).await.expect("counted");
+        assert_eq!(count.get::<_, i64>("n"), ROWS as i64);
+        // A checkpoint with all of it.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let Some(running) = memory_of(&program.0, "VmRSS:") else {
+            eprintln!("SKIPPED: the system does not tell the memory of a process");
+            return;
+        };
+        drop(program);
+        let (program, client) = start(directory.path()).await;
+        let peak = memory_of(&program.0, "VmHWM:").expect("the same system");
+        let count = client.query_one(answer, &[]).await.expect("counted");
+        assert_eq!(count.get::<_, i64>("n"), ROWS as i64);
+        let ratio = peak as f64 / running as f64;
+        println!("{peak} bytes at most at the start, {running} running: {ratio:.2} times");
+        assert!(ratio < 1.5, "{peak} bytes at the start, {running} running");
+    });
+}

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Breaks what durability rests on, one thing at a time; each time a named test must fail.
+
+    python3 tests/mutations.py              all mutations, after one build
+    python3 tests/mutations.py --list       their names
+    python3 tests/mutations.py NAME...      some of them
+
+A copy of the sources in target/mutations gets every mutation at once, each behind a switch that a
+variable sets, so that one build serves all. Without the variable all tests must pass. Exits with 1
+if a mutation is not noticed. CARGO names another cargo, CARGO_TARGET_DIR another target directory.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPY = ROOT / "target" / "mutations"
+SWITCH = "MAINSTEM_MUTATION"
+
+# Which mutation is on; `on(NAME)` in a replacement becomes a call of it.
+FUNCTION = """
+/// Whether a mutation is switched on.
+pub fn mutation(name: &str) -> bool {
+    std::env::var("%s").is_ok_and(|other| other == name)
+}
+""" % SWITCH
+
+LIBRARY, INTEGRATION = "mainstem", "it"
+
+# Name, file, what stands there, what stands there instead, and the test that must fail.
+MUTATIONS = [
+    (
+        "the log is not synced",
+        "src/log/writer.rs",
+        "let result = self.file.sync();",
+        "let result = if ON { Ok(()) } else { self.file.sync() };",
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "the name of a new segment is not synced",
+        "src/log/writer.rs",
+        """    file.sync().map_err(LogError::io("sync", &path))?;
+    file_system
+        .sync_directory(directory)
+        .map_err(LogError::io("sync", directory))?;""",
+        """    file.sync().map_err(LogError::io("sync", &path))?;
+    if !ON {
+        file_system
+            .sync_directory(directory)
+            .map_err(LogError::io("sync", directory))?;
+    }""",
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "a reopened segment is not synced",
+        "src/log/writer.rs",
+        'file.sync().map_err(LogError::io("sync", path))?;',
+        'if !ON { file.sync().map_err(LogError::io("sync", path))?; }',
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "a failed sync is forgotten",
+        "src/log/writer.rs",
+        "if let Err(error) = &result {\n            self.failure",
+        "if let (Err(error), false) = (&result, ON) {\n            self.failure",
+        (INTEGRATION, "durability::a_failed_sync"),
+    ),
+    (
+        "the checksum of a record is not compared",
+        "src/log/segment.rs",
+        "if crc32c::crc32c_append(fixed, payload) != header.checksum {",
+        "if !ON && crc32c::crc32c_append(fixed, payload) != header.checksum {",
+        (LIBRARY, "log::tests::damage"),
+    ),
+    (
+        "segments are removed without a sync between them",
+        "src/log/retention.rs",
+        """            self.file_system
+                .sync_directory(&self.directory)
+                .map_err(LogError::io("sync", &self.directory))?;""",
+        """            if !ON {
+                self.file_system
+                    .sync_directory(&self.directory)
+                    .map_err(LogError::io("sync", &self.directory))?;
+            }""",
+        (INTEGRATION, "durability::a_power_cut"),
+    ),
+    (
+        "a commit is acknowledged before the sync",
+        "src/engine/commit.rs",
+        "if let Err(error) = self.sync_log() {\n            let message",
+        "if let Err(error) = if ON { Ok(()) } else { self.sync_log() } {\n            let message",
+        (INTEGRATION, "durability::a_power_cut"),
+    ),
+    (
+        "a checkpoint is not synced",
+        "src/engine/checkpoint/block.rs",
+        "let synced = self.file.sync();",
+        "let synced = if ON { Ok(()) } else { self.file.sync() };",
+        (INTEGRATION, "durability::a_power_cut"),
+    ),
+    (
+        "the name of a checkpoint is not synced before older ones go",
+        "src/engine/checkpoint/directory.rs",
+        "    sync(fs, directory)?;\n    let is_damaged",
+        "    if !ON { sync(fs, directory)?; }\n    let is_damaged",
+        (INTEGRATION, "durability::a_power_cut"),
+    ),
+    (
+        "the checksum of a checkpoint's block is not compared",
+        "src/engine/checkpoint/block.rs",
+        "if checksum != u32_at(&header, 4) {",
+        "if !ON && checksum != u32_at(&header, 4) {",
+        (LIBRARY, "engine::checkpoint::tests"),
+    ),
+    (
+        "a snapshot's file is not synced",
+        "src/snapshot/part.rs",
+        """        sink.file
+            .sync()
+            .map_err(SnapshotError::io("sync", &self.path))?;""",
+        """        if !ON {
+            sink.file
+                .sync()
+                .map_err(SnapshotError::io("sync", &self.path))?;
+        }""",
+        (LIBRARY, "snapshot::tests"),
+    ),
+    (
+        "a snapshot is named before its files are",
+        "src/snapshot/writer.rs",
+        "place.sync(&temporary)?;",
+        "if !ON { place.sync(&temporary)?; }",
+        (LIBRARY, "snapshot::tests"),
+    ),
+]
+
+
+def copy_with_mutations():
+    """Copies the files of the repository and puts all mutations in."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            target = COPY / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    for name, file, before, after, _ in MUTATIONS:
+        path = COPY / file
+        text = path.read_text()
+        if text.count(before) != 1:
+            sys.exit(f"{name}: {file} has the text {text.count(before)} times; adapt the mutation")
+        path.write_text(text.replace(before, after.replace("ON", f'crate::mutation("{name}")')))
+    library = COPY / "src" / "lib.rs"
+    library.write_text(library.read_text() + FUNCTION)
+
+
+def build():
+    """Builds the test programs of the copy; their paths by name."""
+    command = [os.environ.get("CARGO", "cargo"), "test", "--no-run", "--lib", "--test", "it"]
+    command += ["--message-format", "json", "--manifest-path", str(COPY / "Cargo.toml")]
+    environment = dict(os.environ)
+    environment.setdefault("CARGO_TARGET_DIR", str(ROOT / "target"))
+    built = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=COPY)
+    if built.returncode != 0:
+        sys.exit("the mutated copy does not build")
+    programs = {}
+    for line in built.stdout.splitlines():
+        message = json.loads(line) if line.startswith("{") else {}
+        if message.get("executable") and message.get("profile", {}).get("test"):
+            programs[message["target"]["name"]] = message["executable"]
+    return programs
+
+
+def run(program, test, mutation):
+    """Runs the tests that a mutation is for; whether they pass, and the names of those that fail."""
+    environment = dict(os.environ)
+    environment.pop(SWITCH, None)
+    if mutation:
+        environment[SWITCH] = mutation
+    ended = subprocess.run(
+        [program, test], env=environment, cwd=COPY, capture_output=True, text=True
+    )
+    if "running 0 tests" in ended.stdout:
+        sys.exit(f"there is no test {test}")
+    lines = ended.stdout.splitlines()
+    failed = [line.split()[1] for line in lines if line.startswith("test ") and line.endswith("FAILED")]
+    return ended.returncode == 0, failed
+
+
+def main():
+    names = sys.argv[1:]
+    known = [mutation[0] for mutation in MUTATIONS]
+    if names == ["--list"]:
+        print("\n".join(known))
+        return
+    for name in names:
+        if name not in known:
+            sys.exit(f"there is no mutation called {name}; --list shows them")
+    chosen = [mutation for mutation in MUTATIONS if not names or mutation[0] in names]
+    copy_with_mutations()
+    programs = build()
+    for program, test in sorted({mutation[4] for mutation in chosen}):
+        passes, failed = run(programs[program], test, None)
+        if not passes:
+            sys.exit(f"{test} fails without any mutation: {', '.join(failed)}")
+    unnoticed = 0
+    for name, _, _, _, (program, test) in chosen:
+        passes, failed = run(programs[program], test, name)
+        unnoticed += passes
+        verdict = "NOT NOTICED by " + test if passes else "noticed by " + ", ".join(failed)
+        print(f"{name}: {verdict}", flush=True)
+    sys.exit(1 if unnoticed else 0)
+
+
+if __name__ == "__main__":
+    main()
