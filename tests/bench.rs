@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use mainstem::bench::{self, Growth, Latency, Place, Report, Throughput};
 
+use crate::tools::{mainstem_succeeds, text_of};
+
 fn place(directory: &tempfile::TempDir, workers: usize) -> Place {
     Place {
         directory: directory.path().join("engines"),
@@ -94,5 +96,26 @@ fn other_systems_are_given_the_same_rows() {
             .expect(file)
             .len();
         assert!(size > 100, "{file} has {size} bytes");
+    }
+}
+
+#[test]
+fn memory_is_measured_view_by_view() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sizes = [
+        "--scale",
+        "0.02",
+        "--lines",
+        "3000",
+        "--data-dir",
+        "engines",
+    ];
+    let output = mainstem_succeeds(
+        directory.path(),
+        &[&["bench", "memory"][..], &sizes].concat(),
+    );
+    let text = text_of(&output);
+    for view in ["customer_360", "product_store_day", "top_departments"] {
+        assert!(text.contains(view), "{text}");
     }
 }

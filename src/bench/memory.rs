@@ -21,9 +21,8 @@ pub fn memory(
     workers: usize,
     program: &Path,
     arguments: &[String],
-    scratch: &Path,
 ) -> Result<Report, BenchError> {
-    let run = |views: &str| measure(program, arguments, scratch, views);
+    let run = |views: &str| measure(program, arguments, views);
     let names: Vec<&str> = workload
         .views
         .iter()
@@ -72,18 +71,14 @@ pub fn memory(
     Ok(report)
 }
 
-fn measure(
-    program: &Path,
-    arguments: &[String],
-    scratch: &Path,
-    views: &str,
-) -> Result<Report, BenchError> {
+fn measure(program: &Path, arguments: &[String], views: &str) -> Result<Report, BenchError> {
     let failed = |reason: String| BenchError::System {
         action: format!("measure the memory of {views}"),
         reason,
     };
-    std::fs::create_dir_all(scratch).map_err(|error| BenchError::file(scratch, error))?;
-    let file = scratch.join(format!("memory-{}.json", std::process::id()));
+    // Not beside the engines: their directory is removed with them.
+    let name = format!("mainstem-memory-{}.json", std::process::id());
+    let file = std::env::temp_dir().join(name);
     let output = Command::new(program)
         .args(arguments)
         .args(["--views", views, "--json"])

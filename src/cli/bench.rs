@@ -235,13 +235,7 @@ impl Measurement {
                 let program = std::env::current_exe().map_err(|error| {
                     Failure::new(format!("this program can't be found: {error}"), "")
                 })?;
-                bench::memory(
-                    &workload,
-                    place.workers,
-                    &program,
-                    &arguments,
-                    &common.data_dir,
-                )?
+                bench::memory(&workload, place.workers, &program, &arguments)?
             }
             Measurement::Operators {
                 lines, repetitions, ..
