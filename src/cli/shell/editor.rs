@@ -8,6 +8,7 @@ use console::{Key, Term, measure_text_width};
 use super::completion::{Completion, Names};
 use super::history::History;
 use super::line::Line;
+use super::raw::RawMode;
 
 /// Candidates that are listed; more would scroll away what the user is doing.
 const LISTED_MAX: usize = 100;
@@ -54,6 +55,7 @@ impl Editor {
         if is_dumb || !self.term.is_term() {
             return read_plainly(prompt);
         }
+        let _raw = RawMode::enter();
         let mut line = Line::default();
         self.row = 0;
         self.draw(prompt, &line)?;

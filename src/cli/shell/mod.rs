@@ -5,6 +5,7 @@ mod completion;
 mod editor;
 mod history;
 mod line;
+mod raw;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
