@@ -35,7 +35,11 @@ class Terminal:
 
     def end(self):
         self.type("\x04")
-        assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == 0
+        deadline = time.monotonic() + 60
+        while (ended := os.waitpid(self.pid, os.WNOHANG)) == (0, 0):
+            assert time.monotonic() < deadline, f"it does not end: {self.shown!r}"
+            time.sleep(0.01)
+        assert os.waitstatus_to_exitcode(ended[1]) == 0
 
 UP, DOWN, LEFT = "\x1b[A", "\x1b[B", "\x1b[D"
 PROMPT = "mainstem> "
@@ -68,7 +72,9 @@ t.type("SELECT nothing;\r", "nothing", *DONE)
 # A line can be given up, a statement be ended.
 t.type("SELECT wrong\x03", "^C", PROMPT)
 t.type("SELECT count(*) FROM (SELECT unnest(range(0, 10000)) AS v) a, (SELECT unnest(range(0, 10000)) AS v) b, (SELECT unnest(range(0, 10000)) AS v) c WHERE a.v + b.v * c.v % 7 = 3;\r", "= 3;", "\r\n")
+deadline = time.monotonic() + 60
 while "ended" not in t.shown:
+    assert time.monotonic() < deadline, f"the statement goes on: {t.shown!r}"
     # The first may come before the statement that is to be ended.
     os.write(t.file, b"\x03")
     while select.select([t.file], [], [], 1)[0]:
