@@ -1,7 +1,6 @@
 //! Limits with clear answers: what the state takes and may take, queries, values, starting.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
 
 use crate::engine::{open, rows, run};
-use crate::tools::has_program;
+use crate::tools::{has_program, http_get};
 
 /// How long to wait for what must come by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -283,16 +282,6 @@ fn a_value_that_no_view_could_hold_is_refused_before_it_is_logged() {
     engine.shutdown();
 }
 
-/// The head of the answer to a GET.
-fn get(address: SocketAddr, path: &str) -> String {
-    let mut connection = TcpStream::connect(address).expect("connected");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).expect("an answer");
-    answer
-}
-
 #[test]
 fn clients_are_told_how_far_restoring_is_and_to_come_again() {
     let runtime = runtime();
@@ -325,7 +314,7 @@ fn clients_are_told_how_far_restoring_is_and_to_come_again() {
             "{error}"
         );
         let answers = tokio::task::spawn_blocking(move || {
-            ["/healthz", "/readyz", "/sql"].map(|path| get(http_address, path))
+            ["/healthz", "/readyz", "/sql"].map(|path| http_get(http_address, path))
         });
         let [health, ready, sql] = answers.await.expect("answers");
         assert!(health.starts_with("HTTP/1.1 200"), "{health}");

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +11,7 @@ use mainstem::serve::http;
 use tokio::net::TcpListener;
 
 use crate::engine::{run, runtime};
-use crate::tools::{ask, mainstem, mainstem_succeeds, text_of};
+use crate::tools::{ask, http_get, mainstem, mainstem_succeeds, text_of};
 
 fn succeeds(directory: &Path, arguments: &[&str]) -> String {
     text_of(&mainstem_succeeds(directory, arguments))
@@ -152,11 +151,7 @@ fn backup_restore_and_doctor_work_from_the_command_line() {
 
 /// A GET over HTTP; the body.
 fn get(address: SocketAddr, path: &str) -> String {
-    let mut connection = TcpStream::connect(address).expect("connected");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).expect("an answer");
+    let answer = http_get(address, path);
     let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
     assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
     body.to_owned()

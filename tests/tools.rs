@@ -1,5 +1,7 @@
 //! The program as a test runs it, and programs and data that a machine may not have.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -42,6 +44,16 @@ pub fn ask(directory: &Path, sql: &str) -> String {
     let arguments = ["sql", "--data-dir", "mainstem-data", "--format", "csv", sql];
     let answer = mainstem_succeeds(directory, &arguments);
     String::from_utf8(answer.stdout).expect("UTF-8")
+}
+
+/// The whole answer to a GET over HTTP.
+pub fn http_get(address: SocketAddr, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 /// Whether a program can be run with these arguments; tells loudly if a test is skipped.
