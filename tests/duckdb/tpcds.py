@@ -11,9 +11,13 @@ UNORDERED = (28, 32, 38, 85, 97)
 # What is written differently for us: query, pattern of DuckDB's text, our text, and why.
 DIVISION = "in DuckDB, division by zero gives NULL; with us it is an error of the row"
 SCALE = "a quotient of decimals keeps six digits with us and is a float in DuckDB"
+PERCENT = SCALE + ", and times 100 the last digits show"
 ADAPTATIONS = [
     (2, r"(\w+_sales1)/(\w+_sales2)", r"\1/NULLIF(\2, 0)", DIVISION),
     (59, r"(\w+_sales1)/(\w+_sales2)", r"\1/NULLIF(\2, 0)", DIVISION),
+    (58, r"(\w+_item_rev)/\(\(", r"CAST(\1 AS DOUBLE)/((", PERCENT),
+    (61, r"cast\(promotions AS decimal\(15,4\)\)/", r"CAST(promotions AS DOUBLE)/", PERCENT),
+    (83, r"\((\w+_item_qty)\*1\.0000\)/", r"CAST(\1 AS DOUBLE)/", PERCENT),
     (66, r"(\w+_sales)/w_warehouse_sq_ft", r"CAST(\1 AS DOUBLE)/w_warehouse_sq_ft", SCALE),
 ]
 
