@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstem::bench::{self, Growth, Latency, Place, Report, Throughput};
+use mainstem::bench::{self, Growth, Ingest, Latency, Place, Reads, Report, Throughput};
 
 use crate::tools::{mainstem_succeeds, text_of};
 
@@ -89,6 +89,7 @@ fn other_systems_are_given_the_same_rows() {
     for file in [
         "lines.parquet",
         "lines.csv",
+        "lines.ndjson",
         "products.csv",
         "customer_360.sql",
     ] {
@@ -97,6 +98,55 @@ fn other_systems_are_given_the_same_rows() {
             .len();
         assert!(size > 100, "{file} has {size} bytes");
     }
+}
+
+#[test]
+fn files_of_all_formats_fill_the_views() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Ingest {
+        place: place(&directory, 2),
+        lines: 3_000,
+        transaction: 700,
+        repetitions: 1,
+    };
+    let report = measurement.measure(bench::retail(5, 0.02));
+    let report = report.expect("all rows are taken, all views are right");
+    assert_checked(&report);
+    for format in ["ndjson", "csv", "parquet"] {
+        for group in [
+            "files to rows of tables, one thread",
+            "files to complete views",
+        ] {
+            let rate = report.value(group, format);
+            assert!(rate.is_some_and(|rate| rate > 0.0), "{report}");
+        }
+    }
+    let left = std::fs::read_dir(directory.path().join("engines"));
+    assert_eq!(
+        left.map_or(0, Iterator::count),
+        0,
+        "files are removed again"
+    );
+}
+
+#[test]
+fn reads_are_compared_with_a_table_in_memory_and_a_bare_writer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Reads {
+        place: place(&directory, 2),
+        lines: 3_000,
+        repetitions: 2,
+    };
+    let report = measurement.measure(&bench::retail(6, 0.02));
+    let report = report.expect("answers are equal");
+    assert_checked(&report);
+    for group in ["scan with sums by store", "scan with a filter", "snapshot"] {
+        let ratio = report.value(group, "speed against it");
+        assert!(ratio.is_some_and(|ratio| ratio > 0.0), "{report}");
+    }
+    let nexmark = bench::nexmark(1).expect("a workload");
+    let refused = measurement.measure(&nexmark).expect_err("other views");
+    assert!(refused.to_string().contains("retail"), "{refused}");
 }
 
 #[test]

@@ -77,7 +77,8 @@ impl Drop for Bed {
     }
 }
 
-fn new_directory(parent: &Path) -> Result<PathBuf, BenchError> {
+/// Makes a directory that no one else has.
+pub fn new_directory(parent: &Path) -> Result<PathBuf, BenchError> {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let path = parent.join(format!("{}-{number}", std::process::id()));

@@ -1,6 +1,7 @@
 //! The input of a workload as files, so that other systems can be given the same.
 
 use std::fs::{self, File};
+use std::io::BufWriter;
 use std::path::Path;
 
 use arrow::record_batch::RecordBatch;
@@ -14,7 +15,7 @@ use crate::model::Change;
 const PART: usize = 65_536;
 
 /// Writes `lines` rows of a workload's stream, its first rows and its views into `directory`: one
-/// Parquet and one CSV file for each table, `NAME.sql` for each view. Returns the rows written.
+/// Parquet, one CSV and one NDJSON file for each table, `NAME.sql` for each view. Returns the rows written.
 pub fn export(workload: &Workload, lines: usize, directory: &Path) -> Result<usize, BenchError> {
     fs::create_dir_all(directory).map_err(|error| BenchError::file(directory, error))?;
     let mut rows = 0;
@@ -58,6 +59,7 @@ struct Files {
     path: std::path::PathBuf,
     parquet: ArrowWriter<File>,
     csv: arrow::csv::Writer<File>,
+    ndjson: arrow::json::LineDelimitedWriter<BufWriter<File>>,
     rows: usize,
 }
 
@@ -73,6 +75,7 @@ impl Files {
         Ok(Files {
             parquet,
             csv: arrow::csv::Writer::new(create("csv")?),
+            ndjson: arrow::json::LineDelimitedWriter::new(BufWriter::new(create("ndjson")?)),
             path,
             rows: 0,
         })
@@ -86,13 +89,19 @@ impl Files {
             .map_err(|error| BenchError::file(path, error))?;
         self.csv
             .write(rows)
+            .map_err(|error| BenchError::file(path, error))?;
+        self.ndjson
+            .write(rows)
             .map_err(|error| BenchError::file(path, error))
     }
 
-    fn close(self) -> Result<usize, BenchError> {
+    fn close(mut self) -> Result<usize, BenchError> {
         let path = self.path;
         self.parquet
             .close()
+            .map_err(|error| BenchError::file(&path, error))?;
+        self.ndjson
+            .finish()
             .map_err(|error| BenchError::file(&path, error))?;
         Ok(self.rows)
     }

@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 use super::bench_workload;
 use super::failure::Failure;
 use super::output::print_text;
-use crate::bench::{self, BenchError, Growth, Latency, Place, Report, Throughput, Workload};
+use crate::bench::{
+    self, BenchError, Growth, Ingest, Latency, Place, Reads, Report, Throughput, Workload,
+};
 
 /// Measures throughput, latency, growth and memory, and checks every answer
 #[derive(Debug, Args)]
@@ -89,6 +91,31 @@ enum Measurement {
         #[arg(long, default_value_t = 16_384)]
         transaction: usize,
     },
+    /// Reading NDJSON, CSV and Parquet files: alone, and until all views are complete
+    Ingest {
+        #[command(flatten)]
+        common: Common,
+        /// Rows in the files
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
+        /// Raw rows of a transaction
+        #[arg(long, default_value_t = 16_384)]
+        transaction: usize,
+        /// Runs of each kind
+        #[arg(long, default_value_t = 3)]
+        repetitions: usize,
+    },
+    /// Lookups by key, scans and snapshots of views
+    Reads {
+        #[command(flatten)]
+        common: Common,
+        /// Lines that the views are made of
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
+        /// Scans and snapshots of each kind
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+    },
     /// The operators one by one, over retail lines, without log and tables
     Operators {
         #[command(flatten)]
@@ -100,7 +127,7 @@ enum Measurement {
         #[arg(long, default_value_t = 3)]
         repetitions: usize,
     },
-    /// Writes the input as Parquet and CSV files, for other systems to be given the same
+    /// Writes the input as Parquet, CSV and NDJSON files, for other systems to be given the same
     Export {
         #[command(flatten)]
         common: Common,
@@ -178,6 +205,8 @@ impl Measurement {
             | Measurement::Latency { common, .. }
             | Measurement::Growth { common, .. }
             | Measurement::Memory { common, .. }
+            | Measurement::Ingest { common, .. }
+            | Measurement::Reads { common, .. }
             | Measurement::Operators { common, .. }
             | Measurement::Export { common, .. } => common,
             Measurement::Compare { .. } => unreachable!("a comparison measures nothing"),
@@ -237,6 +266,26 @@ impl Measurement {
                 })?;
                 bench::memory(&workload, place.workers, &program, &arguments)?
             }
+            Measurement::Ingest {
+                lines,
+                transaction,
+                repetitions,
+                ..
+            } => Ingest {
+                place,
+                lines,
+                transaction: transaction.max(1),
+                repetitions,
+            }
+            .measure(workload)?,
+            Measurement::Reads {
+                lines, repetitions, ..
+            } => Reads {
+                place,
+                lines,
+                repetitions,
+            }
+            .measure(&workload)?,
             Measurement::Operators {
                 lines, repetitions, ..
             } => bench::operators(&workload, place.workers, lines, repetitions)?,

@@ -25,5 +25,6 @@ mod tests;
 pub use error::SnapshotError;
 pub use layout::{SnapshotEntry, latest, list};
 pub use manifest::{Manifest, ManifestColumn, ManifestFile};
+pub use part::properties;
 pub use verify::{read, verify};
 pub use writer::{SnapshotOptions, SnapshotReport, SnapshotWriter};

@@ -25,7 +25,10 @@ use crate::log::fs::{FileSystem, WritableFile};
 const ROW_GROUP_BYTES: usize = 128 << 20;
 
 /// How Parquet files are written under these options; `tags` go into each file's metadata.
-pub(super) fn properties(
+///
+/// # Errors
+/// [`SnapshotError::InvalidOption`] if there is no such level of compression.
+pub fn properties(
     options: &SnapshotOptions,
     tags: Vec<KeyValue>,
 ) -> Result<WriterProperties, SnapshotError> {

@@ -232,6 +232,7 @@ impl CsvReader {
     }
 
     fn finish(&mut self, unreadable: Vec<UnreadableRow>) -> Result<RawBatch, SourceError> {
+        let digest = self.text.digest();
         let failed = |error| self.text.failure(error);
         let columns = self.columns.iter_mut().map(TextColumn::finish);
         let mut columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -242,7 +243,7 @@ impl CsvReader {
             rows: rows.map_err(failed)?,
             unreadable,
             rows_done: self.rows_done,
-            digest: self.text.digest(),
+            digest,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod csv;
 mod input;
+mod json;
 mod ndjson;
 mod options;
 mod parquet;

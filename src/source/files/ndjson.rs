@@ -3,14 +3,12 @@
 //! Texts are unescaped; numbers keep their digits as written, true and false are words, objects
 //! and arrays stay JSON text, null and absent keys are NULL. Of a repeated key the last one counts.
 
-use std::collections::HashMap;
-
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use serde::de::IgnoredAny;
 
 use super::super::error::SourceError;
 use super::input::InputFile;
+use super::json::{Keys, Span, split_object};
 use super::options::FileOptions;
 use super::raw::{
     ADDED_COLUMNS, AddedColumns, BATCH_BYTES, RawBatch, RowReader, TextColumn, UnreadableRow,
@@ -22,12 +20,12 @@ use super::text::Text;
 pub struct NdjsonReader {
     text: Text,
     schema: SchemaRef,
-    positions: HashMap<String, usize>,
+    keys: Keys,
     columns: Vec<TextColumn>,
     raw_text: TextColumn,
     added: AddedColumns,
     /// Where each column's value is in the line at hand.
-    values: Vec<Option<(usize, usize)>>,
+    values: Vec<Option<Span>>,
     rows_done: u64,
 }
 
@@ -55,7 +53,7 @@ impl NdjsonReader {
             text: Text::open(file)?,
             schema: raw_schema(fields),
             values: vec![None; names.len()],
-            positions: names.into_iter().zip(0..).collect(),
+            keys: Keys::new(names),
             columns,
             raw_text: TextColumn::default(),
             added: AddedColumns::new(file, identity),
@@ -72,7 +70,7 @@ impl NdjsonReader {
             )
         })?;
         self.values.fill(None);
-        split_object(line, &self.positions, &mut self.values)?;
+        split_object(line, &mut self.keys, &mut self.values)?;
         // Texts are unescaped first: one that cannot be must leave no trace in the columns.
         let mut unescaped = Vec::new();
         for (index, value) in self.values.iter().enumerate() {
@@ -110,6 +108,7 @@ impl NdjsonReader {
     }
 
     fn finish(&mut self, unreadable: Vec<UnreadableRow>) -> Result<RawBatch, SourceError> {
+        let digest = self.text.digest();
         let failed = |error| self.text.failure(error);
         let columns = self.columns.iter_mut().map(TextColumn::finish);
         let mut columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -120,7 +119,7 @@ impl NdjsonReader {
             rows: rows.map_err(failed)?,
             unreadable,
             rows_done: self.rows_done,
-            digest: self.text.digest(),
+            digest,
         })
     }
 }
@@ -177,80 +176,4 @@ fn column_names(options: &FileOptions) -> Vec<String> {
         }
     }
     names
-}
-
-/// Finds the values of the wanted keys in the JSON object that a line is.
-fn split_object(
-    line: &str,
-    positions: &HashMap<String, usize>,
-    values: &mut [Option<(usize, usize)>],
-) -> Result<(), String> {
-    let mut at = expect(line, 0, '{').ok_or("the row is not a JSON object")?;
-    if let Some(end) = expect(line, at, '}') {
-        return only_blanks_behind(line, end);
-    }
-    loop {
-        let start = skip_blanks(line, at);
-        let end = value_end(line, start)?;
-        let key = line.get(start..end).unwrap_or_default();
-        if !key.starts_with('"') {
-            return Err(format!("expected a key in quotes at byte {}", start + 1));
-        }
-        at = expect(line, end, ':').ok_or_else(|| format!("expected `:` at byte {}", end + 1))?;
-        let value_start = skip_blanks(line, at);
-        at = value_end(line, value_start)?;
-        if let Some(position) = key_position(key, positions)?
-            && let Some(value) = values.get_mut(position)
-        {
-            *value = Some((value_start, at));
-        }
-        if let Some(next) = expect(line, at, ',') {
-            at = next;
-            continue;
-        }
-        let end = expect(line, at, '}');
-        let end = end.ok_or_else(|| format!("expected `,` or `}}` at byte {}", at + 1))?;
-        return only_blanks_behind(line, end);
-    }
-}
-
-fn key_position(key: &str, positions: &HashMap<String, usize>) -> Result<Option<usize>, String> {
-    if key.contains('\\') {
-        let key: String = serde_json::from_str(key).map_err(|error| error.to_string())?;
-        return Ok(positions.get(&key).copied());
-    }
-    let key = key.trim_matches('"');
-    Ok(positions.get(key).copied())
-}
-
-/// The end of the JSON value that starts at `start`.
-fn value_end(line: &str, start: usize) -> Result<usize, String> {
-    let rest = line.get(start..).unwrap_or_default();
-    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
-    match values.next() {
-        Some(Ok(_)) => Ok(start + values.byte_offset()),
-        Some(Err(error)) => Err(format!("not JSON at byte {}: {error}", start + 1)),
-        None => Err("the JSON ends too early".to_owned()),
-    }
-}
-
-fn skip_blanks(line: &str, from: usize) -> usize {
-    let rest = line.get(from..).unwrap_or_default();
-    from + rest.bytes().take_while(u8::is_ascii_whitespace).count()
-}
-
-/// The position behind `wanted` if that is the next character that is not blank.
-fn expect(line: &str, from: usize, wanted: char) -> Option<usize> {
-    let at = skip_blanks(line, from);
-    line.get(at..)?.starts_with(wanted).then_some(at + 1)
-}
-
-fn only_blanks_behind(line: &str, end: usize) -> Result<(), String> {
-    match skip_blanks(line, end) == line.len() {
-        true => Ok(()),
-        false => Err(format!(
-            "there is text behind the JSON object, at byte {}",
-            end + 1
-        )),
-    }
 }

@@ -16,6 +16,8 @@ pub struct Text {
     file: InputFile,
     reader: Box<dyn Read + Send>,
     window: Vec<u8>,
+    /// Where the consumed bytes begin that are not hashed yet: hashing many at once is cheaper.
+    unhashed: usize,
     start: usize,
     end: usize,
     is_at_end: bool,
@@ -30,6 +32,7 @@ impl Text {
             file: file.clone(),
             reader: file.open()?,
             window: vec![0; WINDOW_BYTES],
+            unhashed: 0,
             start: 0,
             end: 0,
             is_at_end: false,
@@ -59,15 +62,20 @@ impl Text {
     }
 
     /// Identity of all bytes consumed so far.
-    pub fn digest(&self) -> u128 {
+    pub fn digest(&mut self) -> u128 {
+        self.hash_consumed();
         self.hash.digest128()
+    }
+
+    fn hash_consumed(&mut self) {
+        let consumed = self.window.get(self.unhashed..self.start);
+        self.hash.update(consumed.unwrap_or_default());
+        self.unhashed = self.start;
     }
 
     /// Moves behind `count` of the remaining bytes.
     pub fn consume(&mut self, count: usize) {
         let until = (self.start + count).min(self.end);
-        self.hash
-            .update(self.window.get(self.start..until).unwrap_or_default());
         self.consumed += (until - self.start) as u64;
         self.start = until;
     }
@@ -81,9 +89,11 @@ impl Text {
             return Ok(false);
         }
         if self.start > 0 {
+            self.hash_consumed();
             self.window.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
+            self.unhashed = 0;
         }
         if self.end == self.window.len() {
             if self.end >= RECORD_BYTES_MAX {
@@ -123,10 +133,7 @@ impl Text {
         let mut searched = 0;
         loop {
             let rest = self.remaining().get(searched..).unwrap_or_default();
-            let found = rest
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map(|at| at + searched);
+            let found = memchr::memchr(b'\n', rest).map(|at| at + searched);
             let (length, whole) = match found {
                 Some(at) => (at, at + 1),
                 None if self.is_at_end => match self.remaining().len() {

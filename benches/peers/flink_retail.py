@@ -1,0 +1,134 @@
+"""Flink SQL and Mainstem on the same retail lines, from CSV files to complete views, by turns.
+
+    pip install -r benches/peers/requirements-flink.txt    # and Java 11 or 17
+    python benches/peers/flink_retail.py --mainstem target/release/mainstem
+
+Flink runs in one process (a mini cluster), with what makes it fast here: mini-batches of a second
+or 50,000 rows, state on the heap, objects reused, no checkpoints, results thrown away. Mainstem
+has its log on. Flink's time is that of the job, without the start of the JVM; its CSV files have no
+header and times as it reads them. A second job counts the rows of Flink's views.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+
+from retail import VIEWS, Bench, check, child, figure, rows_of, table
+
+SETTINGS = {
+    "parallelism.default": str(os.cpu_count()),
+    "pipeline.object-reuse": "true",
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "1 s",
+    "table.exec.mini-batch.size": "50000",
+    "taskmanager.memory.network.min": "256m",
+    "taskmanager.memory.network.max": "256m",
+}
+HEAP = "-Xmx8g"
+
+TABLES = {
+    "lines": """household_id BIGINT, store_id BIGINT, basket_id BIGINT, product_id BIGINT,
+        quantity BIGINT, sales_minor BIGINT, discount_minor BIGINT, sold_at TIMESTAMP(6)""",
+    "products": "product_id BIGINT, department STRING, brand STRING",
+    "households": "household_id BIGINT, age STRING, income STRING",
+}
+
+
+def prepare(bench: Bench) -> str:
+    """Writes the rows as Flink reads them."""
+    import duckdb
+
+    directory = bench.directory / "flink"
+    directory.mkdir()
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for name in TABLES:
+        rows = f"SELECT * FROM '{bench.input}/{name}.parquet'"
+        if name == "lines":
+            rows = f"SELECT * REPLACE (sold_at::TIMESTAMP AS sold_at) FROM ({rows})"
+        connection.execute(f"COPY ({rows}) TO '{directory}/{name}.csv' (HEADER false)")
+    for view in VIEWS:
+        (directory / f"{view}.sql").write_text(bench.query(view).replace("AS day", "AS `day`"))
+    return str(directory)
+
+
+def run(directory: str, what: str) -> dict:
+    """One job: all views to nowhere, or the numbers of their rows."""
+    os.environ["JDK_JAVA_OPTIONS"] = HEAP
+    from pyflink.common import Configuration
+    from pyflink.table import EnvironmentSettings, TableDescriptor, TableEnvironment
+
+    configuration = Configuration()
+    for key, value in SETTINGS.items():
+        configuration.set_string(key, value)
+    settings = EnvironmentSettings.new_instance().in_streaming_mode()
+    environment = TableEnvironment.create(settings.with_configuration(configuration).build())
+    for name, columns in TABLES.items():
+        environment.execute_sql(
+            f"""CREATE TABLE `{name}` ({columns}) WITH ('connector' = 'filesystem',
+                'path' = '{directory}/{name}.csv', 'format' = 'csv')"""
+        )
+    queries = {view: open(f"{directory}/{view}.sql").read() for view in VIEWS}
+    if what == "count":
+        rows = {}
+        for view, query in queries.items():
+            counted = environment.execute_sql(f"SELECT count(*) FROM ({query})")
+            rows[view] = max(row[0] for row in counted.collect())
+        return rows
+    started = time.perf_counter()
+    inserts = environment.create_statement_set()
+    for query in queries.values():
+        nowhere = TableDescriptor.for_connector("blackhole").build()
+        inserts.add_insert(nowhere, environment.sql_query(query))
+    inserts.execute().wait()
+    return {"seconds": time.perf_counter() - started}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mainstem", default="target/release/mainstem")
+    parser.add_argument("--lines", type=int, default=1_500_000)
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args()
+
+    with Bench(options.mainstem, options.lines) as bench:
+        directory = prepare(bench)
+        ours, seconds, memory = [], [], []
+        for _ in range(options.turns):
+            ours.append(bench.measure("ingest", "--repetitions", "1"))
+            report, peak = child(__file__, "--job", directory, "load")
+            seconds.append(report["seconds"])
+            memory.append(peak)
+        loaded = bench.measure("throughput", "--repetitions", "1")
+        counted, _ = child(__file__, "--job", directory, "count")
+        check("Flink", counted, rows_of(loaded))
+
+    rates = [figure(report, "files to complete views", "csv") for report in ours]
+    table(
+        f"CSV to complete views, {options.lines} lines",
+        "rows/s",
+        [
+            ("Mainstem: log and tables on", statistics.median(rates)),
+            ("Flink SQL 2.3: no log", options.lines / statistics.median(seconds)),
+        ],
+    )
+    held = figure(loaded, "memory, first run", "peak") * options.lines
+    table(
+        "peak memory",
+        "MB",
+        [
+            ("Mainstem: tables and views", held / 1e6),
+            ("Flink SQL 2.3: the JVM", statistics.median(memory) / 1e6),
+        ],
+        higher_is_better=False,
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--job"]:
+        print(json.dumps(run(*sys.argv[2:4])))
+    else:
+        main()

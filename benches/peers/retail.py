@@ -1,0 +1,132 @@
+"""What the comparisons share: the input, Mainstem's own figures, and the table of ratios."""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+import threading
+import time
+
+VIEWS = ["customer_360", "product_store_day", "top_departments"]
+
+
+class Bench:
+    """Mainstem's bench commands, with a directory of their own for input and reports."""
+
+    def __init__(self, mainstem: str, lines: int):
+        self.mainstem = mainstem
+        self.lines = lines
+        self.scratch = tempfile.TemporaryDirectory(dir=".", prefix="peers-")
+        self.directory = pathlib.Path(self.scratch.name).resolve()
+        self.input = self.directory / "input"
+        self._run("export", "--lines", str(lines), "--out", str(self.input))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.scratch.cleanup()
+
+    def _run(self, *arguments: str) -> None:
+        command = [self.mainstem, "bench", *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def measure(self, *arguments: str) -> dict:
+        """The report of one measurement, in a process of its own."""
+        report = self.directory / "report.json"
+        scratch = ["--data-dir", str(self.directory / "engine"), "--json", str(report)]
+        self._run(*arguments, "--lines", str(self.lines), *scratch)
+        return json.loads(report.read_text())
+
+    def query(self, view: str) -> str:
+        """The query of a view's CREATE MATERIALIZED VIEW statement."""
+        text = (self.input / f"{view}.sql").read_text()
+        return text.strip().rstrip(";").split(" AS\n", 1)[1]
+
+
+def figure(report: dict, group: str, name: str) -> float:
+    """One figure of a report."""
+    for entry in report["figures"]:
+        if (entry["group"], entry["name"]) == (group, name):
+            return entry["value"]
+    raise KeyError((group, name))
+
+
+def rows_of(report: dict) -> dict:
+    """The rows of each view, as Mainstem counted and checked them."""
+    return {view: int(figure(report, "rows of the views", view)) for view in VIEWS}
+
+
+def check(peer: str, rows: dict, expected: dict) -> None:
+    """Fails where a peer's views have other numbers of rows than Mainstem's."""
+    for view, count in expected.items():
+        assert rows[view] == count, f"{view}: {count} rows here, {rows[view]} in {peer}"
+
+
+def table(title: str, unit: str, rows: list, higher_is_better: bool = True) -> None:
+    """Prints figures with their ratios; the first row is Mainstem's."""
+    ours = rows[0][1]
+    print(f"\n{title:64} {unit:>12} {'Mainstem is':>12}")
+    for what, value in rows:
+        ratio = ours / value if higher_is_better else value / ours
+        print(f"{what:64} {value:12,.1f} {ratio:11.2f}x")
+
+
+class Memory(threading.Thread):
+    """The most memory that a process and its children held, in bytes, looked at as it runs."""
+
+    def __init__(self, process: int):
+        super().__init__(daemon=True)
+        self.process = process
+        self.peak = 0
+        self.is_over = False
+        self.start()
+
+    def run(self) -> None:
+        while not self.is_over:
+            self.peak = max(self.peak, sum(map(resident, family(self.process))))
+            time.sleep(0.1)
+
+    def end(self) -> int:
+        """Stops looking; returns the peak."""
+        self.is_over = True
+        self.join()
+        return self.peak
+
+
+def family(process: int) -> list:
+    """A process and all that came of it."""
+    found, waiting = [], [process]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        for children in pathlib.Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                waiting += map(int, children.read_text().split())
+            except OSError:
+                pass
+    return found
+
+
+def resident(process: int) -> int:
+    """Bytes of a process that are in memory."""
+    try:
+        text = pathlib.Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    lines = [line for line in text.splitlines() if line.startswith("VmRSS:")]
+    return int(lines[0].split()[1]) * 1024 if lines else 0
+
+
+def child(script: str, *arguments: str) -> tuple:
+    """Runs a script as a process of its own: what it prints as JSON, and its peak memory."""
+    import sys
+
+    process = subprocess.Popen(
+        [sys.executable, script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    memory = Memory(process.pid)
+    output = process.communicate()[0].decode()
+    peak = memory.end()
+    assert process.returncode == 0, f"{script} {' '.join(arguments)} failed"
+    return json.loads(output.strip().splitlines()[-1]), peak
