@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import math
 import pathlib
 import tempfile
 from decimal import Decimal
@@ -119,6 +120,8 @@ def equal(value, expected):
     one by its last digit."""
     if value is None or expected is None or not isinstance(expected, float):
         return value == expected
+    if math.isnan(expected):
+        return math.isnan(value)
     tolerance = RELATIVE * max(abs(expected), 1e-9)
     if isinstance(value, Decimal):
         tolerance += 10.0 ** value.as_tuple().exponent
