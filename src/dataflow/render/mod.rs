@@ -10,6 +10,7 @@ mod join;
 mod recursive;
 mod temporal;
 mod top;
+mod utc_date;
 mod window;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::source;
 use timely::dataflow::{InputHandle, Scope};
 
+use self::utc_date::with_utc_dates;
 use super::arrange::{Changes, Index, Layout, arrange, key_by};
 use super::lane::Lane;
 use super::meter::Lines;
@@ -120,8 +122,11 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
                 predicate,
                 projection,
             } => {
-                let input = self.render(input);
-                self.map(input, predicate.clone(), projection.clone(), &plan.schema)
+                let rows = self.render(input);
+                let of = |expression: &Expression| with_utc_dates(expression, &input.schema);
+                let predicate = predicate.as_ref().map(of);
+                let projection = projection.iter().map(of).collect();
+                self.map(rows, predicate, projection, &plan.schema)
             }
             Node::Union { inputs } => {
                 let inputs: Vec<_> = inputs
