@@ -7,6 +7,7 @@
 mod aggregate;
 mod failure;
 mod join;
+pub mod output;
 mod recursive;
 mod temporal;
 mod top;
@@ -151,10 +152,15 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             Node::Level { name } => self.level(name),
             Node::Unnest(unnest) => self.unnest(unnest, &plan.schema),
         };
-        let behind = self.scope.worker().peek_identifier();
-        self.lines.push((first..behind, Arc::from(plan.line())));
+        self.note_line(plan, first);
         self.rendered.insert(Arc::clone(plan), rows.clone());
         rows
+    }
+
+    /// Takes note that the operators from a number on work for a line of the plan.
+    fn note_line(&mut self, plan: &Plan, first: usize) {
+        let behind = self.scope.worker().peek_identifier();
+        self.lines.push((first..behind, Arc::from(plan.line())));
     }
 
     fn table(&mut self, name: &Arc<str>) -> Changes<'scope> {
@@ -240,15 +246,20 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
     }
 
     fn distinct(&mut self, rows: Changes<'scope>, schema: &SchemaRef) -> Changes<'scope> {
-        let layout = Layout {
-            key: (0..schema.fields().len()).collect(),
-            ..Layout::default()
-        };
-        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Distinct");
+        let index = distinct_index(rows, schema);
         accumulate::multiplicity(index, "Distinct", Arc::clone(schema), |count, _| {
             i64::from(count > 0)
         })
     }
+}
+
+/// Rows arranged by all their columns.
+fn distinct_index<'scope>(rows: Changes<'scope>, schema: &SchemaRef) -> Index<'scope> {
+    let layout = Layout {
+        key: (0..schema.fields().len()).collect(),
+        ..Layout::default()
+    };
+    arrange(key_by(rows, layout, true, |_| Vec::new()), "Distinct")
 }
 
 /// Whether evaluating an expression may fail for some row.
@@ -270,6 +281,11 @@ pub fn all_columns(schema: &SchemaRef) -> Vec<Expression> {
 /// The expression that gives one column.
 pub fn column_of(schema: &SchemaRef, column: usize) -> Expression {
     Arc::new(Column::new(schema.field(column).name(), column))
+}
+
+/// The column an expression is, if it is nothing more.
+fn as_column(expression: &Expression) -> Option<usize> {
+    expression.downcast_ref::<Column>().map(Column::index)
 }
 
 /// The arrangements of a plan that other views may share: sides of joins that depend on one table
