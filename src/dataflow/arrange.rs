@@ -131,6 +131,11 @@ pub fn key_by<'scope>(
     })
 }
 
+/// The sorted chunk of some updates; `None` if they cancel out.
+pub fn form_updates(updates: &Updates, layout: &Layout) -> Option<Chunk> {
+    form(vec![unsorted(updates, layout, true, Vec::new())])
+}
+
 fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane>) -> Unsorted {
     let column = |position: &usize| Column::new(Arc::clone(updates.rows.column(*position)));
     let mut columns: Vec<Column> = layout.key.iter().map(column).collect();

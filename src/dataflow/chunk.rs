@@ -48,7 +48,8 @@ impl SumLane {
         }
     }
 
-    fn slice(&self, offset: usize, length: usize) -> SumLane {
+    /// The rows `offset..offset + length`, without copying.
+    pub fn slice(&self, offset: usize, length: usize) -> SumLane {
         match self {
             SumLane::Narrow(lane) => SumLane::Narrow(lane.slice(offset, length)),
             SumLane::Wide(lane) => SumLane::Wide(lane.slice(offset, length)),
@@ -77,18 +78,33 @@ impl SumLane {
             .collect()
     }
 
-    fn combine<R>(
+    /// The picked rows of the lanes at one position, each with further rows added to it, see
+    /// [`Lane::gather_sum`].
+    pub fn gather_sum(
+        bodies: &[&Body],
+        position: usize,
+        picks: &[Pick],
+        additions: &[(u32, Pick)],
+    ) -> SumLane {
+        Self::combine(
+            bodies,
+            position,
+            |lanes| Lane::gather_sum(lanes, picks, additions),
+            |lanes| Lane::gather_sum(lanes, picks, additions),
+        )
+    }
+
+    fn combine(
         bodies: &[&Body],
         position: usize,
         narrow: impl FnOnce(&[&Lane<i64>]) -> Lane<i64>,
         wide: impl FnOnce(&[&Lane<i128>]) -> Lane<i128>,
-        wrap: impl FnOnce(SumLane) -> R,
-    ) -> R {
+    ) -> SumLane {
         if let Some(lanes) = Self::narrow(bodies, position) {
-            return wrap(SumLane::Narrow(narrow(&lanes)));
+            return SumLane::Narrow(narrow(&lanes));
         }
         let lanes = Self::wide(bodies, position).expect("a lane is narrow or wide throughout");
-        wrap(SumLane::Wide(wide(&lanes)))
+        SumLane::Wide(wide(&lanes))
     }
 }
 
@@ -183,7 +199,7 @@ impl Body {
             times: Lane::concat(&lanes(bodies, |body| &body.times)),
             counts: Lane::concat(&lanes(bodies, |body| &body.counts)),
             sums: (0..first.sums.len())
-                .map(|sum| SumLane::combine(bodies, sum, Lane::concat, Lane::concat, |lane| lane))
+                .map(|sum| SumLane::combine(bodies, sum, Lane::concat, Lane::concat))
                 .collect(),
         }
     }
@@ -303,15 +319,7 @@ impl<'a> Selection<'a> {
         let sources = &self.sources;
         let mut counts = Lane::gather_sum(&lanes(sources, |body| &body.counts), &picks, &additions);
         let mut sums: Vec<SumLane> = (0..sources[0].sums.len())
-            .map(|sum| {
-                SumLane::combine(
-                    sources,
-                    sum,
-                    |lanes| Lane::gather_sum(lanes, &picks, &additions),
-                    |lanes| Lane::gather_sum(lanes, &picks, &additions),
-                    |lane| lane,
-                )
-            })
+            .map(|sum| SumLane::gather_sum(sources, sum, &picks, &additions))
             .collect();
         let mut times: Lane<u64> = match times {
             Some(times) => times.into(),

@@ -105,8 +105,8 @@ impl Column {
     /// Mixes the column into one hash per row.
     pub fn hash_into(&self, hashes: &mut [u64]) {
         match &self.nulls {
-            None => self.words.hash_with(hashes, mix, |_| false),
-            Some(nulls) => self.words.hash_with(hashes, mix, |row| nulls.is_null(row)),
+            None => self.words.hash_into(hashes, |_| false),
+            Some(nulls) => self.words.hash_into(hashes, |row| nulls.is_null(row)),
         }
     }
 
@@ -174,6 +174,14 @@ pub fn hash_rows(columns: &[Column], rows: usize) -> Vec<u64> {
 fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ (product >> 32)
+}
+
+/// Mixes a word for each row into its hash.
+#[inline]
+fn mix_in(hashes: &mut [u64], is_null: impl Fn(usize) -> bool, words: impl Iterator<Item = u64>) {
+    for (row, (hash, word)) in hashes.iter_mut().zip(words).enumerate() {
+        *hash = mix(*hash, if is_null(row) { NULL_WORD } else { word });
+    }
 }
 
 impl Words {
@@ -256,30 +264,28 @@ impl Words {
         }
     }
 
-    fn hash_with(
-        &self,
-        hashes: &mut [u64],
-        mix: impl Fn(u64, u64) -> u64,
-        is_null: impl Fn(usize) -> bool,
-    ) {
-        let mut each = |word: &dyn Fn(usize) -> u64| {
-            for (row, hash) in hashes.iter_mut().enumerate() {
-                *hash = mix(*hash, if is_null(row) { NULL_WORD } else { word(row) });
-            }
-        };
+    fn hash_into(&self, hashes: &mut [u64], is_null: impl Fn(usize) -> bool) {
         match self {
-            Words::Eight(words) => {
-                for (row, (hash, word)) in hashes.iter_mut().zip(words.iter()).enumerate() {
-                    *hash = mix(*hash, if is_null(row) { NULL_WORD } else { *word });
-                }
+            Words::Eight(words) => mix_in(hashes, is_null, words.iter().copied()),
+            Words::Four(words) => {
+                mix_in(hashes, is_null, words.iter().map(|word| u64::from(*word)))
             }
-            Words::Four(words) => each(&|row| u64::from(words[row])),
-            Words::One(words) => each(&|row| u64::from(words[row])),
+            Words::One(words) => mix_in(hashes, is_null, words.iter().map(|word| u64::from(*word))),
             Words::Sixteen(words) => {
-                each(&|row| self::mix(words[row] as u64, (words[row] >> 64) as u64))
+                let halves = words
+                    .iter()
+                    .map(|word| (*word as u64, (*word >> 64) as u64));
+                mix_in(hashes, is_null, halves.map(|(low, high)| mix(low, high)));
             }
-            Words::Bytes(..) => each(&|row| xxh3_64(self.bytes(row))),
-            Words::Encoded(rows) => each(&|row| xxh3_64(rows.value(row))),
+            Words::Bytes(..) => {
+                let rows = 0..hashes.len();
+                let bytes = rows.map(|row| xxh3_64(self.bytes(row)));
+                mix_in(hashes, is_null, bytes);
+            }
+            Words::Encoded(rows) => {
+                let bytes = (0..hashes.len()).map(|row| xxh3_64(rows.value(row)));
+                mix_in(hashes, is_null, bytes);
+            }
         }
     }
 }

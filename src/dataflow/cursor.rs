@@ -53,10 +53,13 @@ impl<'a> Cursor<'a> {
         Some((chunk.last_hash(), next))
     }
 
-    /// Moves on to the next chunk.
-    pub fn step_chunk(&mut self) {
-        self.chunk += 1;
-        self.row = 0;
+    /// Moves on by some rows of the current chunk.
+    pub fn step_rows(&mut self, rows: usize) {
+        self.row += rows;
+        if self.body().is_some_and(|body| self.row == body.len()) {
+            self.chunk += 1;
+            self.row = 0;
+        }
     }
 
     /// The chunk at the position; `None` at the end.
@@ -247,11 +250,14 @@ impl<'a> Reader<'a> {
 ///
 /// Gathering looks at each body once for every column, so after a small change of a large
 /// arrangement it must be spared all those that the change does not touch.
-pub fn keep_picked<'a>(bodies: &[&'a Body], picks: &mut [&mut [Pick]]) -> Vec<&'a Body> {
+pub fn keep_picked<'a, 'p>(
+    bodies: &[&'a Body],
+    picks: impl IntoIterator<Item = &'p mut Pick>,
+) -> Vec<&'a Body> {
     const UNSEEN: u32 = u32::MAX;
     let mut places = vec![UNSEEN; bodies.len()];
     let mut kept = Vec::new();
-    for pick in picks.iter_mut().flat_map(|picks| picks.iter_mut()) {
+    for pick in picks {
         let place = &mut places[pick.source as usize];
         if *place == UNSEEN {
             *place = kept.len() as u32;

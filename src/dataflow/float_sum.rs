@@ -96,8 +96,9 @@ fn round(limbs: &[u64]) -> f64 {
     }
     mantissa &= (1 << 53) - 1;
     let half = bit(shift - 1);
-    let rest = (0..shift - 1).any(bit);
-    if half && (rest || mantissa & 1 == 1) {
+    let (word, below) = ((shift - 1) / 64, (1u64 << ((shift - 1) % 64)) - 1);
+    let rest = || limbs[word] & below != 0 || limbs[..word].iter().any(|limb| *limb != 0);
+    if half && (mantissa & 1 == 1 || rest()) {
         mantissa += 1;
     }
     // A mantissa that rounded up to 2^53 moves into the exponent by itself.

@@ -3,6 +3,9 @@
 
 use std::cmp::Ordering;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
 use super::chunk::{Body, Chunk, Selection, SumLane};
 use super::column::{Column, hash_rows};
 use super::lane::{Lane, Pick};
@@ -31,23 +34,119 @@ pub fn form(parts: Vec<Unsorted>) -> Option<Chunk> {
         return bodies.into_iter().next().map(Chunk::new);
     }
     let bodies: Vec<&Body> = bodies.iter().collect();
-    let mut order = sort_by_hash(&bodies);
-    if bodies.iter().any(|body| has_zeros(body)) {
-        order.retain(|pick| !is_zero(bodies[pick.source as usize], pick.row as usize));
-    }
-    sort_ties(&bodies, &mut order);
+    let rows = DistinctRows::of(&bodies);
+    let mut sorted = sort_by_hash(&rows.hashes);
     let mut selection = Selection::new(bodies);
-    selection.picks.reserve(order.len());
-    let mut previous: Option<Pick> = None;
-    for pick in order {
-        if previous.is_some_and(|other| is_equal(&selection.sources, other, pick)) {
-            selection.add_to_last(pick);
-        } else {
-            selection.picks.push(pick);
+    selection.picks.reserve(sorted.len());
+    let mut places = vec![0; rows.picks.len()];
+    for run in sorted.chunk_by_mut(|left, right| left.0 == right.0) {
+        select_hash(run, &rows.picks, &mut selection, &mut places);
+    }
+    let additions = rows.additions.iter();
+    let additions = additions.map(|(row, pick)| (places[*row as usize], *pick));
+    selection.additions.extend(additions);
+    selection.take().map(Chunk::new)
+}
+
+/// Distinct rows after which it is asked whether there are many equal ones.
+const SAMPLE: usize = 1024;
+
+/// Rows without most of those that are equal to one before them. Where many are, as the keys of
+/// groups and the lines of an order, few remain to be sorted.
+struct DistinctRows {
+    hashes: Vec<u64>,
+    picks: Vec<Pick>,
+    /// The rows that are equal to one of these, with its position.
+    additions: Vec<(u32, Pick)>,
+}
+
+impl DistinctRows {
+    fn of(bodies: &[&Body]) -> DistinctRows {
+        let length = bodies.iter().map(|body| body.len()).sum();
+        let mut rows = DistinctRows {
+            hashes: Vec::with_capacity(length),
+            picks: Vec::with_capacity(length),
+            additions: Vec::new(),
+        };
+        // Given up where most rows turn out to be different.
+        let mut known = Some(HashTable::new());
+        for (source, body) in (0u32..).zip(bodies) {
+            let has_zeros = has_zeros(body);
+            for (row, hash) in (0u32..).zip(body.hashes.iter()) {
+                if !has_zeros || !is_zero(body, row as usize) {
+                    rows.add(bodies, *hash, Pick { source, row }, known.as_mut());
+                }
+                if rows.picks.len() % SAMPLE == SAMPLE - 1 && rows.are_mostly_distinct() {
+                    known = None;
+                }
+            }
         }
+        rows
+    }
+
+    fn are_mostly_distinct(&self) -> bool {
+        self.additions.len() < self.picks.len()
+    }
+
+    fn add(&mut self, bodies: &[&Body], hash: u64, pick: Pick, known: Option<&mut HashTable<u32>>) {
+        let is_equal = |row: u32| {
+            let (other, other_hash) = (self.picks[row as usize], self.hashes[row as usize]);
+            other_hash == hash && compare(bodies, other, pick) == Ordering::Equal
+        };
+        let next = self.picks.len() as u32;
+        let found = match next.checked_sub(1).filter(|last| is_equal(*last)) {
+            None => known.and_then(|known| {
+                let hash_of = |row: &u32| self.hashes[*row as usize];
+                match known.entry(hash, |row| is_equal(*row), hash_of) {
+                    Entry::Occupied(equal) => Some(*equal.get()),
+                    Entry::Vacant(place) => {
+                        place.insert(next);
+                        None
+                    }
+                }
+            }),
+            last => last,
+        };
+        match found {
+            Some(row) => self.additions.push((row, pick)),
+            None => {
+                self.hashes.push(hash);
+                self.picks.push(pick);
+            }
+        }
+    }
+}
+
+/// Selects the rows of one hash in order, equal ones added up, and notes their places.
+fn select_hash(
+    rows: &mut [(u64, u32)],
+    picks: &[Pick],
+    selection: &mut Selection,
+    places: &mut [u32],
+) {
+    if rows.len() > 1 {
+        let pick = |row: &(u64, u32)| picks[row.1 as usize];
+        rows.sort_by(|left, right| compare(&selection.sources, pick(left), pick(right)));
+    }
+    let mut previous: Option<Pick> = None;
+    for (_, row) in rows {
+        let pick = picks[*row as usize];
+        let is_same = |other| compare(&selection.sources, other, pick) == Ordering::Equal;
+        match previous.is_some_and(is_same) {
+            true => selection.add_to_last(pick),
+            false => selection.picks.push(pick),
+        }
+        places[*row as usize] = selection.picks.len() as u32 - 1;
         previous = Some(pick);
     }
-    selection.take().map(Chunk::new)
+}
+
+/// Compares two rows of one hash by order lane, columns and time.
+fn compare(bodies: &[&Body], left: Pick, right: Pick) -> Ordering {
+    let (body, row) = (bodies[left.source as usize], left.row as usize);
+    let (other, other_row) = (bodies[right.source as usize], right.row as usize);
+    body.compare_within_hash(row, other, other_row)
+        .then_with(|| body.times.get(row).cmp(&other.times.get(other_row)))
 }
 
 fn hashed(rows: Unsorted) -> Body {
@@ -75,14 +174,6 @@ fn is_formed(body: &Body) -> bool {
     body.hashes.windows(2).all(|pair| pair[0] < pair[1]) && !has_zeros(body)
 }
 
-fn is_equal(bodies: &[&Body], left: Pick, right: Pick) -> bool {
-    let (left_body, left_row) = (bodies[left.source as usize], left.row as usize);
-    let (right_body, right_row) = (bodies[right.source as usize], right.row as usize);
-    left_body.hashes[left_row] == right_body.hashes[right_row]
-        && left_body.times.get(left_row) == right_body.times.get(right_row)
-        && left_body.compare_within_hash(left_row, right_body, right_row) == Ordering::Equal
-}
-
 fn has_zeros(body: &Body) -> bool {
     match &body.counts {
         Lane::Constant(count, _) if *count != 0 => false,
@@ -94,48 +185,24 @@ fn is_zero(body: &Body, row: usize) -> bool {
     body.counts.get(row) == 0 && body.sums.iter().all(|sum| sum.get(row) == 0)
 }
 
-/// Orders runs of one hash by order lane, columns and time.
-fn sort_ties(bodies: &[&Body], order: &mut [Pick]) {
-    let hash = |pick: Pick| bodies[pick.source as usize].hashes[pick.row as usize];
-    let mut start = 0;
-    while start < order.len() {
-        let mut end = start + 1;
-        while end < order.len() && hash(order[end]) == hash(order[start]) {
-            end += 1;
-        }
-        if end > start + 1 {
-            order[start..end].sort_unstable_by(|left, right| {
-                let (body, row) = (bodies[left.source as usize], left.row as usize);
-                let (other, other_row) = (bodies[right.source as usize], right.row as usize);
-                body.compare_within_hash(row, other, other_row)
-                    .then_with(|| body.times.get(row).cmp(&other.times.get(other_row)))
-            });
-        }
-        start = end;
-    }
-}
-
-/// All rows in ascending order of their hashes: one counting pass over the top bits leaves buckets
-/// of a few rows, as hashes are uniform.
-fn sort_by_hash(bodies: &[&Body]) -> Vec<Pick> {
-    let length: usize = bodies.iter().map(|body| body.len()).sum();
-    let bits = (usize::BITS - (length / 4).leading_zeros()).clamp(1, 16);
+/// Rows in ascending order of their hashes, with these: one counting pass over the top bits leaves
+/// buckets of a few rows, as hashes are uniform.
+fn sort_by_hash(hashes: &[u64]) -> Vec<(u64, u32)> {
+    let bits = (usize::BITS - (hashes.len() / 4).leading_zeros()).clamp(1, 16);
     let bucket = |hash: u64| (hash >> (64 - bits)) as usize;
     let mut starts = vec![0u32; (1 << bits) + 1];
-    for hash in bodies.iter().flat_map(|body| body.hashes.iter()) {
+    for hash in hashes {
         starts[bucket(*hash) + 1] += 1;
     }
     for index in 1..starts.len() {
         starts[index] += starts[index - 1];
     }
     let mut next = starts.clone();
-    let mut sorted = vec![(0u64, Pick { source: 0, row: 0 }); length];
-    for (source, body) in (0u32..).zip(bodies) {
-        for (row, hash) in (0u32..).zip(body.hashes.iter()) {
-            let position = &mut next[bucket(*hash)];
-            sorted[*position as usize] = (*hash, Pick { source, row });
-            *position += 1;
-        }
+    let mut sorted = vec![(0u64, 0u32); hashes.len()];
+    for (row, hash) in (0u32..).zip(hashes) {
+        let position = &mut next[bucket(*hash)];
+        sorted[*position as usize] = (*hash, row);
+        *position += 1;
     }
     for bounds in starts.windows(2) {
         let run = &mut sorted[bounds[0] as usize..bounds[1] as usize];
@@ -143,7 +210,7 @@ fn sort_by_hash(bodies: &[&Body]) -> Vec<Pick> {
             run.sort_unstable();
         }
     }
-    sorted.into_iter().map(|(_, pick)| pick).collect()
+    sorted
 }
 
 #[cfg(test)]

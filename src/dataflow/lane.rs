@@ -107,6 +107,10 @@ impl<T: ArrowNativeType + PartialEq> Lane<T> {
         if let Some(value) = shared_constant(sources) {
             return Lane::Constant(value, picks.len());
         }
+        Self::gathered(sources, picks).into()
+    }
+
+    fn gathered(sources: &[&Lane<T>], picks: &[Pick]) -> Vec<T> {
         let buffers: Option<Vec<&[T]>> = sources
             .iter()
             .map(|lane| match lane {
@@ -114,14 +118,13 @@ impl<T: ArrowNativeType + PartialEq> Lane<T> {
                 Lane::Constant(..) => None,
             })
             .collect();
-        let values: Vec<T> = match buffers {
+        match buffers {
             Some(buffers) => gather_values(&buffers, picks),
             None => picks
                 .iter()
                 .map(|pick| sources[pick.source as usize].get(pick.row as usize))
                 .collect(),
-        };
-        values.into()
+        }
     }
 
     /// The lanes one after the other.
@@ -142,11 +145,10 @@ impl<T: Summand> Lane<T> {
     /// The picked rows, each with further rows added to it: an addition is (position in the
     /// result, row to add).
     pub fn gather_sum(sources: &[&Lane<T>], picks: &[Pick], additions: &[(u32, Pick)]) -> Self {
-        let gathered = Self::gather(sources, picks);
-        if additions.is_empty() || gathered.is_constant(T::ZERO) && all_zero(sources) {
-            return gathered;
+        if additions.is_empty() || all_zero(sources) {
+            return Self::gather(sources, picks);
         }
-        let mut values: Vec<T> = gathered.iter().collect();
+        let mut values = Self::gathered(sources, picks);
         for (position, pick) in additions {
             let sum = &mut values[*position as usize];
             *sum = sum.plus(sources[pick.source as usize].get(pick.row as usize));

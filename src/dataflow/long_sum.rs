@@ -90,8 +90,16 @@ pub fn special(lanes: &[SumLane], digits: usize, row: usize) -> Option<f64> {
 /// Lets the digits of a row carry: the limbs of the sum's magnitude, lowest first, and whether it
 /// is negative. There must be room for two limbs more than digits.
 pub fn limbs(digits: &[SumLane], row: usize, limbs: &mut [u64]) -> bool {
+    let is_zero = |digit: &SumLane| matches!(digit, SumLane::Wide(Lane::Constant(0, _)));
+    let first = digits.iter().position(|digit| !is_zero(digit));
+    let behind = digits.iter().rposition(|digit| !is_zero(digit));
+    let behind = behind.map_or(0, |last| last + 1);
     let mut carry = 0i128;
-    for (position, limb) in limbs.iter_mut().enumerate() {
+    limbs.fill(0);
+    for (position, limb) in limbs.iter_mut().enumerate().skip(first.unwrap_or(0)) {
+        if position >= behind && carry == 0 {
+            break;
+        }
         let digit = digits.get(position).map_or(0, |digit| digit.get(row));
         // Split before adding, so that the sum of two large digits cannot overflow.
         let low = i128::from(digit as u64) + i128::from(carry as u64);

@@ -5,7 +5,8 @@
 //! timestamp that all workers have completed. Compaction never goes beyond that timestamp, so a
 //! published run always answers for it and every later one.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::datatypes::SchemaRef;
@@ -13,6 +14,8 @@ use arrow::datatypes::SchemaRef;
 use super::arrange::Layout;
 use super::changes::{Lost, Piece, Queue, SharedQueue, lock};
 use super::chunk::Chunk;
+use super::group_changes::group_changes;
+use super::grouping::Grouping;
 
 /// The shape of a published collection.
 #[derive(Clone, Debug)]
@@ -21,21 +24,63 @@ pub struct OutputShape {
     pub schema: SchemaRef,
     /// The columns that key the arrangement.
     pub key: Vec<usize>,
-    /// For each column of the view, its position in the chunks.
-    pub positions: Vec<usize>,
+    /// Where its columns are.
+    pub(super) columns: Columns,
+}
+
+/// Where the columns of a view are in the chunks of its arrangement.
+#[derive(Clone, Debug)]
+pub(super) enum Columns {
+    /// Each at its position.
+    Stored(Vec<usize>),
+    /// In groups, each of which is a row.
+    Grouped(Arc<Grouping>),
 }
 
 impl OutputShape {
     /// The shape of an arrangement of all columns by `key` (all columns if empty).
     pub fn new(schema: SchemaRef, key: &[usize]) -> OutputShape {
         let layout = Self::layout(&schema, key);
-        let columns = 0..schema.fields().len();
         OutputShape {
-            positions: columns
-                .filter_map(|column| layout.position(column))
-                .collect(),
+            columns: Columns::Stored(Self::positions(&schema, &layout)),
             key: layout.key,
             schema,
+        }
+    }
+
+    /// The shape of an arrangement of groups; `key` are the columns that show their key.
+    pub(super) fn grouped(
+        schema: SchemaRef,
+        key: Vec<usize>,
+        grouping: Arc<Grouping>,
+    ) -> OutputShape {
+        OutputShape {
+            columns: Columns::Grouped(grouping),
+            key,
+            schema,
+        }
+    }
+
+    /// Where the columns stand in the changes that subscribers get.
+    pub(super) fn positions_in_changes(&self) -> Vec<usize> {
+        Self::positions(&self.schema, &Self::layout(&self.schema, &self.key))
+    }
+
+    fn positions(schema: &SchemaRef, layout: &Layout) -> Vec<usize> {
+        let columns = 0..schema.fields().len();
+        columns
+            .filter_map(|column| layout.position(column))
+            .collect()
+    }
+
+    /// The changes of a view's rows, from those of the arrangement in which a worker has them.
+    fn changes(&self, arrangement: &[Arc<Vec<Chunk>>], changes: Vec<Piece>) -> Vec<Piece> {
+        match &self.columns {
+            Columns::Stored(_) => changes,
+            Columns::Grouped(grouping) => {
+                let changes = group_changes(arrangement, &changes, grouping, self);
+                changes.into_iter().collect()
+            }
         }
     }
 
@@ -110,8 +155,18 @@ pub(super) struct Publication {
     pub(super) view: u64,
     pub(super) shape: Arc<OutputShape>,
     pub(super) share: Share,
-    /// The changes of the rows that have become complete.
-    pub(super) changes: Vec<Piece>,
+    /// The changes of the arrangement that have become complete.
+    pub(super) arranged: Vec<Piece>,
+    /// The changes of the rows, once somebody wants them.
+    pub(super) changes: OnceCell<Vec<Piece>>,
+}
+
+impl Publication {
+    /// The changes of the rows.
+    pub(super) fn changes(&self) -> &[Piece] {
+        self.changes
+            .get_or_init(|| self.shape.changes(&self.share.rows, self.arranged.clone()))
+    }
 }
 
 impl Progress {
@@ -184,7 +239,7 @@ impl Progress {
         let mut state = self.state();
         let workers = state.completed.len();
         for publication in changed {
-            state.give(publication.view, &publication.changes);
+            state.give(&publication);
             let view = state.views.entry(publication.view);
             let view = view.or_insert_with(|| PublishedView {
                 shape: publication.shape,
@@ -223,6 +278,13 @@ impl Progress {
         }
     }
 
+    /// The views that somebody has subscribed to.
+    pub(super) fn subscribed(&self) -> BTreeSet<u64> {
+        let state = self.state();
+        let subscribers = state.subscribers.iter();
+        subscribers.map(|(view, _)| *view).collect()
+    }
+
     /// Subscribes to a view: what it is at the newest completed timestamp, that timestamp, and
     /// where the changes after it will wait; `None` if it is not there.
     pub(super) fn subscribe(&self, view: u64) -> Option<(PublishedView, u64, SharedQueue)> {
@@ -232,13 +294,13 @@ impl Progress {
         // What a worker has completed before the others has been given out already.
         let mut queue = Queue::default();
         for (share, completed_ms) in published.shares.iter().zip(&state.completed) {
-            let ahead = share.rows.iter().map(|chunks| Piece {
-                chunks: Arc::clone(chunks),
-                after_ms: timestamp_ms,
-                until_ms: *completed_ms,
-            });
             if *completed_ms > timestamp_ms {
-                queue.push(&ahead.collect::<Vec<_>>());
+                let ahead = share.rows.iter().map(|chunks| Piece {
+                    chunks: Arc::clone(chunks),
+                    after_ms: timestamp_ms,
+                    until_ms: *completed_ms,
+                });
+                queue.push(&published.shape.changes(&share.rows, ahead.collect()));
             }
         }
         let queue = Arc::new(Mutex::new(queue));
@@ -263,14 +325,14 @@ impl Progress {
 }
 
 impl State {
-    /// Gives changes to all who have subscribed to a view.
-    fn give(&mut self, view: u64, changes: &[Piece]) {
+    /// Gives the changes of a view to all who have subscribed to it.
+    fn give(&mut self, publication: &Publication) {
         self.subscribers.retain(|(subscribed, queue)| {
             let Some(queue) = queue.upgrade() else {
                 return false;
             };
-            if *subscribed == view {
-                lock(&queue).push(changes);
+            if *subscribed == publication.view {
+                lock(&queue).push(publication.changes());
             }
             true
         });

@@ -4,17 +4,19 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use differential_dataflow::operators::arrange::ShutdownButton;
 use differential_dataflow::trace::TraceReader;
 use timely::dataflow::operators::core::Inspect;
 use timely::dataflow::operators::{CapabilitySet, Probe};
 use timely::dataflow::{ProbeHandle, Scope};
 
-use super::arrange::{Batch, Changes, Layout, Trace, arrange, key_by};
+use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
 use super::changes::Tap;
 use super::chunk::Chunk;
+use super::operator::accumulate::aggregate;
 use super::operator::flatten;
+use super::operator::map::error_schema;
+use super::output::{Columns, OutputShape};
 
 /// Stops the import of an arrangement, so that the importing dataflow can end.
 pub type Stop = ShutdownButton<CapabilitySet<u64>>;
@@ -32,17 +34,19 @@ pub struct Output {
 }
 
 /// How the errors of a view are arranged.
-pub fn error_layout() -> Layout {
-    Layout {
-        key: vec![0],
-        ..Layout::default()
-    }
+pub fn error_shape() -> OutputShape {
+    OutputShape::new(error_schema(), &[0])
 }
 
 impl Output {
     /// Arranges rows to be published.
     pub fn new(rows: Changes<'_>, layout: Layout, probe: &mut ProbeHandle<u64>) -> Output {
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Output");
+        Output::of(index, probe)
+    }
+
+    /// An arrangement that is published as it is.
+    pub fn of(index: Index<'_>, probe: &mut ProbeHandle<u64>) -> Output {
         let has_changed = Rc::new(Cell::new(false));
         let flag = Rc::clone(&has_changed);
         let tap = Tap::default();
@@ -92,10 +96,14 @@ impl Output {
     pub fn import<'scope>(
         &mut self,
         scope: Scope<'scope, u64>,
-        schema: &SchemaRef,
-        positions: &[usize],
+        shape: &OutputShape,
     ) -> (Changes<'scope>, Stop) {
         let (index, stop) = self.trace.import_core(scope, "ViewRows");
-        (flatten(index, Arc::clone(schema), positions.to_vec()), stop)
+        let schema = Arc::clone(&shape.schema);
+        let rows = match &shape.columns {
+            Columns::Stored(positions) => flatten(index, schema, positions.clone()),
+            Columns::Grouped(grouping) => aggregate(index, schema, Arc::clone(grouping)),
+        };
+        (rows, stop)
     }
 }

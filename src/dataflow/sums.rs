@@ -21,6 +21,7 @@ use super::contribution::{contribution, zeros};
 use super::float_sum::{
     FLOAT_DIGITS, FLOAT_SUM_LANES, PRODUCT_DIGITS, PRODUCT_SUM_LANES, float_sum,
 };
+use super::lane::Lane;
 use super::long_sum::{integer, special};
 use super::statistics::{Moments, Sum};
 use super::updates::Updates;
@@ -175,6 +176,11 @@ impl Sums {
             .collect()
     }
 
+    /// Whether a result is read off its sums at little cost, so that it need not be kept.
+    pub fn is_read_fast(&self, finish: &Finish) -> bool {
+        !matches!(finish, Finish::Bits { .. } | Finish::Statistic { .. })
+    }
+
     /// One result column.
     pub fn finish(&self, finish: &Finish, counts: &[i64], lanes: &[SumLane]) -> ArrayRef {
         let rows = counts.len();
@@ -182,8 +188,12 @@ impl Sums {
             CountSource::Group => counts[row],
             CountSource::Term(term) => lanes[self.first_lane(term)].get(row) as i64,
         };
-        let presence = |source: CountSource| {
-            NullBuffer::from_iter((0..rows).map(|row| count(source, row) != 0))
+        let presence = |source: CountSource| match source {
+            // A group that is there has rows.
+            CountSource::Group => None,
+            CountSource::Term(_) => Some(NullBuffer::from_iter(
+                (0..rows).map(|row| count(source, row) != 0),
+            )),
         };
         match finish {
             Finish::Count(source) => {
@@ -196,7 +206,7 @@ impl Sums {
                 data_type,
             } => {
                 let lanes = &lanes[self.first_lane(*term)..];
-                let nulls = Some(presence(*present));
+                let nulls = presence(*present);
                 match self.terms[*term].kind {
                     TermKind::Float => Arc::new(Float64Array::new(
                         (0..rows).map(|row| float_sum(lanes, row)).collect(),
@@ -236,7 +246,7 @@ impl Sums {
             } => {
                 let lane = &lanes[self.first_lane(*term)];
                 let nulls = presence(CountSource::Term(*present));
-                number_array(data_type, lane, rows, Some(nulls))
+                number_array(data_type, lane, rows, nulls)
             }
             Finish::Truth {
                 is_all,
@@ -252,7 +262,7 @@ impl Sums {
                     }
                 };
                 let values = (0..rows).map(is_true).collect();
-                Arc::new(BooleanArray::new(values, Some(presence(*present))))
+                Arc::new(BooleanArray::new(values, presence(*present)))
             }
             Finish::Bits {
                 of,
@@ -263,7 +273,7 @@ impl Sums {
                 let lanes = &lanes[self.first_lane(*term)..];
                 let words = (0..rows).map(|row| bits(*of, lanes, row, count(*present, row)));
                 let lane = SumLane::Narrow(words.collect::<Vec<i64>>().into());
-                number_array(data_type, &lane, rows, Some(presence(*present)))
+                number_array(data_type, &lane, rows, presence(*present))
             }
             Finish::Statistic {
                 statistic: Statistic::RegressionCount,
@@ -353,6 +363,9 @@ fn number_array(
     rows: usize,
     nulls: Option<NullBuffer>,
 ) -> ArrayRef {
+    if let (Some(8), SumLane::Narrow(Lane::Values(words))) = (data_type.primitive_width(), lane) {
+        return fixed_width_array(data_type, rows, words.inner().clone(), nulls);
+    }
     let numbers = (0..rows).map(|row| lane.get(row));
     let words = match data_type {
         DataType::Boolean => {

@@ -5,6 +5,7 @@
 //! own timestamp, which spares rounds of coordination while a backlog is being worked off: up to
 //! [`IN_FLIGHT`] of them, and more as long as they are small.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -19,10 +20,10 @@ use super::arrange::{Changes, Index, Trace};
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::{Lines, Meter};
-use super::operator::map::error_schema;
 use super::operator::temporal::Due;
 use super::output::{OutputShape, Progress, Publication, Share};
-use super::publish::{Output, Stop, error_layout};
+use super::publish::{Output, Stop, error_shape};
+use super::render::output::Rendered;
 use super::render::{self, IndexName, Renderer, TableInput};
 use crate::sql::plan::Plan;
 
@@ -201,6 +202,7 @@ impl<'w> Running<'w> {
         let Some(completed_ms) = completed else {
             return false;
         };
+        let subscribed = self.progress.subscribed();
         let mut changed = Vec::new();
         for (number, view) in &mut self.views {
             let has_changed = view.rows.has_changed.take() | view.errors.has_changed.take();
@@ -211,12 +213,18 @@ impl<'w> Running<'w> {
                     errors: view.errors.publish(),
                 };
                 view.errors.tap.take(self.completed_ms, completed_ms);
-                changed.push(Publication {
+                let publication = Publication {
                     view: *number,
                     shape: Arc::clone(&view.shape),
                     share,
-                    changes: view.rows.tap.take(self.completed_ms, completed_ms),
-                });
+                    arranged: view.rows.tap.take(self.completed_ms, completed_ms),
+                    changes: OnceCell::new(),
+                };
+                if subscribed.contains(number) {
+                    // Made here rather than while others wait.
+                    publication.changes();
+                }
+                changed.push(publication);
             }
         }
         let dues = self
@@ -261,17 +269,8 @@ impl<'w> Running<'w> {
             self.use_index(&name, &plan, view, timestamp_ms, tables);
             indexes.push(name);
         }
-        let shape = Arc::new(OutputShape::new(Arc::clone(&view.plan.schema), &view.key));
-        let (mut flow, rows, errors) = self.build_view(view, &indexes, timestamp_ms);
-        self.fill(&mut flow, timestamp_ms, tables);
-        let running = RunningView {
-            flow,
-            shape,
-            rows,
-            errors,
-            indexes,
-            is_published: false,
-        };
+        let mut running = self.build_view(view, indexes, timestamp_ms);
+        self.fill(&mut running.flow, timestamp_ms, tables);
         self.views.insert(view.number, running);
     }
 
@@ -279,16 +278,16 @@ impl<'w> Running<'w> {
     fn build_view(
         &mut self,
         view: &ViewTask,
-        names: &[IndexName],
+        names: Vec<IndexName>,
         timestamp_ms: u64,
-    ) -> (Flow, Output, Output) {
+    ) -> RunningView {
         let worker = self.worker.index();
         let dataflow = self.worker.next_dataflow_index();
         let (views, indexes) = (&mut self.views, &mut self.indexes);
         self.worker.dataflow_named(&view.name, |scope| {
             let mut stops = Vec::new();
             let mut shared: HashMap<IndexName, Index> = HashMap::new();
-            for name in names {
+            for name in &names {
                 if let Some(index) = indexes.get_mut(name) {
                     let (imported, stop) = index.trace.import_core(scope, "SharedIndex");
                     shared.insert(name.clone(), imported);
@@ -297,12 +296,11 @@ impl<'w> Running<'w> {
             }
             let read = import_views(views, view, scope, &mut stops);
             let mut renderer = Renderer::new(scope, worker, &shared, read);
-            let rows = renderer.render(&view.plan);
+            let rendered = renderer.render_output(&view.plan, &view.key);
             let errors = renderer.errors();
-            let layout = OutputShape::layout(&view.plan.schema, &view.key);
             let mut probe = ProbeHandle::new();
-            let rows = Output::new(rows, layout, &mut probe);
-            let errors = Output::new(errors, error_layout(), &mut probe);
+            let (rows, shape) = publish(rendered, view, &mut probe);
+            let (errors, _) = publish_rows(errors, error_shape(), &mut probe);
             let flow = Flow {
                 inputs: std::mem::take(&mut renderer.inputs),
                 stops,
@@ -312,7 +310,14 @@ impl<'w> Running<'w> {
                 lines: std::mem::take(&mut renderer.lines),
                 since_ms: timestamp_ms,
             };
-            (flow, rows, errors)
+            RunningView {
+                flow,
+                shape: Arc::new(shape),
+                rows,
+                errors,
+                indexes: names,
+                is_published: false,
+            }
         })
     }
 
@@ -444,6 +449,31 @@ impl Flow {
     }
 }
 
+/// Publishes what has been rendered for a view.
+fn publish(
+    rendered: Rendered<'_>,
+    view: &ViewTask,
+    probe: &mut ProbeHandle<u64>,
+) -> (Output, OutputShape) {
+    let schema = Arc::clone(&view.plan.schema);
+    match rendered {
+        Rendered::Rows(rows) => publish_rows(rows, OutputShape::new(schema, &view.key), probe),
+        Rendered::Groups(groups) => {
+            let shape = OutputShape::grouped(schema, groups.key, groups.grouping);
+            (Output::of(groups.index, probe), shape)
+        }
+    }
+}
+
+fn publish_rows(
+    rows: Changes<'_>,
+    shape: OutputShape,
+    probe: &mut ProbeHandle<u64>,
+) -> (Output, OutputShape) {
+    let layout = OutputShape::layout(&shape.schema, &shape.key);
+    (Output::new(rows, layout, probe), shape)
+}
+
 /// The rows and errors of the views that a view reads.
 fn import_views<'scope>(
     views: &mut BTreeMap<u64, RunningView>,
@@ -456,10 +486,9 @@ fn import_views<'scope>(
         let Some(view) = views.get_mut(number) else {
             continue;
         };
-        let shape = &view.shape;
-        let (rows, stop) = view.rows.import(scope, &shape.schema, &shape.positions);
+        let (rows, stop) = view.rows.import(scope, &view.shape);
         stops.push(stop);
-        let (errors, stop) = view.errors.import(scope, &error_schema(), &[0]);
+        let (errors, stop) = view.errors.import(scope, &error_shape());
         stops.push(stop);
         imported.insert(Arc::clone(name), (rows, errors));
     }

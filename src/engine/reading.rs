@@ -215,11 +215,15 @@ impl Relations for ReadPoint {
     }
 
     fn statistics(&self, name: &str, wants_bytes: bool) -> Statistics {
-        let (rows, bytes) = match (self.tables.get(name), self.views.get(name)) {
-            (Some(table), _) => (table.row_count(), wants_bytes.then(|| table.memory_bytes())),
-            (None, Some(view)) => (view.row_count(), wants_bytes.then(|| view.memory_bytes())),
-            (None, None) => (0, None),
-        };
+        let table = self.tables.get(name).map(|table| table.row_count());
+        // An estimate will do, where the rows would have to be walked through.
+        let view = || self.views.get(name)?.row_count().get_value().copied();
+        let rows = table.or_else(view).unwrap_or(0);
+        let bytes = wants_bytes.then(|| {
+            let table = self.tables.get(name).map(|table| table.memory_bytes());
+            let view = || Some(self.views.get(name)?.memory_bytes());
+            table.or_else(view).unwrap_or(0)
+        });
         Statistics {
             rows: rows as u64,
             bytes: bytes.unwrap_or(0),

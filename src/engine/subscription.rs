@@ -77,7 +77,7 @@ impl Subscription {
     ) -> Result<Subscription, EngineError> {
         let begun = Subscriber::begin(&view.engine.shared.progress, view.number);
         let (subscriber, published) = begun.ok_or_else(|| lost(&view.name, Lost::Dropped))?;
-        let schema = subscription_schema(&subscriber.shape.schema, has_progress);
+        let schema = subscription_schema(&subscriber.schema, has_progress);
         let snapshot: Box<dyn Iterator<Item = RecordBatch> + Send> = match has_snapshot {
             true => Box::new(LiveView::new(published, subscriber.timestamp_ms).rows()),
             false => Box::new(std::iter::empty()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
 
@@ -66,8 +67,11 @@ impl Relation for LiveView {
         Arc::clone(&self.view.shape.schema)
     }
 
-    fn row_count(&self) -> usize {
-        self.view.row_count(self.timestamp_ms)
+    fn row_count(&self) -> Precision<usize> {
+        match self.view.knows_row_count() {
+            true => Precision::Exact(self.view.row_count(self.timestamp_ms)),
+            false => Precision::Inexact(self.view.most_rows()),
+        }
     }
 
     fn partitions(&self, wanted: usize) -> usize {

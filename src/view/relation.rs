@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
+use datafusion::common::stats::Precision;
 use datafusion::scalar::ScalarValue;
 
 use super::table::TableSnapshot;
@@ -21,8 +22,9 @@ pub trait Relation: Debug + Send + Sync {
     /// The columns.
     fn schema(&self) -> SchemaRef;
 
-    /// The exact number of rows: DataFusion answers `count(*)` with it.
-    fn row_count(&self) -> usize;
+    /// The number of rows as far as it is known without reading them; DataFusion answers
+    /// `count(*)` with it where it is exact.
+    fn row_count(&self) -> Precision<usize>;
 
     /// How many shares a scan is best divided into, from 1 to `wanted`.
     fn partitions(&self, wanted: usize) -> usize;
@@ -58,8 +60,8 @@ impl Relation for TableSnapshot {
         TableSnapshot::schema(self)
     }
 
-    fn row_count(&self) -> usize {
-        TableSnapshot::row_count(self)
+    fn row_count(&self) -> Precision<usize> {
+        Precision::Exact(TableSnapshot::row_count(self))
     }
 
     fn partitions(&self, wanted: usize) -> usize {

@@ -142,8 +142,8 @@ impl ExecutionPlan for RelationScan {
         if args.partition().is_none() {
             let rows = self.relation.row_count();
             statistics.num_rows = match self.limit {
-                None => Precision::Exact(rows),
-                Some(limit) => Precision::Inexact(rows.min(limit)),
+                None => rows,
+                Some(limit) => rows.min(&Precision::Exact(limit)).to_inexact(),
             };
         }
         Ok(Arc::new(statistics))

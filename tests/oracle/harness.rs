@@ -14,6 +14,7 @@ use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, planner, stateme
 
 use super::compare::differences;
 use super::history::{Change, History, batch_r, batch_s, schemas};
+use super::readers::Readers;
 
 pub struct Harness {
     workers: Workers,
@@ -23,6 +24,7 @@ pub struct Harness {
     planner: Planner,
     view: Option<ViewDefinition>,
     sql: String,
+    readers: Option<Readers>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -67,6 +69,7 @@ impl Harness {
             planner: Planner::new(),
             view: None,
             sql: String::new(),
+            readers: None,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .build()
                 .expect("a runtime"),
@@ -153,7 +156,8 @@ impl Harness {
         }
     }
 
-    pub fn assert_equal(&self, history: &History, context: &str) {
+    /// Compares the view with the answer from scratch, and all ways to read it with each other.
+    pub fn assert_equal(&mut self, history: &History, context: &str) {
         let view = self.view.as_ref().expect("a view has been created");
         let published = self.workers.progress().read();
         let shares = &published.views[&1];
@@ -174,6 +178,11 @@ impl Harness {
                 view.plan, history.r, history.s
             );
         }
+        let readers = self.readers.get_or_insert_with(|| {
+            let timestamp_ms = published.timestamp_ms + 1;
+            Readers::begin(&self.workers, &view.plan, timestamp_ms)
+        });
+        readers.assert_equal(&published, context);
     }
 }
 

@@ -7,6 +7,7 @@ mod grammar;
 mod harness;
 mod history;
 mod large;
+mod readers;
 pub mod relational;
 pub mod temporal;
 pub mod windows;

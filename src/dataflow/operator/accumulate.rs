@@ -14,6 +14,7 @@ use super::super::arrange::{Batch, Changes, Index};
 use super::super::chunk::{Body, SumLane, columns};
 use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
+use super::super::grouping::Grouping;
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
 use super::stateful::react_to_batches;
@@ -21,15 +22,13 @@ use super::stateful::react_to_batches;
 /// Groups handled before output is given on.
 const GROUPS_AT_ONCE: usize = 8192;
 
-/// Emits, for each group that changes, its key and the columns that `finish` makes of its sums.
-///
-/// A group exists while its count is not zero. `finish` gets the counts and the sums of the rows
-/// that come out and returns one array per column behind the keys.
+/// Emits the rows of groups that change. A group exists while its count is not zero.
 pub fn aggregate<'scope>(
     index: Index<'scope>,
     schema: SchemaRef,
-    finish: impl Fn(&[i64], &[SumLane]) -> Vec<ArrayRef> + 'static,
+    grouping: Arc<Grouping>,
 ) -> Changes<'scope> {
+    let all: Vec<usize> = (0..grouping.columns.len()).collect();
     react_to_batches(index, "Aggregate", move |novel, earlier, emit| {
         for_each_portion(novel, earlier, |portion, reader| {
             let rows = portion.aggregate_rows(reader);
@@ -39,8 +38,8 @@ pub fn aggregate<'scope>(
             let sums: Vec<SumLane> = (0..reader.bodies[0].sums.len())
                 .map(|sum| portion.accumulate_sum(reader, sum, &rows.shape))
                 .collect();
-            let mut arrays = key_arrays(reader, &rows.picks);
-            arrays.extend(finish(&rows.counts, &sums));
+            let key = |position: usize| key_array(reader, position, &rows.picks);
+            let arrays = grouping.arrays(&all, key, &rows.counts, &sums);
             emit(Updates {
                 rows: batch(Arc::clone(&schema), arrays, rows.picks.len()),
                 times: rows.times.into(),
@@ -75,11 +74,13 @@ pub fn multiplicity<'scope>(
 
 fn key_arrays(reader: &Reader, picks: &[Pick]) -> Vec<ArrayRef> {
     (0..reader.bodies[0].key_columns)
-        .map(|position| {
-            let sources = columns(&reader.bodies, position);
-            Arc::clone(Column::gather(&sources, picks).array())
-        })
+        .map(|position| key_array(reader, position, picks))
         .collect()
+}
+
+fn key_array(reader: &Reader, position: usize, picks: &[Pick]) -> ArrayRef {
+    let sources = columns(&reader.bodies, position);
+    Arc::clone(Column::gather(&sources, picks).array())
 }
 
 /// Some changed groups, laid out flat.
@@ -138,7 +139,8 @@ fn drain_hash(cursors: &mut [Cursor], hash: u64, picks: &mut Vec<Pick>) {
 impl Portion {
     /// Handles the portion against the chunks that it touches.
     fn hand_to(mut self, handle: &mut impl FnMut(&Portion, &Reader), reader: &Reader) {
-        let bodies = keep_picked(&reader.bodies, &mut [&mut self.novel, &mut self.earlier]);
+        let picks = self.novel.iter_mut().chain(&mut self.earlier);
+        let bodies = keep_picked(&reader.bodies, picks);
         let touched = Reader {
             bodies,
             cursors: Vec::new(),

@@ -158,8 +158,8 @@ impl Pairs {
     }
 
     fn gather(mut self, left: &[Batch], right: &[Batch], shape: &Shape) -> Updates {
-        let left = keep_picked(&reader(left).bodies, &mut [&mut self.left]);
-        let right = keep_picked(&reader(right).bodies, &mut [&mut self.right]);
+        let left = keep_picked(&reader(left).bodies, &mut self.left);
+        let right = keep_picked(&reader(right).bodies, &mut self.right);
         let arrays: Vec<ArrayRef> = shape
             .output
             .iter()

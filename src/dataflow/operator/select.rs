@@ -244,7 +244,7 @@ impl Output {
         positions: &[usize],
         wanted: Wanted,
     ) -> Updates {
-        let bodies = keep_picked(&reader.bodies, &mut [&mut self.picks]);
+        let bodies = keep_picked(&reader.bodies, &mut self.picks);
         let mut arrays: Vec<ArrayRef> = positions
             .iter()
             .map(|position| {

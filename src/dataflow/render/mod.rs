@@ -7,9 +7,11 @@
 mod aggregate;
 mod failure;
 mod join;
+pub mod output;
 mod recursive;
 mod temporal;
 mod top;
+mod utc_date;
 mod window;
 
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::source;
 use timely::dataflow::{InputHandle, Scope};
 
+use self::utc_date::with_utc_dates;
 use super::arrange::{Changes, Index, Layout, arrange, key_by};
 use super::lane::Lane;
 use super::meter::Lines;
@@ -120,8 +123,11 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
                 predicate,
                 projection,
             } => {
-                let input = self.render(input);
-                self.map(input, predicate.clone(), projection.clone(), &plan.schema)
+                let rows = self.render(input);
+                let of = |expression: &Expression| with_utc_dates(expression, &input.schema);
+                let predicate = predicate.as_ref().map(of);
+                let projection = projection.iter().map(of).collect();
+                self.map(rows, predicate, projection, &plan.schema)
             }
             Node::Union { inputs } => {
                 let inputs: Vec<_> = inputs
@@ -146,10 +152,15 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             Node::Level { name } => self.level(name),
             Node::Unnest(unnest) => self.unnest(unnest, &plan.schema),
         };
-        let behind = self.scope.worker().peek_identifier();
-        self.lines.push((first..behind, Arc::from(plan.line())));
+        self.note_line(plan, first);
         self.rendered.insert(Arc::clone(plan), rows.clone());
         rows
+    }
+
+    /// Takes note that the operators from a number on work for a line of the plan.
+    fn note_line(&mut self, plan: &Plan, first: usize) {
+        let behind = self.scope.worker().peek_identifier();
+        self.lines.push((first..behind, Arc::from(plan.line())));
     }
 
     fn table(&mut self, name: &Arc<str>) -> Changes<'scope> {
@@ -235,15 +246,20 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
     }
 
     fn distinct(&mut self, rows: Changes<'scope>, schema: &SchemaRef) -> Changes<'scope> {
-        let layout = Layout {
-            key: (0..schema.fields().len()).collect(),
-            ..Layout::default()
-        };
-        let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Distinct");
+        let index = distinct_index(rows, schema);
         accumulate::multiplicity(index, "Distinct", Arc::clone(schema), |count, _| {
             i64::from(count > 0)
         })
     }
+}
+
+/// Rows arranged by all their columns.
+fn distinct_index<'scope>(rows: Changes<'scope>, schema: &SchemaRef) -> Index<'scope> {
+    let layout = Layout {
+        key: (0..schema.fields().len()).collect(),
+        ..Layout::default()
+    };
+    arrange(key_by(rows, layout, true, |_| Vec::new()), "Distinct")
 }
 
 /// Whether evaluating an expression may fail for some row.
@@ -265,6 +281,11 @@ pub fn all_columns(schema: &SchemaRef) -> Vec<Expression> {
 /// The expression that gives one column.
 pub fn column_of(schema: &SchemaRef, column: usize) -> Expression {
     Arc::new(Column::new(schema.field(column).name(), column))
+}
+
+/// The column an expression is, if it is nothing more.
+fn as_column(expression: &Expression) -> Option<usize> {
+    expression.downcast_ref::<Column>().map(Column::index)
 }
 
 /// The arrangements of a plan that other views may share: sides of joins that depend on one table

@@ -9,11 +9,12 @@ use datafusion::scalar::ScalarValue;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 use super::super::super::arrange::{Changes, Index, Layout, arrange, key_by};
+use super::super::super::grouping::{GroupColumn, Grouping};
 use super::super::super::operator::join::{Side, join};
 use super::super::super::operator::{accumulate, negate};
-use super::super::super::sums::Finish;
+use super::super::super::sums::{Finish, Sums};
 use super::super::{Renderer, all_columns, column_of};
-use super::{Assembly, Joined, ROWS};
+use super::{Aggregated, Assembly, Joined, ROWS};
 use crate::sql::plan::Expression;
 
 impl<'scope> Renderer<'_, 'scope> {
@@ -22,14 +23,23 @@ impl<'scope> Renderer<'_, 'scope> {
         &mut self,
         mut assembly: Assembly<'_, 'scope>,
         output: &SchemaRef,
-    ) -> Changes<'scope> {
+    ) -> Aggregated<'scope> {
         let keys = assembly.node.keys.len();
         let all_results = assembly.node.aggregates.len();
         let mut schema = assembly.grouped_schema(output);
         let joined = std::mem::take(&mut assembly.joined);
         let finished = assembly.finishes.iter().map(|(result, _)| *result);
         let mut results: Vec<usize> = finished.collect();
-        let mut rows = self.grouped(assembly, Arc::clone(&schema));
+        let in_order = |results: &[usize]| -> Vec<usize> {
+            let place = |result: usize| results.iter().position(|other| *other == result);
+            let places = (0..all_results).filter_map(place);
+            (0..keys).chain(places.map(|place| keys + place)).collect()
+        };
+        let (index, grouping) = self.grouped(assembly);
+        if joined.is_empty() {
+            return Aggregated::Groups(Box::new(index), grouping.choose(&in_order(&results)));
+        }
+        let mut rows = accumulate::aggregate(index, Arc::clone(&schema), Arc::new(grouping));
         for Joined {
             results: added,
             rows: values,
@@ -41,17 +51,14 @@ impl<'scope> Renderer<'_, 'scope> {
             (rows, schema) = self.left_join_on_keys(rows, &schema, values, keys, fields.collect());
             results.extend(added);
         }
-        let place = |result: usize| results.iter().position(|other| *other == result);
-        let places = (0..all_results).filter_map(place);
-        let projection: Vec<Expression> = (0..keys)
-            .chain(places.map(|place| keys + place))
-            .map(|column| column_of(&schema, column))
-            .collect();
-        self.map(rows, None, projection, output)
+        let columns = in_order(&results).into_iter();
+        let projection = columns.map(|column| column_of(&schema, column)).collect();
+        Aggregated::Rows(self.map(rows, None, projection, output))
     }
 
-    /// Brings the streams together by group and reads the results off.
-    fn grouped(&mut self, assembly: Assembly<'_, 'scope>, schema: SchemaRef) -> Changes<'scope> {
+    /// Brings the streams together by group; results are in the order in which they have been put
+    /// together.
+    fn grouped(&mut self, assembly: Assembly<'_, 'scope>) -> (Index<'scope>, Grouping) {
         let keys = assembly.node.keys.len();
         let sums = Rc::new(assembly.sums);
         let layout = |key: Vec<usize>| Layout {
@@ -89,10 +96,14 @@ impl<'scope> Renderer<'_, 'scope> {
         }
         let index = arrange(self.scope.concatenate(chunks), "Groups");
         let finishes: Vec<Finish> = assembly.finishes.into_iter().map(|(_, how)| how).collect();
-        accumulate::aggregate(index, schema, move |counts, lanes| {
-            let finish = |how: &Finish| sums.finish(how, counts, lanes);
-            finishes.iter().map(finish).collect()
-        })
+        let results = (0..finishes.len()).map(GroupColumn::Result);
+        let columns = (0..keys).map(GroupColumn::Key).chain(results);
+        let grouping = Grouping {
+            sums: Sums::clone(&sums),
+            columns: columns.collect(),
+            finishes,
+        };
+        (index, grouping)
     }
 
     /// Appends the columns behind the key of the row with the same key, NULL where there is none;

@@ -14,7 +14,9 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, IsNotNullExpr};
 
-use super::super::arrange::Changes;
+use super::super::arrange::{Changes, Index};
+use super::super::grouping::Grouping;
+use super::super::operator::accumulate;
 use super::super::sums::{CountSource, Finish, Sums, Term, TermKind, word_kind};
 use super::{Renderer, column_of};
 use crate::sql::plan::{AggregateFunction, AggregateNode, Expression, Node, Plan};
@@ -54,18 +56,34 @@ struct Participants {
     filter: Option<usize>,
 }
 
+/// The results of an aggregation.
+pub enum Aggregated<'scope> {
+    /// As groups from which all of them can be read off.
+    Groups(Box<Index<'scope>>, Grouping),
+    /// As rows.
+    Rows(Changes<'scope>),
+}
+
 impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn aggregate(
         &mut self,
         node: &AggregateNode,
         schema: &SchemaRef,
     ) -> Changes<'scope> {
+        self.aggregated(node, schema).into_rows(schema)
+    }
+
+    pub(super) fn aggregated(
+        &mut self,
+        node: &AggregateNode,
+        schema: &SchemaRef,
+    ) -> Aggregated<'scope> {
         let is_recomputed =
             |function: &AggregateFunction| matches!(function, AggregateFunction::Recomputed(_));
         let mut functions = node.aggregates.iter().map(|aggregate| &aggregate.function);
         if !node.keys.is_empty() && functions.all(is_recomputed) && !node.aggregates.is_empty() {
             // Each group has a row of its own already.
-            return self.recomputed_alone(node, schema);
+            return Aggregated::Rows(self.recomputed_alone(node, schema));
         }
         let rows = self.render(&node.input);
         let mut assembly = Assembly {
@@ -98,6 +116,18 @@ impl<'scope> Renderer<'_, 'scope> {
             assembly.meet(results, rows);
         }
         self.meet_by_group(assembly, schema)
+    }
+}
+
+impl<'scope> Aggregated<'scope> {
+    /// The results as rows.
+    pub fn into_rows(self, schema: &SchemaRef) -> Changes<'scope> {
+        match self {
+            Aggregated::Groups(index, grouping) => {
+                accumulate::aggregate(*index, Arc::clone(schema), Arc::new(grouping))
+            }
+            Aggregated::Rows(rows) => rows,
+        }
     }
 }
 
