@@ -36,6 +36,21 @@ impl Subscriber {
         Some((subscriber, view))
     }
 
+    /// The changes after a timestamp (ms) that are behind the subscription, as far as the view was
+    /// published with its past; as [`take`](Self::take) gives them.
+    pub fn past(&self, view: &PublishedView, after_ms: u64) -> Vec<RecordBatch> {
+        if after_ms >= self.timestamp_ms {
+            return Vec::new();
+        }
+        let shares = view.shares.iter();
+        let pieces = shares.flat_map(|share| &share.rows).map(|chunks| Piece {
+            chunks: Arc::clone(chunks),
+            after_ms,
+            until_ms: self.timestamp_ms,
+        });
+        in_order(&pieces.collect::<Vec<_>>(), self.timestamp_ms, &self.shape)
+    }
+
     /// The changes up to a timestamp (ms) that all workers have completed, in order of time, as
     /// far as they have not been taken before. Their columns are the timestamp (ms, UInt64), the
     /// difference (Int64), then those of the view.

@@ -8,7 +8,9 @@ mod harness;
 mod history;
 mod large;
 pub mod relational;
+mod tables;
 pub mod temporal;
+mod wide;
 pub mod windows;
 
 use harness::Harness;
