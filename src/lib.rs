@@ -5,6 +5,9 @@
 //! moment. The modules stand in the order of an event's path: a module may use those above it in
 //! this list and never those below. `ARCHITECTURE.md` tells the journey.
 
+// The versions that Mainstem's own types are made of, for those who embed it.
+pub use {arrow, datafusion};
+
 pub mod model;
 
 pub mod log;

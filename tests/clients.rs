@@ -55,6 +55,13 @@ with psycopg.connect(url, autocommit=True) as db:
         with cursor.copy("COPY (SELECT id, shop FROM sales WHERE id > 10 ORDER BY id) TO STDOUT") as copy:
             print(list(copy.rows()))
     print(next(db.cursor().stream("SUBSCRIBE TO (SELECT count(*) AS n FROM sales)"))[1:])
+    with db.cursor() as cursor:
+        cursor.executemany("INSERT INTO sales (id, shop) VALUES (%s, %s) RETURNING id, shop || '!' AS s", [(30, "x"), (31, "y")], returning=True)
+        print([result.fetchall() for result in cursor.results()])
+    update = db.execute("UPDATE sales SET price = 2 WHERE id >= %s RETURNING id, price * %s::bigint AS p", [30, 3])
+    print(update.statusmessage, sorted(update.fetchall()))
+    gone = db.cursor(binary=True).execute("DELETE FROM sales WHERE id >= 30 RETURNING id")
+    print(gone.statusmessage, gone.rowcount, sorted(gone.fetchall()))
     try:
         db.execute("SELECT nothing FROM sales")
     except psycopg.errors.UndefinedColumn as error:
@@ -85,6 +92,9 @@ with psycopg.connect(url, row_factory=dict_row) as db:
             "(4, Decimal('12.5000'), datetime.datetime(2026, 5, 4, 10, 20, 4), False)",
             "[('11', 'ea\\tst'), ('12', 'ea\\tst')]",
             "(1, 8)",
+            "[[(30, 'x!')], [(31, 'y!')]]",
+            "UPDATE 2 [(30, Decimal('6.0000')), (31, Decimal('6.0000'))]",
+            "DELETE 2 2 [(30,), (31,)]",
             "42703",
             "{'n': 9}",
             "23502",
@@ -124,6 +134,11 @@ with Session(engine) as session:
     session.delete(session.get(Sale, 4))
     session.commit()
     print(session.scalar(sa.select(sa.func.count()).select_from(Sale)))
+    many = [dict(id=n, shop="c", price=None) for n in range(20, 23)]
+    print(session.scalars(sa.insert(Sale).returning(Sale.id, sort_by_parameter_order=True), many).all())
+    print(session.execute(sa.update(Sale).where(Sale.id == 21).values(price=5).returning(Sale.id, Sale.price)).all())
+    print(session.execute(sa.delete(Sale).where(Sale.shop == "c").returning(sa.func.upper(Sale.shop))).all())
+    session.commit()
 inspector = sa.inspect(engine)
 print(inspector.get_table_names(), inspector.get_view_names(), inspector.get_materialized_view_names())
 print([(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns("sales")])
@@ -137,6 +152,7 @@ print(inspector.get_view_definition("by_shop"))
 metadata = sa.MetaData()
 metadata.reflect(engine, views=True)
 print(sorted(metadata.tables))
+print(inspector.get_schema_names(), inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.ObjectKind.TABLE).keys())
 "#,
     );
     let lines: Vec<&str> = out.lines().collect();
@@ -146,6 +162,9 @@ print(sorted(metadata.tables))
             "[(3, Decimal('30.0000')), (4, Decimal('4.0000'))]",
             "[('a', 3), ('b', 2)]",
             "4",
+            "[20, 21, 22]",
+            "[(21, Decimal('5.0000'))]",
+            "[('C',), ('C',), ('C',)]",
             "['sales'] [] ['by_shop']",
             "[('id', 'BIGINT', False), ('shop', 'TEXT', False), ('price', 'NUMERIC(18, 4)', True)]",
             "['id']",
@@ -155,6 +174,7 @@ print(sorted(metadata.tables))
             "[] [] []",
             " SELECT shop, count(*) AS n FROM sales GROUP BY shop;",
             "['by_shop', 'sales']",
+            "['information_schema', 'mainstem', 'public'] dict_keys([('public', 'sales')])",
         ]
     );
 }

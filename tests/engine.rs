@@ -20,7 +20,7 @@ pub async fn run(session: &mut Session, sql: &str) -> Result<String, EngineError
             Outcome::Done(tag) => text = tag,
             Outcome::CopyIn(_) | Outcome::CopyOut { .. } => text = "COPY".to_owned(),
             Outcome::Subscription(_) => text = "SUBSCRIBE".to_owned(),
-            Outcome::Rows(rows) => {
+            Outcome::Rows(rows) | Outcome::Returned { rows, .. } => {
                 let rows: Vec<_> = rows.try_collect().await?;
                 text = pretty_format_batches(&rows).expect("printable").to_string();
             }

@@ -2,11 +2,13 @@
 
 mod backup;
 mod bench;
+mod bombs;
 mod clients;
 mod consistency;
 mod demo;
 mod duckdb;
 mod durability;
+mod embedding;
 mod engine;
 mod formats;
 mod functions;

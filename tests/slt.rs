@@ -41,7 +41,7 @@ impl AsyncDB for Database {
                     let count = tag.rsplit(' ').next().and_then(|word| word.parse().ok());
                     DBOutput::StatementComplete(count.unwrap_or(0))
                 }
-                Outcome::Rows(rows) => {
+                Outcome::Rows(rows) | Outcome::Returned { rows, .. } => {
                     let schema = rows.schema();
                     let batches: Vec<RecordBatch> = rows.try_collect().await?;
                     let types = schema

@@ -185,7 +185,7 @@ impl Local {
         let mut answers = Vec::new();
         for statement in self.session.parse(sql)? {
             let answer = match self.session.execute(&statement, &[]).await? {
-                Outcome::Rows(stream) => Answer::Rows {
+                Outcome::Rows(stream) | Outcome::Returned { rows: stream, .. } => Answer::Rows {
                     schema: stream.schema(),
                     batches: stream
                         .try_collect()

@@ -92,7 +92,7 @@ impl From<ConfigError> for Failure {
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
-        Failure::new(error.message, error.hint.unwrap_or_default())
+        Failure::new(error.to_string(), error.hint.unwrap_or_default())
     }
 }
 

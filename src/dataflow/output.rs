@@ -74,7 +74,11 @@ impl OutputShape {
     }
 
     /// The changes of a view's rows, from those of the arrangement in which a worker has them.
-    fn changes(&self, arrangement: &[Arc<Vec<Chunk>>], changes: Vec<Piece>) -> Vec<Piece> {
+    pub(super) fn changes(
+        &self,
+        arrangement: &[Arc<Vec<Chunk>>],
+        changes: Vec<Piece>,
+    ) -> Vec<Piece> {
         match &self.columns {
             Columns::Stored(_) => changes,
             Columns::Grouped(grouping) => {

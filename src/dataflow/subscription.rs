@@ -39,6 +39,23 @@ impl Subscriber {
         Some((subscriber, view))
     }
 
+    /// The changes after a timestamp (ms) that are behind the subscription, as far as the view was
+    /// published with its past; as [`take`](Self::take) gives them.
+    pub fn past(&self, view: &PublishedView, after_ms: u64) -> Vec<RecordBatch> {
+        if after_ms >= self.timestamp_ms {
+            return Vec::new();
+        }
+        let pieces = view.shares.iter().flat_map(|share| {
+            let arranged = share.rows.iter().map(|chunks| Piece {
+                chunks: Arc::clone(chunks),
+                after_ms,
+                until_ms: self.timestamp_ms,
+            });
+            view.shape.changes(&share.rows, arranged.collect())
+        });
+        self.in_order(&pieces.collect::<Vec<_>>(), self.timestamp_ms)
+    }
+
     /// The changes up to a timestamp (ms) that all workers have completed, in order of time, as
     /// far as they have not been taken before. Their columns are the timestamp (ms, UInt64), the
     /// difference (Int64), then those of the view.

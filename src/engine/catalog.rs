@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::transaction::CatalogChange;
-use crate::sql::{Catalog, Planner, SqlError, Statement, parse};
+use crate::sql::statement::parse_stored;
+use crate::sql::{Catalog, Planner, SqlError, Statement};
 
 /// The name and query of a `CREATE MATERIALIZED VIEW` statement.
 pub fn live_view(
     statement: &str,
 ) -> Result<(String, Box<datafusion::sql::sqlparser::ast::Query>), SqlError> {
-    match parse(statement)?.pop() {
+    match parse_stored(statement)?.pop() {
         Some(Statement::CreateMaterializedView { name, query, .. }) => Ok((name, query)),
         _ => Err(SqlError::syntax("expected CREATE MATERIALIZED VIEW")),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::checkpoint::CheckpointError;
 use crate::dataflow::WorkerError;
 use crate::log::LogError;
-use crate::sql::SqlError;
+use crate::sql::{FunctionError, SqlError};
 use crate::view::TableError;
 
 /// Anything that can go wrong in the engine.
@@ -66,6 +66,9 @@ pub enum EngineError {
         /// The largest of them, with their bytes.
         largest: Vec<(String, u64)>,
     },
+    /// A function of the embedding program is not taken.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// Something a source sent before this was refused, so this cannot be taken either.
     #[error("source {origin}: something it sent before was refused")]
     AfterFailure {
@@ -100,6 +103,7 @@ impl EngineError {
             EngineError::Log(error) if error.is_disk_full() => "53100",
             EngineError::Log(_) | EngineError::Checkpoint(_) => "58030",
             EngineError::NothingToStartFrom { .. } => "XX001",
+            EngineError::Function(_) => "42P13",
             EngineError::ShutDown => "57P01",
             _ => "XX000",
         }

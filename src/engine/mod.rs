@@ -40,7 +40,7 @@ use tokio::sync::{oneshot, watch};
 use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
 use crate::sql::query::QueryRuntime;
-use crate::sql::{Catalog, Planner};
+use crate::sql::{Catalog, Functions, Planner};
 use crate::view::TableReader;
 
 use commit::{Conductor, Request};
@@ -147,6 +147,20 @@ impl Engine {
         durability: &Durability,
         observer: &mut dyn FnMut(Restoring),
     ) -> Result<Engine, EngineError> {
+        Engine::open_with_functions(options, durability, &Functions::default(), observer)
+    }
+
+    /// As [`open_with`](Self::open_with), with functions of the embedding program. They are there
+    /// before the views are, as views on disk may call them. A view whose function is missing does
+    /// not run and is told by [`recovered`](Self::recovered); it runs again when the engine is
+    /// opened with the function.
+    pub fn open_with_functions(
+        options: EngineOptions,
+        durability: &Durability,
+        functions: &Functions,
+        observer: &mut dyn FnMut(Restoring),
+    ) -> Result<Engine, EngineError> {
+        let planner = Planner::with_functions(functions)?;
         let (sender, completed) = watch::channel(0);
         let advanced = move |timestamp_ms| {
             sender.send_modify(|completed| *completed = timestamp_ms);
@@ -154,7 +168,6 @@ impl Engine {
         let workers = Workers::start_with_history(options.workers, options.history_ms, advanced)?;
         let progress = Arc::clone(workers.progress());
         let measurements = Arc::clone(workers.measurements());
-        let planner = Planner::new();
         let data_dir = &options.data_dir;
         let mut conductor = Conductor::open(durability, data_dir, workers, &planner, observer)?;
         let recovered = conductor.start_views(observer)?;

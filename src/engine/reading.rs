@@ -80,21 +80,46 @@ pub(super) fn read_as_of(
     timestamp_ms: u64,
 ) -> Result<Option<ReadPoint>, EngineError> {
     let published = shared.progress.read();
+    check_kept(
+        shared,
+        &state,
+        published.since_ms,
+        timestamp_ms,
+        published.timestamp_ms,
+    )?;
+    read_point(state, &published, timestamp_ms)
+}
+
+/// Refuses a timestamp (ms) that is not kept, of which the newest is `latest_ms`.
+pub(super) fn check_as_of(
+    shared: &Shared,
+    timestamp_ms: u64,
+    latest_ms: u64,
+) -> Result<(), EngineError> {
+    let since_ms = shared.progress.since();
+    check_kept(shared, &shared.state(), since_ms, timestamp_ms, latest_ms)
+}
+
+fn check_kept(
+    shared: &Shared,
+    state: &State,
+    since_ms: u64,
+    timestamp_ms: u64,
+    latest_ms: u64,
+) -> Result<(), EngineError> {
     // Before, there were other tables and views; before opening, nobody kept anything.
-    let earliest_ms = published
-        .since_ms
+    let earliest_ms = since_ms
         .max(state.catalog_timestamp_ms)
         .max(shared.recovered.timestamp_ms);
-    let latest_ms = published.timestamp_ms;
-    if timestamp_ms < earliest_ms || timestamp_ms > latest_ms {
-        let message = format!(
-            "AS OF {timestamp_ms} can't be read: what is kept is from {earliest_ms} to {latest_ms}"
-        );
-        return Err(SqlError::new("22023", message)
-            .with_hint("the setting `history` says how long the past is kept")
-            .into());
+    if (earliest_ms..=latest_ms).contains(&timestamp_ms) {
+        return Ok(());
     }
-    read_point(state, &published, timestamp_ms)
+    let message = format!(
+        "AS OF {timestamp_ms} can't be read: what is kept is from {earliest_ms} to {latest_ms}"
+    );
+    Err(SqlError::new("22023", message)
+        .with_hint("the setting `history` says how long the past is kept")
+        .into())
 }
 
 /// All live views of the catalog; `None` if one has been dropped since.

@@ -79,7 +79,7 @@ impl Conductor {
         file: &CheckpointFile,
         observer: &mut dyn FnMut(Restoring),
     ) -> Result<(), EngineError> {
-        let planner = Planner::new();
+        let planner = self.planner.clone();
         let total = checkpoint::length(file_system, &file.path)?;
         let mut names = Vec::new();
         let mut timestamp_ms = 0;
@@ -133,7 +133,7 @@ impl Conductor {
         start: u64,
         observer: &mut dyn FnMut(Restoring),
     ) -> Result<(), EngineError> {
-        let planner = Planner::new();
+        let planner = self.planner.clone();
         let total = self.log.next_offset() - start;
         for record in self.log.read_from(start)? {
             let record = record?;

@@ -14,9 +14,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, reading};
 use crate::dataflow::{Lost, Subscriber};
-use crate::sql::SqlError;
+use crate::sql::{SqlError, Subscribe};
 use crate::view::LiveView;
 
 /// The timestamp (ms) of a change.
@@ -32,6 +32,8 @@ pub(super) struct Subscription {
     schema: SchemaRef,
     view: View,
     has_progress: bool,
+    /// The timestamp (ms) it begins with.
+    began_ms: u64,
     /// The timestamp (ms) up to which everything has been given out.
     sent_ms: u64,
     /// The rows at the beginning that have not been given out.
@@ -69,21 +71,25 @@ pub(super) fn subscription_schema(columns: &Schema, has_progress: bool) -> Schem
 }
 
 impl Subscription {
-    /// Begins at the newest timestamp that is complete.
-    pub(super) fn begin(
-        view: View,
-        has_snapshot: bool,
-        has_progress: bool,
-    ) -> Result<Subscription, EngineError> {
+    /// Begins at the newest timestamp that is complete, or at the one that is asked for.
+    pub(super) fn begin(view: View, wanted: &Subscribe) -> Result<Subscription, EngineError> {
+        let has_progress = wanted.has_progress;
         let begun = Subscriber::begin(&view.engine.shared.progress, view.number);
         let (subscriber, published) = begun.ok_or_else(|| lost(&view.name, Lost::Dropped))?;
         let schema = subscription_schema(&subscriber.schema, has_progress);
-        let snapshot: Box<dyn Iterator<Item = RecordBatch> + Send> = match has_snapshot {
-            true => Box::new(LiveView::new(published, subscriber.timestamp_ms).rows()),
+        let newest_ms = subscriber.timestamp_ms;
+        let begin_ms = wanted.as_of.unwrap_or(newest_ms);
+        if let Some(timestamp_ms) = wanted.as_of {
+            reading::check_as_of(&view.engine.shared, timestamp_ms, newest_ms)?;
+        }
+        let snapshot: Box<dyn Iterator<Item = RecordBatch> + Send> = match wanted.has_snapshot {
+            true => Box::new(LiveView::new(published.clone(), begin_ms).rows()),
             false => Box::new(std::iter::empty()),
         };
+        let past = subscriber.past(&published, begin_ms);
         let mut subscription = Subscription {
-            sent_ms: subscriber.timestamp_ms,
+            began_ms: begin_ms,
+            sent_ms: begin_ms,
             subscriber,
             schema,
             view,
@@ -96,6 +102,7 @@ impl Subscription {
             let progress = subscription.progress()?;
             subscription.ready.push_back(progress);
         }
+        subscription.advance(past, newest_ms)?;
         Ok(subscription)
     }
 
@@ -125,19 +132,25 @@ impl Subscription {
             let completed_ms = self.view.engine.completed_after(self.sent_ms).await?;
             let failed = |reason| lost(&self.view.name, reason);
             let changes = self.subscriber.take(completed_ms).map_err(failed)?;
-            self.check_errors(completed_ms)?;
-            let has_advanced = completed_ms > self.sent_ms;
-            self.sent_ms = self.sent_ms.max(completed_ms);
-            for rows in changes {
-                let times = arrow::compute::cast(rows.column(0), &DataType::Int64);
-                let times = times.map_err(|error| super::commit::system("send changes", error))?;
-                let rest = rows.columns()[1..].to_vec();
-                self.ready.push_back(self.message(times, false, rest)?);
-            }
-            if self.has_progress && has_advanced {
-                self.ready.push_back(self.progress()?);
-            }
+            self.advance(changes, completed_ms)?;
         }
+    }
+
+    /// Makes the changes up to a timestamp (ms) ready to be given out.
+    fn advance(&mut self, changes: Vec<RecordBatch>, until_ms: u64) -> Result<(), EngineError> {
+        self.check_errors(until_ms)?;
+        let has_advanced = until_ms > self.sent_ms;
+        self.sent_ms = self.sent_ms.max(until_ms);
+        for rows in changes {
+            let times = arrow::compute::cast(rows.column(0), &DataType::Int64);
+            let times = times.map_err(|error| super::commit::system("send changes", error))?;
+            let rest = rows.columns()[1..].to_vec();
+            self.ready.push_back(self.message(times, false, rest)?);
+        }
+        if self.has_progress && has_advanced {
+            self.ready.push_back(self.progress()?);
+        }
+        Ok(())
     }
 
     /// Rows that are there at the beginning, each with a difference of 1.
@@ -145,19 +158,14 @@ impl Subscription {
         let count = rows.num_rows();
         let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![1; count]))];
         columns.extend(rows.columns().iter().cloned());
-        self.message(self.times(count), false, columns)
+        self.message(times(self.began_ms, count), false, columns)
     }
 
     /// A row that tells how far the changes have been sent.
     fn progress(&self) -> Result<RecordBatch, EngineError> {
         let columns = self.schema.fields().iter().skip(2);
         let columns = columns.map(|field| new_null_array(field.data_type(), 1));
-        self.message(self.times(1), true, columns.collect())
-    }
-
-    fn times(&self, count: usize) -> ArrayRef {
-        let time = i64::try_from(self.sent_ms).unwrap_or(i64::MAX);
-        Arc::new(Int64Array::from(vec![time; count]))
+        self.message(times(self.sent_ms, 1), true, columns.collect())
     }
 
     /// Rows from the times and what stands behind them: the differences and the view's columns.
@@ -194,6 +202,11 @@ impl Subscription {
             }
         }
     }
+}
+
+fn times(timestamp_ms: u64, count: usize) -> ArrayRef {
+    let time = i64::try_from(timestamp_ms).unwrap_or(i64::MAX);
+    Arc::new(Int64Array::from(vec![time; count]))
 }
 
 impl Drop for View {

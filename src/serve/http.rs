@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use serde_json::json;
 
@@ -162,24 +163,34 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<Response, 
             let message = "SUBSCRIBE and COPY need the Postgres protocol; send a SELECT here";
             Err(Failure::bad(message, "0A000"))
         }
-        Outcome::Rows(mut rows) => {
-            let schema = rows.schema();
-            let mut batches = Vec::new();
-            let mut bytes = 0;
-            while let Some(batch) = rows.try_next().await.map_err(SqlError::from)? {
-                bytes += batch.get_array_memory_size();
-                if bytes > ANSWER_BYTES_MAX {
-                    let message = format!(
-                        "the answer is larger than {ANSWER_BYTES_MAX} bytes; add LIMIT, or read \
-                         it through the Postgres protocol"
-                    );
-                    return Err(Failure::bad(message, "54000"));
-                }
-                batches.push(batch);
-            }
-            written(&schema, &batches, format)
+        Outcome::Rows(rows) => all_written(rows, format).await,
+        Outcome::Returned { rows, .. } => {
+            session.settled().await?;
+            all_written(rows, format).await
         }
     }
+}
+
+/// All rows of an answer, as far as it is not too large.
+async fn all_written(
+    mut rows: SendableRecordBatchStream,
+    format: Format,
+) -> Result<Response, Failure> {
+    let schema = rows.schema();
+    let mut batches = Vec::new();
+    let mut bytes = 0;
+    while let Some(batch) = rows.try_next().await.map_err(SqlError::from)? {
+        bytes += batch.get_array_memory_size();
+        if bytes > ANSWER_BYTES_MAX {
+            let message = format!(
+                "the answer is larger than {ANSWER_BYTES_MAX} bytes; add LIMIT, or read it \
+                 through the Postgres protocol"
+            );
+            return Err(Failure::bad(message, "54000"));
+        }
+        batches.push(batch);
+    }
+    written(&schema, &batches, format)
 }
 
 fn written(

@@ -4,11 +4,20 @@
 //! to it that can overflow the stack, which would end the process. So chains and nesting are
 //! counted in the tokens first.
 
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::error::SqlError;
+use super::planner::external;
 
 /// Longest SQL text, in bytes.
 pub const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -18,6 +27,10 @@ pub const TOKENS_MAX: usize = 20_000;
 pub const NESTING_MAX: usize = 50;
 /// Most operators between two commas, parentheses or clauses.
 pub const CHAIN_MAX: usize = 500;
+/// Most relations of one FROM.
+pub const JOINED_MAX: usize = 100;
+/// Most relations of a query in which WITH queries and plain views stand for their names.
+pub const EXPANDED_MAX: u64 = 1_000;
 
 /// The tokens of a text; refuses one that is too large or too deep to be planned safely.
 pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
@@ -29,44 +42,94 @@ pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     }
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize_with_location()
-        .map_err(|error| SqlError::syntax(error.to_string()))?;
+        .map_err(|error| ParserError::TokenizerError(error.to_string()))?;
     check(tokens.iter().map(|token| &token.token))?;
     Ok(tokens)
+}
+
+/// What has been counted since the last parenthesis that is open.
+#[derive(Default)]
+struct Level {
+    /// Operators between two expressions.
+    operators: usize,
+    /// What stands behind an expression and makes it a deeper one.
+    suffixes: usize,
+    /// Relations of a FROM; `None` outside of one.
+    relations: Option<usize>,
+    /// Whether the last word was DISTINCT, behind which a FROM begins no clause.
+    is_after_distinct: bool,
+}
+
+impl Level {
+    /// Another expression begins.
+    fn next_expression(&mut self) {
+        (self.operators, self.suffixes) = (0, 0);
+    }
+
+    fn take(&mut self, token: &Token) {
+        let is_compared = std::mem::take(&mut self.is_after_distinct);
+        match token {
+            Token::Comma => match &mut self.relations {
+                Some(relations) => *relations += 1,
+                None => self.next_expression(),
+            },
+            Token::SemiColon => *self = Level::default(),
+            Token::Word(word) if word.keyword == Keyword::DISTINCT => {
+                self.is_after_distinct = true;
+            }
+            Token::Word(word) if word.keyword == Keyword::FROM && is_compared => {}
+            Token::Word(word) if starts_clause(word.keyword) => {
+                self.next_expression();
+                self.relations = (word.keyword == Keyword::FROM).then_some(1);
+            }
+            Token::Word(word) if word.keyword == Keyword::JOIN => {
+                self.next_expression();
+                self.relations = Some(self.relations.unwrap_or(1) + 1);
+            }
+            token if is_operator(token) => self.operators += 1,
+            token if is_suffix(token) => self.suffixes += 1,
+            _ => {}
+        }
+    }
+
+    fn check(&self) -> Result<(), SqlError> {
+        if self.operators.max(self.suffixes) > CHAIN_MAX {
+            return Err(too_complex(format!(
+                "the statement chains more than {CHAIN_MAX} operators in one expression"
+            ))
+            .with_hint("put the values in a table and join it, or use IN (…)"));
+        }
+        match self.relations {
+            Some(relations) if relations > JOINED_MAX => Err(too_complex(format!(
+                "the statement joins more than {JOINED_MAX} relations"
+            ))
+            .with_hint("join in steps: a live view of some of them, and one of that and the rest")),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
     let tokens = tokens.filter(|token| !matches!(token, Token::Whitespace(_)));
     let mut count = 0usize;
-    let mut chains = vec![0usize];
+    let mut levels = vec![Level::default()];
     for token in tokens {
         count += 1;
+        if let Some(level) = levels.last_mut() {
+            level.take(token);
+            level.check()?;
+        }
         match token {
-            Token::LParen | Token::LBracket => chains.push(0),
-            Token::RParen | Token::RBracket => {
-                chains.pop();
-                if chains.is_empty() {
-                    chains.push(0);
-                }
-            }
-            Token::Comma | Token::SemiColon => reset(&mut chains),
-            token if starts_clause(token) => reset(&mut chains),
-            token if is_operator(token) => {
-                if let Some(chain) = chains.last_mut() {
-                    *chain += 1;
-                }
+            Token::LParen | Token::LBracket => levels.push(Level::default()),
+            Token::RParen | Token::RBracket if levels.len() > 1 => {
+                levels.pop();
             }
             _ => {}
         }
-        if chains.len() > NESTING_MAX {
+        if levels.len() > NESTING_MAX {
             return Err(too_complex(format!(
                 "the statement is nested more than {NESTING_MAX} deep"
             )));
-        }
-        if chains.last().is_some_and(|chain| *chain > CHAIN_MAX) {
-            return Err(too_complex(format!(
-                "the statement chains more than {CHAIN_MAX} operators in one expression"
-            ))
-            .with_hint("put the values in a table and join it, or use IN (…)"));
         }
     }
     match count > TOKENS_MAX {
@@ -77,23 +140,105 @@ fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
     }
 }
 
+/// Refuses a query whose WITH queries, each put in the place of its names, become too many.
+pub fn check_expansion(query: &Query) -> Result<(), SqlError> {
+    let mut expansion = Expansion::default();
+    // It never breaks off.
+    let _ = query.visit(&mut expansion);
+    match expansion.relations > EXPANDED_MAX {
+        true => Err(too_complex(format!(
+            "the statement reads {} relations when its WITH queries stand for their names; the \
+             limit is {EXPANDED_MAX}",
+            expansion.relations
+        ))
+        .with_hint("make live views of the WITH queries that are used many times")),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a plain view that stands for too much, its own views included.
+pub fn check_size(view: &str, plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    let mut scans = 0u64;
+    plan.apply_with_subqueries(|node| {
+        scans += u64::from(matches!(node, LogicalPlan::TableScan(_)));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match scans > EXPANDED_MAX {
+        true => Err(external(
+            too_complex(format!(
+                "the view \"{view}\" stands for {scans} relations; the limit is {EXPANDED_MAX}"
+            ))
+            .with_hint("make it, or the views it reads, a live view"),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Counts the relations of a query, those of a WITH query once for each mention of its name.
+#[derive(Default)]
+struct Expansion {
+    /// The relations so far of each query that is open, and whether it is a WITH query of a name.
+    open: Vec<(u64, Option<String>)>,
+    /// Where the WITH queries stand that are yet to come, with their names.
+    named: HashMap<*const Query, String>,
+    sizes: HashMap<String, u64>,
+    /// Those of the whole query.
+    relations: u64,
+}
+
+impl Visitor for Expansion {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = table.alias.name.value.to_lowercase();
+            self.named.insert(&raw const *table.query, name);
+        }
+        self.open.push((0, self.named.remove(&(&raw const *query))));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        let size = self.sizes.get(&relation.to_string().to_lowercase());
+        if let Some((relations, _)) = self.open.last_mut() {
+            *relations = relations.saturating_add(size.copied().unwrap_or(1));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        match self.open.pop() {
+            Some((relations, Some(name))) => {
+                self.sizes.insert(name, relations.max(1));
+            }
+            Some((relations, None)) => {
+                let around = self.open.last_mut().map(|(around, _)| around);
+                let around = around.unwrap_or(&mut self.relations);
+                *around = around.saturating_add(relations);
+            }
+            None => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 fn too_complex(message: String) -> SqlError {
     SqlError::new("54001", message)
 }
 
-fn reset(chains: &mut [usize]) {
-    if let Some(chain) = chains.last_mut() {
-        *chain = 0;
-    }
-}
-
-fn starts_clause(token: &Token) -> bool {
-    let Token::Word(word) = token else {
-        return false;
-    };
+fn starts_clause(keyword: Keyword) -> bool {
     matches!(
-        word.keyword,
-        Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::GROUP | Keyword::ORDER
+        keyword,
+        Keyword::SELECT
+            | Keyword::FROM
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::WINDOW
+            | Keyword::QUALIFY
+            | Keyword::ORDER
+            | Keyword::LIMIT
+            | Keyword::RETURNING
     )
 }
 
@@ -103,11 +248,11 @@ fn is_operator(token: &Token) -> bool {
             word.keyword,
             Keyword::AND
                 | Keyword::OR
+                | Keyword::XOR
                 | Keyword::NOT
                 | Keyword::UNION
                 | Keyword::EXCEPT
                 | Keyword::INTERSECT
-                | Keyword::JOIN
                 | Keyword::LIKE
                 | Keyword::WHEN
         ),
@@ -123,11 +268,48 @@ fn is_operator(token: &Token) -> bool {
         | Token::Gt
         | Token::LtEq
         | Token::GtEq
+        | Token::Spaceship
         | Token::StringConcat
-        | Token::DoubleColon
         | Token::Ampersand
         | Token::Pipe
-        | Token::Caret => true,
+        | Token::Caret
+        | Token::Tilde
+        | Token::TildeAsterisk
+        | Token::ExclamationMarkTilde
+        | Token::ExclamationMarkTildeAsterisk
+        | Token::DoubleTilde
+        | Token::ShiftLeft
+        | Token::ShiftRight
+        | Token::Arrow
+        | Token::LongArrow
+        | Token::ArrowAt
+        | Token::AtArrow
+        | Token::Question
+        | Token::Overlap => true,
+        Token::Placeholder(name) => name == "?",
+        _ => false,
+    }
+}
+
+/// Whether a token makes what stands before it part of a deeper expression.
+fn is_suffix(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::IS
+                | Keyword::NOTNULL
+                | Keyword::IN
+                | Keyword::BETWEEN
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::RLIKE
+                | Keyword::REGEXP
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::DIV
+                | Keyword::OVERLAPS
+        ),
+        Token::DoubleColon | Token::LBracket | Token::Period | Token::ExclamationMark => true,
         _ => false,
     }
 }
@@ -148,6 +330,48 @@ mod tests {
     fn deep_nesting_is_refused() {
         let nested = format!("SELECT {}1{}", "(".repeat(60), ")".repeat(60));
         assert_eq!(tokens(&nested).unwrap_err().sqlstate, "54001");
+    }
+
+    #[test]
+    fn suffixes_and_joins_are_counted() {
+        let suffix = |suffix: &str| format!("SELECT a{} FROM t", suffix.repeat(600));
+        for text in [
+            " IS NULL",
+            "::int",
+            "[1]",
+            " COLLATE c",
+            ".a",
+            " ->> 'a'",
+            " ? 'a'",
+        ] {
+            let error = tokens(&suffix(text)).expect_err(text);
+            assert_eq!(error.sqlstate, "54001", "{text}");
+        }
+        let listed = format!("SELECT 1 FROM {}", vec!["t"; 200].join(", "));
+        assert_eq!(tokens(&listed).unwrap_err().sqlstate, "54001");
+        let joined = format!("SELECT 1 FROM t {}", "CROSS JOIN t ".repeat(200));
+        assert_eq!(tokens(&joined).unwrap_err().sqlstate, "54001");
+        let columns: Vec<String> = (0..600).map(|n| format!("t.c{n} = 1")).collect();
+        assert!(tokens(&format!("SELECT {} FROM t, u", columns.join(", "))).is_ok());
+        let compared: Vec<String> = (0..200)
+            .map(|n| format!("c{n} IS DISTINCT FROM 1"))
+            .collect();
+        assert!(tokens(&format!("SELECT {} FROM t", compared.join(", "))).is_ok());
+    }
+
+    #[test]
+    fn queries_that_double_and_double_are_refused() {
+        let mut text = "WITH w0 AS (SELECT 1 AS x)".to_owned();
+        for level in 1..30 {
+            let before = level - 1;
+            text += &format!(", w{level} AS (SELECT a.x FROM w{before} a, W{before} b)");
+        }
+        let of = |name: &str| {
+            let text = format!("{text} SELECT * FROM {name}, (SELECT * FROM {name}) AS again");
+            super::super::statement::parse_query(&text).expect("a query")
+        };
+        assert_eq!(check_expansion(&of("w29")).unwrap_err().sqlstate, "54001");
+        assert!(check_expansion(&of("w6")).is_ok());
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Mapping {
                 columns,
                 source: Some(query),
                 on_conflict: OnConflict::Replace,
+                returning: None,
             }) => Ok(Mapping {
                 table,
                 columns,

@@ -1,5 +1,6 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+mod bounded;
 pub mod catalog;
 mod clock;
 mod error;
@@ -9,9 +10,14 @@ pub mod function;
 mod guard;
 mod interval_text;
 mod join_order;
+pub mod json;
+mod like;
 mod lower;
 pub mod mapping;
+mod names;
 pub mod overview;
+mod own_functions;
+mod place;
 pub mod plan;
 pub mod planner;
 pub mod query;
@@ -26,7 +32,8 @@ pub mod types;
 pub mod unnest;
 
 pub use catalog::{Catalog, ViewDefinition};
-pub use error::SqlError;
+pub use error::{Place, SqlError};
+pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;
 pub use statement::{
     Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,

@@ -5,29 +5,30 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::plan_err;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{TableReference, plan_err};
-use datafusion::config::ConfigOptions;
-use datafusion::datasource::cte_worktable::CteWorkTable;
-use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
-use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, TableSource, Volatility};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
+use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
+use super::guard;
 use super::join_order::JoinOrder;
+use super::json;
+use super::like;
 use super::lower::{self, output_map};
+use super::names::Provider;
 use super::overview;
+use super::own_functions::{FunctionError, Functions};
+use super::place::located;
 use super::plan::{Node, Plan};
 use super::subquery::{self, Guarded};
 use super::temporal::TemporalNode;
@@ -57,24 +58,20 @@ pub fn session_config() -> SessionConfig {
 }
 
 impl Planner {
-    /// A planner with all of DataFusion's functions.
+    /// A planner with all of DataFusion's functions, and those for JSON.
     pub fn new() -> Planner {
-        let mut config = session_config();
-        // Live views join with the subquery's rows; there is no run-time value to be plugged in.
-        config
-            .options_mut()
-            .optimizer
-            .enable_physical_uncorrelated_scalar_subquery = false;
-        let mut state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_default_features()
-            .with_optimizer_rules(optimizer_rules())
-            .build();
-        // Registering only fails for registries that take no functions.
-        let _ = state.register_udf(clock::now_function());
         Planner {
-            state: Arc::new(state),
+            state: Arc::new(session_state()),
         }
+    }
+
+    /// The same with functions of the embedding program's own.
+    pub fn with_functions(functions: &Functions) -> Result<Planner, FunctionError> {
+        let mut state = session_state();
+        functions.add_to(&mut state)?;
+        Ok(Planner {
+            state: Arc::new(state),
+        })
     }
 
     /// Plans a live view, or says why it cannot be maintained.
@@ -90,7 +87,19 @@ impl Planner {
             catalog,
             depth: 0,
         };
-        let logical = self.logical_plan(&sources, query)?;
+        self.plan_maintained(&sources, name, query, statement)
+            .map_err(|error| located(error, query))
+    }
+
+    fn plan_maintained(
+        &self,
+        sources: &LiveSources<'_>,
+        name: &str,
+        query: &Query,
+        statement: &str,
+    ) -> Result<ViewDefinition, SqlError> {
+        let catalog = sources.catalog;
+        let logical = self.logical_plan(sources, query)?;
         let logical = subquery::rewrite(logical, Guarded::All)?;
         refuse_unmaintainable(&logical)?;
         let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
@@ -130,11 +139,39 @@ impl Planner {
         };
         let options = ParserOptions::new()
             .with_map_string_types_to_utf8view(false)
-            .with_parse_float_as_decimal(false);
+            .with_parse_float_as_decimal(false)
+            .with_collect_spans(true);
         let planner = SqlToRel::new_with_options(&provider, options);
-        let statement = Ast::Query(Box::new(query.clone()));
-        Ok(planner.sql_statement_to_plan(statement)?)
+        guard::check_expansion(query)?;
+        let mut planned = query.clone();
+        like::with_backslashes(&mut planned);
+        let statement = Ast::Query(Box::new(planned));
+        let planned = planner.sql_statement_to_plan(statement);
+        planned.map_err(|error| located(SqlError::from(error), query))
     }
+}
+
+/// DataFusion's functions and settings, with what Mainstem changes in them.
+fn session_state() -> SessionState {
+    let mut config = session_config();
+    // Live views join with the subquery's rows; there is no run-time value to be plugged in.
+    config
+        .options_mut()
+        .optimizer
+        .enable_physical_uncorrelated_scalar_subquery = false;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_optimizer_rules(optimizer_rules())
+        .build();
+    // Registering only fails for registries that take no functions.
+    let _ = state.register_udf(clock::now_function());
+    let _ = json::register(&mut state);
+    let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
+    for function in bounded {
+        let _ = state.register_udf(function);
+    }
+    state
 }
 
 /// DataFusion's rules, and the order of joins as soon as their keys are known.
@@ -268,108 +305,13 @@ pub fn plain_view(
     }
     let query = super::statement::parse_query(text).map_err(external)?;
     let plan = planner.logical_plan(sources, &query).map_err(external)?;
+    guard::check_size(name, &plan)?;
     Ok(Arc::new(PlainView { plan }))
 }
 
 /// A refusal on its way through DataFusion.
 pub fn external(error: SqlError) -> DataFusionError {
     DataFusionError::External(Box::new(error))
-}
-
-struct Provider<'a> {
-    state: &'a SessionState,
-    sources: &'a dyn Sources,
-}
-
-impl ContextProvider for Provider<'_> {
-    fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
-        let (schema, table) = (name.schema(), name.table());
-        if matches!(schema, None | Some("public")) {
-            let own = self.sources.source(table);
-            if own.is_ok() {
-                return own;
-            }
-            let system = self.sources.system_table(None, table)?;
-            return system.map_or(own, Ok);
-        }
-        match (self.sources.system_table(schema, table)?, schema) {
-            (Some(system), _) => Ok(system),
-            (None, Some("mainstem")) => self.sources.source(table),
-            (None, schema) => {
-                let schema = schema.unwrap_or_default();
-                plan_err!("there is no table \"{table}\" in a schema \"{schema}\"")
-            }
-        }
-    }
-
-    fn create_cte_work_table(
-        &self,
-        name: &str,
-        schema: SchemaRef,
-    ) -> DataFusionResult<Arc<dyn TableSource>> {
-        let table = CteWorkTable::new(name, schema);
-        Ok(provider_as_source(Arc::new(table)))
-    }
-
-    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        self.state.expr_planners()
-    }
-
-    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
-    }
-
-    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        let name = own_name(name);
-        let system = self.sources.system_function(name);
-        system.or_else(|| self.state.scalar_functions().get(name).cloned())
-    }
-
-    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
-        self.state.higher_order_functions().get(name).cloned()
-    }
-
-    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        let functions = self.state.aggregate_functions();
-        functions.get(own_name(name)).cloned()
-    }
-
-    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.state.window_functions().get(name).cloned()
-    }
-
-    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
-        None
-    }
-
-    fn options(&self) -> &ConfigOptions {
-        self.state.config_options()
-    }
-
-    fn udf_names(&self) -> Vec<String> {
-        self.state.scalar_functions().keys().cloned().collect()
-    }
-
-    fn higher_order_function_names(&self) -> Vec<String> {
-        self.state
-            .higher_order_functions()
-            .keys()
-            .cloned()
-            .collect()
-    }
-
-    fn udaf_names(&self) -> Vec<String> {
-        self.state.aggregate_functions().keys().cloned().collect()
-    }
-
-    fn udwf_names(&self) -> Vec<String> {
-        self.state.window_functions().keys().cloned().collect()
-    }
-}
-
-/// The name of a function without Postgres's schema for its own.
-fn own_name(name: &str) -> &str {
-    name.strip_prefix("pg_catalog.").unwrap_or(name)
 }
 
 /// Refuses what the optimiser would hide: functions of the clock become constants there, and
@@ -400,6 +342,7 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
             match call.func.signature().volatility {
                 _ if clock::is_time_of_day(expression) => Some(
                     SqlError::unsupported(format!("{name}() cannot be used in a live view"))
+                        .about(name)
                         .with_hint("compare now() with a column, see docs/sql-queries.md"),
                 ),
                 Volatility::Immutable | Volatility::Stable => None,
@@ -408,6 +351,7 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
                         "{name}() gives another value at each call, so a view of it cannot be \
                          kept up to date"
                     ))
+                    .about(name)
                     .with_hint("compute the value when the row is written"),
                 ),
             }

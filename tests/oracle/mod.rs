@@ -9,7 +9,9 @@ mod history;
 mod large;
 mod readers;
 pub mod relational;
+mod tables;
 pub mod temporal;
+mod wide;
 pub mod windows;
 
 use harness::Harness;

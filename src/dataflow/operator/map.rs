@@ -1,10 +1,12 @@
 //! Filter and projection, vectorised; a row that makes an expression fail becomes an error row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::exec_err;
 use datafusion::error::DataFusionError;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -84,7 +86,9 @@ fn apply_halving(
     updates: &Updates,
     failed: &mut Vec<Updates>,
 ) -> Vec<Updates> {
-    match function(updates) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| function(updates)));
+    // Functions that break down over some rows must not end the worker.
+    match outcome.unwrap_or_else(|_| exec_err!("a function broke down")) {
         Ok(made) => vec![made],
         Err(error) if updates.len() == 1 => {
             failed.push(error_row(updates, &error));

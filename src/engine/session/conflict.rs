@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident};
 use futures::TryStreamExt;
 
 use super::Session;
+use super::returning::{Written, returned};
 use super::rows::{Encoded, fit, known_column, names, quoted};
 use crate::engine::EngineError;
 use crate::model::{ChangeKind, TableDefinition};
@@ -107,7 +108,7 @@ impl Session {
         insert: &Insert,
         table: &TableDefinition,
         parameters: &[ScalarValue],
-    ) -> Result<u64, EngineError> {
+    ) -> Result<Written, EngineError> {
         let engine = self.engine.clone();
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
         let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
@@ -121,9 +122,11 @@ impl Session {
         let columns = names(&table.schema());
         let rows = rows.iter().map(|rows| fit(table, &columns, rows));
         let rows = rows.collect::<Result<Vec<_>, SqlError>>()?;
-        let written = self.write(table, vec![(ChangeKind::Upsert, rows)]).await?;
+        let returning = insert.returning.as_deref();
+        let returned = returned(&context, table, returning, &rows, parameters).await?;
+        let count = self.write(table, vec![(ChangeKind::Upsert, rows)]).await?;
         *newest_rewrite_ms = self.last_write_ms;
-        Ok(written)
+        Ok(Written { count, returned })
     }
 }
 

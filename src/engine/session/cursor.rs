@@ -52,6 +52,10 @@ impl Session {
         }
         let (rows, is_live) = match statement {
             Statement::Query(query) => (self.query(query, parameters).await?, false),
+            Statement::QueryAsOf(query, timestamp_ms) => {
+                let rows = self.query_as_of(query, *timestamp_ms, parameters).await?;
+                (rows, false)
+            }
             Statement::Subscribe(subscribe) => (self.subscribe(subscribe).await?, true),
             _ => return Err(SqlError::syntax("a cursor is for a query or a SUBSCRIBE").into()),
         };

@@ -84,12 +84,30 @@ impl Session {
             _ => return Err(SqlError::unsupported("this statement is not supported").into()),
         };
         if !changes.is_empty() {
-            let timestamp_ms = self
-                .call(|reply| Request::Catalog { changes, reply })
-                .await?;
+            let changed = self.call(|reply| Request::Catalog { changes, reply }).await;
+            let timestamp_ms = changed.map_err(|error| self.located(error, catalog, statement))?;
             self.last_write_ms = self.last_write_ms.max(timestamp_ms);
         }
         Ok(tag.to_owned())
+    }
+
+    /// A refusal of a view with the place in the text that the user has sent; what is kept of it
+    /// is written differently.
+    fn located(&self, error: EngineError, catalog: &Catalog, statement: &Statement) -> EngineError {
+        let planner = &self.engine.shared.planner;
+        let planned = match statement {
+            Statement::CreateMaterializedView { name, query, .. } => {
+                planner.plan_view(catalog, name, query, "").map(|_| ())
+            }
+            Statement::CreateView { query, .. } => planner.query_schema(catalog, query).map(|_| ()),
+            _ => return error,
+        };
+        match (planned, error) {
+            (Err(located), EngineError::Sql(error)) if located.message == error.message => {
+                located.into()
+            }
+            (_, error) => error,
+        }
     }
 
     /// Refuses defaults that are no values of their column, or read tables.

@@ -4,14 +4,34 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
+use super::rewrite::returning;
 use super::show::{show_schema, text_schema};
 use super::{Description, Session};
 use crate::engine::EngineError;
 use crate::engine::subscription::subscription_schema;
+use crate::model::TableDefinition;
 use crate::sql::query::QueryContext;
 use crate::sql::{CopySource, Statement, SubscribeSource};
 
-type Described = (Vec<DataType>, Option<SchemaRef>);
+/// The types of parameters, and the columns of rows where there are some.
+pub(super) type Described = (Vec<DataType>, Option<SchemaRef>);
+
+/// What a statement takes that writes rows, and what it gives back of them.
+pub(super) fn describe_returning(
+    context: &QueryContext,
+    table: &TableDefinition,
+    returning: Option<&str>,
+    mut types: Vec<DataType>,
+) -> Result<Described, EngineError> {
+    let Some(returning) = returning else {
+        return Ok((types, None));
+    };
+    let (_, plan) = super::returning::plan(context, table, returning, &[])?;
+    let others = QueryContext::parameter_types(&plan)?;
+    // A parameter that the rows do not have is one of the RETURNING.
+    types.extend(others.into_iter().skip(types.len()));
+    Ok((types, Some(Arc::clone(plan.schema().inner()))))
+}
 
 impl Session {
     /// The parameters and columns of a statement.
@@ -31,11 +51,12 @@ impl Session {
                 let columns = Arc::clone(plan.schema().inner());
                 (QueryContext::parameter_types(&plan)?, Some(columns))
             }
-            Statement::Insert(insert) => (self.insert_parameters(insert).await?, None),
+            Statement::Insert(insert) => self.describe_insert(insert).await?,
             Statement::Update { .. } | Statement::Delete { .. } => {
-                let (_, query) = self.affected_rows(statement)?;
-                let plan = self.context().await?.plan(&query)?;
-                (QueryContext::parameter_types(&plan)?, None)
+                let (table, query) = self.affected_rows(statement)?;
+                let context = self.context().await?;
+                let types = QueryContext::parameter_types(&context.plan(&query)?)?;
+                describe_returning(&context, &table, returning(statement), types)?
             }
             Statement::Subscribe(subscribe) => {
                 let query = match &subscribe.source {
@@ -48,14 +69,14 @@ impl Session {
                 (Vec::new(), Some(columns))
             }
             Statement::CopyOut(copy) => match &copy.source {
-                CopySource::Query(query) => {
+                CopySource::Query(query) | CopySource::QueryAsOf(query, _) => {
                     let plan = self.context().await?.plan(query)?;
                     (QueryContext::parameter_types(&plan)?, None)
                 }
                 CopySource::Subscribe(_) => (Vec::new(), None),
             },
             Statement::DeclareCursor { statement, .. } => match statement.as_ref() {
-                Statement::Query(query) => {
+                Statement::Query(query) | Statement::QueryAsOf(query, _) => {
                     let plan = self.context().await?.plan(query)?;
                     (QueryContext::parameter_types(&plan)?, None)
                 }

@@ -17,6 +17,12 @@ pub(super) fn all_of(name: &str) -> Result<Box<Query>, SqlError> {
     parse_query(&format!("SELECT * FROM {}", quoted(name)))
 }
 
+/// What a query or table would have been in the past is kept by live views only.
+fn only_views_have_a_past() -> SqlError {
+    SqlError::unsupported("SUBSCRIBE … AS OF to anything but a live view is not supported")
+        .with_hint("CREATE MATERIALIZED VIEW of it first; its changes are kept from then on")
+}
+
 impl Session {
     pub(super) async fn subscribe(
         &mut self,
@@ -27,15 +33,20 @@ impl Session {
             return Err(SqlError::unsupported(message).into());
         }
         let view = match &subscribe.source {
+            SubscribeSource::Relation(name) if subscribe.as_of.is_some() => self
+                .live_view(name)
+                .await?
+                .ok_or_else(only_views_have_a_past)?,
+            SubscribeSource::Query(_) if subscribe.as_of.is_some() => {
+                return Err(only_views_have_a_past().into());
+            }
             SubscribeSource::Query(query) => self.temporary(query.clone()).await?,
             SubscribeSource::Relation(name) => match self.live_view(name).await? {
                 Some(view) => view,
                 None => self.temporary(all_of(name)?).await?,
             },
         };
-        let subscription =
-            Subscription::begin(view, subscribe.has_snapshot, subscribe.has_progress)?;
-        Ok(subscription.into_stream())
+        Ok(Subscription::begin(view, subscribe)?.into_stream())
     }
 
     /// A live view that is complete, as of the session's own writes or later.

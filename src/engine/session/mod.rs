@@ -7,6 +7,7 @@ mod define;
 mod describe;
 mod follow;
 mod own_writes;
+mod returning;
 mod rewrite;
 mod rows;
 mod settings;
@@ -61,6 +62,13 @@ pub struct Description {
 pub enum Outcome {
     /// Rows of a query.
     Rows(SendableRecordBatchStream),
+    /// What a statement gives back of the rows that it has written, and its tag.
+    Returned {
+        /// The rows.
+        rows: SendableRecordBatchStream,
+        /// The Postgres command tag, such as `INSERT 0 3`.
+        tag: String,
+    },
     /// Rows without end, to be handed on as they come.
     Subscription(SendableRecordBatchStream),
     /// A statement without rows; the text is the Postgres command tag, such as `INSERT 0 3`.
@@ -175,6 +183,10 @@ impl Session {
             Statement::CopyOut(copy) => {
                 let (rows, is_live) = match &copy.source {
                     CopySource::Query(query) => (self.query(query, parameters).await?, false),
+                    CopySource::QueryAsOf(query, timestamp_ms) => {
+                        let rows = self.query_as_of(query, *timestamp_ms, parameters).await?;
+                        (rows, false)
+                    }
                     CopySource::Subscribe(subscribe) => (self.subscribe(subscribe).await?, true),
                 };
                 Ok(Outcome::CopyOut {
@@ -196,8 +208,29 @@ impl Session {
                 let rows = self.cursors.fetch(name, *rows, *timeout).await?;
                 Ok(Outcome::Rows(rows))
             }
+            Statement::Insert(_) | Statement::Update { .. } | Statement::Delete { .. } => {
+                self.change(statement, parameters).await
+            }
             other => Ok(Outcome::Done(self.run(other, parameters).await?)),
         }
+    }
+
+    /// Runs a statement that changes rows.
+    async fn change(
+        &mut self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+    ) -> Result<Outcome, EngineError> {
+        let (verb, written) = match statement {
+            Statement::Insert(insert) => ("INSERT 0", self.insert(insert, parameters).await?),
+            Statement::Update { .. } => ("UPDATE", self.rewrite(statement, parameters).await?),
+            _ => ("DELETE", self.rewrite(statement, parameters).await?),
+        };
+        let tag = format!("{verb} {}", written.count);
+        Ok(match written.returned {
+            None => Outcome::Done(tag),
+            Some(rows) => Outcome::Returned { rows, tag },
+        })
     }
 
     /// Runs a statement that gives no rows; returns its tag.
@@ -207,15 +240,6 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<String, EngineError> {
         let tag = match statement {
-            Statement::Insert(insert) => {
-                format!("INSERT 0 {}", self.insert(insert, parameters).await?)
-            }
-            Statement::Update { .. } => {
-                format!("UPDATE {}", self.rewrite(statement, parameters).await?)
-            }
-            Statement::Delete { .. } => {
-                format!("DELETE {}", self.rewrite(statement, parameters).await?)
-            }
             Statement::Begin => {
                 self.block.begin()?;
                 "BEGIN".to_owned()

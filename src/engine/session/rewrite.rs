@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::Query;
 use futures::TryStreamExt;
 
 use super::Session;
+use super::returning::{Written, returned};
 use super::rows::{Encoded, fit, known_column, names, quoted};
 use super::write::Changes;
 use crate::engine::EngineError;
@@ -23,7 +24,7 @@ use crate::sql::{SqlError, Statement};
 const CHANGED: &str = "changed rows";
 
 impl Session {
-    /// UPDATE and DELETE: reads the rows and writes them back; returns how many.
+    /// UPDATE and DELETE: reads the rows and writes them back.
     ///
     /// Only one session rewrites at a time, and it sees what the one before it has written, so that
     /// no rewrite works on rows that another is changing.
@@ -31,7 +32,7 @@ impl Session {
         &mut self,
         statement: &Statement,
         parameters: &[ScalarValue],
-    ) -> Result<u64, EngineError> {
+    ) -> Result<Written, EngineError> {
         let (table, query) = self.affected_rows(statement)?;
         let engine = self.engine.clone();
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
@@ -50,9 +51,12 @@ impl Session {
                 part(&table, &rows, 0..table.columns.len())?,
             )],
         };
-        let written = self.write(&table, changes).await?;
+        // Of an UPDATE the new rows, which come last.
+        let rows = changes.last().map_or(&[][..], |(_, rows)| rows);
+        let returned = returned(&context, &table, returning(statement), rows, parameters).await?;
+        let count = self.write(&table, changes).await?;
         *newest_rewrite_ms = self.last_write_ms;
-        Ok(written)
+        Ok(Written { count, returned })
     }
 
     /// The rows that an UPDATE or DELETE is about: the old values of all columns and, for an
@@ -66,8 +70,11 @@ impl Session {
                 table,
                 assignments,
                 condition,
+                ..
             } => (table, assignments.as_slice(), condition),
-            Statement::Delete { table, condition } => (table, &[][..], condition),
+            Statement::Delete {
+                table, condition, ..
+            } => (table, &[][..], condition),
             _ => return Err(SqlError::unsupported("this statement is not supported").into()),
         };
         let table = self.table(table)?;
@@ -100,6 +107,16 @@ impl Session {
         let values = values.join(", ");
         let text = format!("SELECT {values} FROM {from} WHERE {condition}");
         Ok((table, parse_query(&text)?))
+    }
+}
+
+/// What an UPDATE or DELETE gives back, as text.
+pub(super) fn returning(statement: &Statement) -> Option<&str> {
+    match statement {
+        Statement::Update { returning, .. } | Statement::Delete { returning, .. } => {
+            returning.as_deref()
+        }
+        _ => None,
     }
 }
 

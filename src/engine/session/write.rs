@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 
+use super::describe::{Described, describe_returning};
+use super::returning::{Written, returned};
 use super::rows::{asks_for_time, complete, known_column, names, types, with_default_words};
 use super::{CopyTarget, Session};
 use crate::engine::EngineError;
@@ -70,16 +72,19 @@ impl Session {
         &mut self,
         insert: &Insert,
         parameters: &[ScalarValue],
-    ) -> Result<u64, EngineError> {
+    ) -> Result<Written, EngineError> {
         let table = self.table(&insert.table)?;
         if !super::conflict::replaces(insert, &table)? {
             return self.insert_beside(insert, &table, parameters).await;
         }
         let since_ms = self.last_write_ms;
-        let (_, rows) = self
+        let (context, rows) = self
             .inserted_rows(since_ms, insert, &table, parameters)
             .await?;
-        self.write(&table, vec![(ChangeKind::Upsert, rows)]).await
+        let returning = insert.returning.as_deref();
+        let returned = returned(&context, &table, returning, &rows, parameters).await?;
+        let count = self.write(&table, vec![(ChangeKind::Upsert, rows)]).await?;
+        Ok(Written { count, returned })
     }
 
     /// The rows that an INSERT gives, complete, as of a timestamp (ms) or later, and the moment
@@ -105,11 +110,8 @@ impl Session {
         Ok((context, rows))
     }
 
-    /// The types of an INSERT's parameters.
-    pub(super) async fn insert_parameters(
-        &self,
-        insert: &Insert,
-    ) -> Result<Vec<DataType>, EngineError> {
+    /// The types of an INSERT's parameters, and the columns that it gives back.
+    pub(super) async fn describe_insert(&self, insert: &Insert) -> Result<Described, EngineError> {
         let table = self.table(&insert.table)?;
         let columns = given_columns(insert, &table);
         let source = with_default_words(insert.source.as_deref(), &table, &columns)?;
@@ -124,7 +126,7 @@ impl Session {
             // A parameter that the rows do not have is one of the ON CONFLICT.
             types.extend(others.into_iter().skip(types.len()));
         }
-        Ok(types)
+        describe_returning(&context, &table, insert.returning.as_deref(), types)
     }
 
     /// Commits changes of one table at one timestamp, or keeps them for the COMMIT of the open

@@ -92,6 +92,15 @@ impl Connection {
                 };
                 send_rows(client, sending, wanted.format, wanted.is_described).await
             }
+            Outcome::Returned { rows, tag } => {
+                let sending = Sending {
+                    rows,
+                    is_live: false,
+                };
+                send_rows(client, sending, wanted.format, wanted.is_described)
+                    .await
+                    .map(|_| Tag::new(&tag))
+            }
             Outcome::Subscription(rows) => {
                 let sending = Sending {
                     rows,

@@ -90,12 +90,22 @@ where
     let message = match fetched.suspended {
         true => PgWireBackendMessage::PortalSuspended(PortalSuspended::new()),
         false => {
-            let tag = Tag::new("SELECT").with_rows(count);
+            let tag = Tag::new(verb(statement)).with_rows(count);
             PgWireBackendMessage::CommandComplete(tag.into())
         }
     };
     client.feed(message).await?;
     Ok(())
+}
+
+/// The word of a tag for a statement that has given rows.
+fn verb(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::Insert(_) => "INSERT 0",
+        Statement::Update { .. } => "UPDATE",
+        Statement::Delete { .. } => "DELETE",
+        _ => "SELECT",
+    }
 }
 
 /// Runs a portal's statement and leaves its rows to be taken.
@@ -113,7 +123,7 @@ pub async fn open(
     let outcome = session.execute(statement, &parameters).await;
     match outcome.map_err(failure)? {
         Outcome::Done(tag) => Ok(Response::Execution(Tag::new(&tag))),
-        Outcome::Rows(rows) => {
+        Outcome::Rows(rows) | Outcome::Returned { rows, .. } => {
             let sending = Sending {
                 rows,
                 is_live: false,

@@ -32,6 +32,7 @@ pub fn aggregate(
     if logical.func.name() == "bit_xor" && logical.params.distinct {
         // DataFusion takes equal values of a group twice here, so a query would give another answer.
         return Err(refused("bit_xor(DISTINCT …)")
+            .about("bit_xor")
             .with_hint("take the distinct values in a subquery, and bit_xor() of those"));
     }
     let call = Call {
@@ -64,7 +65,7 @@ fn refuse_approximate(name: &str) -> Result<(), SqlError> {
         _ => return Ok(()),
     };
     let message = format!("{name}() is an estimate, which a live view does not keep");
-    Err(SqlError::unsupported(message).with_hint(exact))
+    Err(SqlError::unsupported(message).about(name).with_hint(exact))
 }
 
 impl Call<'_> {

@@ -6,7 +6,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::windows::WindowExpr;
 use datafusion::scalar::ScalarValue;
 
-use super::super::error::SqlError;
+use super::super::error::{SqlError, without_noise};
 use super::super::function::{AggregateCall, nullable};
 use super::super::plan::{Aggregate, AggregateFunction};
 use super::refused;
@@ -78,8 +78,21 @@ fn row(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, DataFu
 /// The refusal of a function in DataFusion's words.
 pub fn refusal(function: &str, error: &DataFusionError) -> SqlError {
     let reason = error.strip_backtrace();
-    let reason = reason.lines().next().unwrap_or_default().to_owned();
-    SqlError::unsupported(format!(
-        "{function}() cannot be computed this way: {reason}"
-    ))
+    let reason = without_noise(reason.lines().next().unwrap_or_default());
+    let refusal =
+        |what: &str| SqlError::unsupported(format!("{function}(){what}: {reason}")).about(function);
+    match reason {
+        reason if reason.contains("DISTINCT with multiple arguments") => {
+            refusal(" of several distinct arguments cannot be computed").with_hint(format!(
+                "{function}(*) over a subquery SELECT DISTINCT …, or the arguments as one text"
+            ))
+        }
+        reason if reason.contains("sliding accumulator") => {
+            refusal(" cannot be computed over a frame whose beginning moves").with_hint(
+                "let the frame begin at UNBOUNDED PRECEDING, or take array_agg() over the frame \
+                 and compute with the list",
+            )
+        }
+        _ => refusal(" cannot be computed this way"),
+    }
 }

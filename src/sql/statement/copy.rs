@@ -29,6 +29,8 @@ pub struct CopyOut {
 #[derive(Clone, Debug)]
 pub enum CopySource {
     Query(Box<Query>),
+    /// A query over the past: as of a timestamp (ms).
+    QueryAsOf(Box<Query>, u64),
     Subscribe(Subscribe),
 }
 
@@ -54,6 +56,7 @@ pub enum CopyFormat {
 /// Reads a COPY, whose source may be a SUBSCRIBE.
 pub(super) fn copy(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, SqlError> {
     let subscription = take_subscription(&mut tokens)?;
+    let as_of = take_as_of(&mut tokens)?;
     // The parser expects the data of a COPY behind its semicolon.
     tokens.push(TokenWithSpan::wrap(Token::SemiColon));
     let Ast::Copy {
@@ -71,9 +74,10 @@ pub(super) fn copy(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, SqlError
     match (to, target) {
         (false, CopyTarget::Stdin) => copy_in(source, format),
         (true, CopyTarget::Stdout) => {
-            let source = match subscription {
-                Some(subscription) => CopySource::Subscribe(subscription),
-                None => CopySource::Query(copied_query(source)?),
+            let source = match (subscription, as_of) {
+                (Some(subscription), _) => CopySource::Subscribe(subscription),
+                (None, Some(as_of)) => CopySource::QueryAsOf(copied_query(source)?, as_of),
+                (None, None) => CopySource::Query(copied_query(source)?),
             };
             Ok(Statement::CopyOut(CopyOut { source, format }))
         }
@@ -85,22 +89,10 @@ pub(super) fn copy(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, SqlError
 
 /// Puts a query that the parser knows in the place of `(SUBSCRIBE …)`.
 fn take_subscription(tokens: &mut Vec<TokenWithSpan>) -> Result<Option<Subscribe>, SqlError> {
-    let is_nested = tokens
-        .get(1)
-        .is_some_and(|token| token.token == Token::LParen);
-    if !is_nested || !tail::is_word(tokens.get(2), "subscribe") {
+    if !is_nested(tokens) || !tail::is_word(tokens.get(2), "subscribe") {
         return Ok(None);
     }
-    let mut depth = 0usize;
-    let closing = tokens.iter().position(|token| {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth -= 1,
-            _ => return false,
-        }
-        depth == 0
-    });
-    let Some(closing) = closing else {
+    let Some(closing) = closing(tokens) else {
         return Err(SqlError::syntax("COPY (SUBSCRIBE … has no end"));
     };
     let subscription = subscribe(&tokens[3..closing])?;
@@ -109,6 +101,37 @@ fn take_subscription(tokens: &mut Vec<TokenWithSpan>) -> Result<Option<Subscribe
     let query = query.map_err(|error| SqlError::syntax(error.to_string()))?;
     drop(tokens.splice(2..closing, query.into_iter().map(TokenWithSpan::wrap)));
     Ok(Some(subscription))
+}
+
+/// Takes `AS OF timestamp` from the end of a query in parentheses.
+fn take_as_of(tokens: &mut Vec<TokenWithSpan>) -> Result<Option<u64>, SqlError> {
+    let Some(closing) = closing(tokens).filter(|_| is_nested(tokens)) else {
+        return Ok(None);
+    };
+    let (query, as_of) = tail::without_as_of(&tokens[2..closing])?;
+    let end = 2 + query.len();
+    tokens.drain(end..closing);
+    Ok(as_of)
+}
+
+/// Whether what is copied stands in parentheses.
+fn is_nested(tokens: &[TokenWithSpan]) -> bool {
+    tokens
+        .get(1)
+        .is_some_and(|token| token.token == Token::LParen)
+}
+
+/// Where the first parenthesis is closed.
+fn closing(tokens: &[TokenWithSpan]) -> Option<usize> {
+    let mut depth = 0usize;
+    tokens.iter().position(|token| {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => return false,
+        }
+        depth == 0
+    })
 }
 
 fn copy_in(source: ast::CopySource, format: CopyFormat) -> Result<Statement, SqlError> {

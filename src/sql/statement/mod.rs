@@ -1,5 +1,6 @@
 //! Statements: what Mainstem does with SQL text, before any of it is planned.
 
+mod adjust;
 mod copy;
 mod create_table;
 mod setting;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Query, Statement as Ast};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::error::SqlError;
 use super::guard;
@@ -58,10 +59,14 @@ pub enum Statement {
         /// Column and the text of its new value.
         assignments: Vec<(String, String)>,
         condition: Option<String>,
+        /// What is given back of the rows, as text.
+        returning: Option<String>,
     },
     Delete {
         table: String,
         condition: Option<String>,
+        /// What is given back of the rows, as text.
+        returning: Option<String>,
     },
     /// `COPY table FROM STDIN`.
     Copy(Copy),
@@ -140,7 +145,10 @@ pub enum Show {
 
 /// Parses SQL text into statements; an empty text has none.
 pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
-    let tokens = guard::tokens(sql)?;
+    parse_tokens(&guard::tokens(sql)?)
+}
+
+fn parse_tokens(tokens: &[TokenWithSpan]) -> Result<Vec<Statement>, SqlError> {
     tokens
         .split(|token| token.token == Token::SemiColon)
         .filter(|tokens| tokens.iter().any(is_meaningful))
@@ -148,9 +156,18 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
         .collect()
 }
 
-/// Parses one query.
+/// Parses SQL text that is not the user's own, or no longer: places in it would say nothing.
+pub fn parse_stored(sql: &str) -> Result<Vec<Statement>, SqlError> {
+    let mut tokens = guard::tokens(sql)?;
+    for token in &mut tokens {
+        token.span = Span::empty();
+    }
+    parse_tokens(&tokens)
+}
+
+/// Parses one query, whose text is not the user's own.
 pub fn parse_query(sql: &str) -> Result<Box<Query>, SqlError> {
-    match <[Statement; 1]>::try_from(parse(sql)?) {
+    match <[Statement; 1]>::try_from(parse_stored(sql)?) {
         Ok([Statement::Query(query)]) => Ok(query),
         _ => Err(SqlError::syntax("expected one SELECT")),
     }
@@ -190,16 +207,14 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
 
 /// One statement as the parser's tree.
 fn parse_ast(tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
-    let failed = |error: datafusion::sql::sqlparser::parser::ParserError| {
-        SqlError::syntax(error.to_string())
-    };
-    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens);
-    let statement = parser.parse_statement().map_err(failed)?;
+    let mut parser =
+        Parser::new(&GenericDialect {}).with_tokens_with_locations(adjust::adjusted(tokens));
+    let statement = parser.parse_statement()?;
     let _ = parser.consume_token(&Token::SemiColon);
     let rest = parser.peek_token();
     match rest.token {
         Token::EOF => Ok(statement),
-        _ => parser.expected("end of statement", rest).map_err(failed),
+        _ => Ok(parser.expected("end of statement", rest)?),
     }
 }
 

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and cursors.
 //!
 //! ```sql
-//! SUBSCRIBE [TO] view | query [WITH (snapshot [= false], progress)]
+//! SUBSCRIBE [TO] view | query [AS OF timestamp] [WITH (snapshot [= false], progress)]
 //! DECLARE name CURSOR FOR query | SUBSCRIBE …
 //! FETCH … FROM name [WITH (timeout = '1s')]
 //! ```
@@ -9,7 +9,7 @@
 use datafusion::sql::sqlparser::ast::{self, FetchDirection, Query, Value};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Statement, identifier, name, parse_ast, setting, statement, tail, unknown};
+use super::{Statement, identifier, name, parse_ast, parse_one, setting, tail, unknown};
 use crate::sql::SqlError;
 
 /// The changes of a view or query, as they happen.
@@ -17,6 +17,8 @@ use crate::sql::SqlError;
 pub struct Subscribe {
     /// Whose changes.
     pub source: SubscribeSource,
+    /// The timestamp (ms) it begins with; `None`: the newest.
+    pub as_of: Option<u64>,
     /// Whether the rows that are there come first.
     pub has_snapshot: bool,
     /// Whether the timestamps up to which all changes have been sent are told.
@@ -40,10 +42,6 @@ pub(super) fn subscribe(tokens: &[TokenWithSpan]) -> Result<Subscribe, SqlError>
     };
     let (tokens, options) = tail::without_options(tokens)?;
     let (tokens, as_of) = tail::without_as_of(tokens)?;
-    if as_of.is_some() {
-        return Err(unknown("SUBSCRIBE … AS OF")
-            .with_hint("a subscription begins with the newest state, or with the next change"));
-    }
     let (mut has_snapshot, mut has_progress) = (true, false);
     for option in options {
         match option.0.as_str() {
@@ -57,6 +55,7 @@ pub(super) fn subscribe(tokens: &[TokenWithSpan]) -> Result<Subscribe, SqlError>
     }
     Ok(Subscribe {
         source: source(tokens)?,
+        as_of,
         has_snapshot,
         has_progress,
     })
@@ -76,13 +75,10 @@ fn source(tokens: &[TokenWithSpan]) -> Result<SubscribeSource, SqlError> {
             _ => Err(SqlError::syntax("SUBSCRIBE takes a view or a query")),
         };
     }
-    let failed = |error: datafusion::sql::sqlparser::parser::ParserError| {
-        SqlError::syntax(error.to_string())
-    };
     let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
     let mut parser = datafusion::sql::sqlparser::parser::Parser::new(&dialect)
         .with_tokens_with_locations(tokens.to_vec());
-    let object = parser.parse_object_name(false).map_err(failed)?;
+    let object = parser.parse_object_name(false)?;
     let rest = parser.peek_token();
     match rest.token {
         Token::EOF => Ok(SubscribeSource::Relation(name(&object)?)),
@@ -118,9 +114,12 @@ pub(super) fn declare(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, Sql
     let inner = &tokens[behind + 1..];
     let inner = match tail::is_word(inner.first(), "subscribe") {
         true => Statement::Subscribe(subscribe(&inner[1..])?),
-        false => parse_ast(inner.to_vec()).and_then(statement)?,
+        false => parse_one(inner)?,
     };
-    if !matches!(inner, Statement::Query(_) | Statement::Subscribe(_)) {
+    if !matches!(
+        inner,
+        Statement::Query(_) | Statement::QueryAsOf(..) | Statement::Subscribe(_)
+    ) {
         return Err(SqlError::syntax("a cursor is for a query or a SUBSCRIBE"));
     }
     let ident = ast::Ident {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, ConflictTarget, OnConflictAction, OnInsert, Query, TableObject,
+    self, ConflictTarget, OnConflictAction, OnInsert, Query, SelectItem, TableObject,
 };
 
 use super::{Statement, identifier, name, unknown};
@@ -19,6 +19,8 @@ pub struct Insert {
     /// `None`: one row of defaults.
     pub source: Option<Box<Query>>,
     pub on_conflict: OnConflict,
+    /// What is given back of the rows, as text.
+    pub returning: Option<String>,
 }
 
 /// What becomes of a row whose key is there already.
@@ -67,9 +69,6 @@ pub(super) fn insert(insert: ast::Insert) -> Result<Statement, SqlError> {
     let TableObject::TableName(table) = &insert.table else {
         return Err(unknown("INSERT into anything but a table"));
     };
-    if insert.returning.is_some() {
-        return Err(unknown("RETURNING").with_hint("read the rows with a SELECT by their key"));
-    }
     if insert.overwrite || insert.replace_into || insert.ignore || insert.or.is_some() {
         return Err(unknown("this form of INSERT").with_hint("write INSERT … ON CONFLICT …"));
     }
@@ -83,6 +82,7 @@ pub(super) fn insert(insert: ast::Insert) -> Result<Statement, SqlError> {
         columns: insert.columns.iter().map(name).collect::<Result<_, _>>()?,
         source: insert.source,
         on_conflict,
+        returning: returning(insert.returning)?,
     }))
 }
 
@@ -124,9 +124,10 @@ fn column(assignment: &ast::Assignment) -> Result<String, SqlError> {
 }
 
 pub(super) fn update(update: ast::Update) -> Result<Statement, SqlError> {
-    if update.from.is_some() || update.returning.is_some() {
-        return Err(unknown("UPDATE … FROM or RETURNING")
-            .with_hint("write the value as a subquery: SET a = (SELECT …)"));
+    if update.from.is_some() {
+        return Err(
+            unknown("UPDATE … FROM").with_hint("write the value as a subquery: SET a = (SELECT …)")
+        );
     }
     let assignments = update
         .assignments
@@ -136,12 +137,13 @@ pub(super) fn update(update: ast::Update) -> Result<Statement, SqlError> {
         table: relation_name(&update.table)?,
         assignments: assignments.collect::<Result<_, SqlError>>()?,
         condition: update.selection.map(|condition| condition.to_string()),
+        returning: returning(update.returning)?,
     })
 }
 
 pub(super) fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
-    if delete.using.is_some() || delete.returning.is_some() || delete.limit.is_some() {
-        return Err(unknown("DELETE … USING, LIMIT or RETURNING")
+    if delete.using.is_some() || delete.limit.is_some() {
+        return Err(unknown("DELETE … USING or LIMIT")
             .with_hint("write the condition as a subquery: WHERE id IN (SELECT …)"));
     }
     let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
@@ -152,7 +154,27 @@ pub(super) fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
     Ok(Statement::Delete {
         table: relation_name(table)?,
         condition: delete.selection.map(|condition| condition.to_string()),
+        returning: returning(delete.returning)?,
     })
+}
+
+/// The text of what is given back.
+fn returning(items: Option<Vec<SelectItem>>) -> Result<Option<String>, SqlError> {
+    let Some(mut items) = items else {
+        return Ok(None);
+    };
+    let visited = edit_expressions(&mut items, &mut |part| match part {
+        ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    if visited.is_break() {
+        return Err(unknown("a subquery in RETURNING")
+            .with_hint("return the columns, and ask with a SELECT by the key"));
+    }
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    Ok(Some(items.join(", ")))
 }
 
 /// TRUNCATE is a DELETE of all rows.
@@ -163,6 +185,7 @@ pub(super) fn truncate(truncate: &ast::Truncate) -> Result<Statement, SqlError> 
     Ok(Statement::Delete {
         table: name(&table.name)?,
         condition: None,
+        returning: None,
     })
 }
 

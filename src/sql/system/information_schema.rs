@@ -150,57 +150,57 @@ fn schemata() -> Built {
     built
 }
 
+/// The columns that tell a primary key and its table.
+const KEY: [(&str, super::builder::Kind); 6] = [
+    ("constraint_catalog", Text),
+    ("constraint_schema", Text),
+    ("constraint_name", Text),
+    ("table_catalog", Text),
+    ("table_schema", Text),
+    ("table_name", Text),
+];
+
+fn key_cells(relation: &Relation) -> Vec<(&'static str, Cell)> {
+    vec![
+        ("constraint_catalog", DATABASE.into()),
+        ("constraint_schema", PUBLIC.into()),
+        ("constraint_name", key_name(relation).into()),
+        ("table_catalog", DATABASE.into()),
+        ("table_schema", PUBLIC.into()),
+        ("table_name", (&relation.name).into()),
+    ]
+}
+
 fn table_constraints(facts: &Facts) -> Built {
-    let mut built = Built::new(&[
-        ("constraint_catalog", Text),
-        ("constraint_schema", Text),
-        ("constraint_name", Text),
-        ("table_catalog", Text),
-        ("table_schema", Text),
-        ("table_name", Text),
+    let own = [
         ("constraint_type", Text),
         ("is_deferrable", Text),
         ("enforced", Bool),
-    ]);
+    ];
+    let mut built = Built::new(&[&KEY[..], &own].concat());
     for relation in facts.relations.iter().filter(|relation| relation.has_key()) {
-        built.push(vec![
-            ("constraint_catalog", DATABASE.into()),
-            ("constraint_schema", PUBLIC.into()),
-            ("constraint_name", key_name(relation).into()),
-            ("table_catalog", DATABASE.into()),
-            ("table_schema", PUBLIC.into()),
-            ("table_name", (&relation.name).into()),
+        let mut cells = key_cells(relation);
+        cells.extend([
             ("constraint_type", "PRIMARY KEY".into()),
             ("is_deferrable", "NO".into()),
             ("enforced", true.into()),
         ]);
+        built.push(cells);
     }
     built
 }
 
 fn key_columns(facts: &Facts) -> Built {
-    let mut built = Built::new(&[
-        ("constraint_catalog", Text),
-        ("constraint_schema", Text),
-        ("constraint_name", Text),
-        ("table_catalog", Text),
-        ("table_schema", Text),
-        ("table_name", Text),
-        ("column_name", Text),
-        ("ordinal_position", Int4),
-    ]);
+    let own = [("column_name", Text), ("ordinal_position", Int4)];
+    let mut built = Built::new(&[&KEY[..], &own].concat());
     for relation in facts.relations.iter().filter(|relation| relation.has_key()) {
         for (position, column) in relation.key_columns().into_iter().enumerate() {
-            built.push(vec![
-                ("constraint_catalog", DATABASE.into()),
-                ("constraint_schema", PUBLIC.into()),
-                ("constraint_name", key_name(relation).into()),
-                ("table_catalog", DATABASE.into()),
-                ("table_schema", PUBLIC.into()),
-                ("table_name", (&relation.name).into()),
+            let mut cells = key_cells(relation);
+            cells.extend([
                 ("column_name", column.into()),
                 ("ordinal_position", Cell::Int(position as i64 + 1)),
             ]);
+            built.push(cells);
         }
     }
     built

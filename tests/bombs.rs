@@ -1,0 +1,320 @@
+//! Statements that would take all memory, all stack or all time end in an error within their
+//! limits, ad hoc and as live views, and the engine lives.
+
+use std::time::{Duration, Instant};
+
+use mainstem::engine::QueryLimits;
+
+use crate::engine::{open, rows, run};
+
+/// Within this time a statement has an answer, however slow the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn repeated(what: &str, times: usize, between: &str) -> String {
+    vec![what; times].join(between)
+}
+
+fn nested(open: &str, inner: &str, close: &str, times: usize) -> String {
+    format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+}
+
+/// Queries that are refused, with the SQLSTATE.
+fn refused() -> Vec<(String, &'static str)> {
+    let mut bombs: Vec<(String, &'static str)> = [
+        format!("SELECT {} AS x", repeated("1", 20_000, "+")),
+        format!("SELECT {} AS x", repeated("a", 3_000, " || ")),
+        format!("SELECT a FROM t WHERE {}", repeated("a = 1", 5_000, " OR ")),
+        format!("SELECT a FROM t WHERE {}", repeated("a=1", 6_000, " AND ")),
+        format!("SELECT {} AS x FROM t", nested("(", "a", ")", 5_000)),
+        format!("SELECT {} AS x FROM t", nested("abs(", "a", ")", 2_000)),
+        format!("SELECT a{} AS x FROM t", " IS NULL".repeat(6_000)),
+        format!("SELECT a{} AS x FROM t", "::bigint".repeat(6_000)),
+        format!("SELECT a{} AS x FROM t", "[1]".repeat(6_000)),
+        format!("SELECT a{} AS x FROM t", ".a".repeat(6_000)),
+        format!("SELECT a{} AS x FROM t", " ->> 'a'".repeat(6_000)),
+        format!("SELECT a{} AS x FROM t", " IN (1)".repeat(4_000)),
+        format!("SELECT {}a AS x FROM t", "- ".repeat(10_000)),
+        format!("SELECT {}true AS x FROM t", "NOT ".repeat(10_000)),
+        format!(
+            "SELECT {} AS x FROM t",
+            nested("CASE WHEN a = 1 THEN ", "1", " END", 3_000)
+        ),
+        nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 1_000),
+        nested("SELECT (", "SELECT 1", ") AS x", 1_000),
+        repeated("SELECT a FROM t", 4_000, " UNION ALL "),
+        format!("SELECT 1 AS x FROM {}", repeated("t", 9_000, ", ")),
+        format!("SELECT 1 AS x FROM t {}", "CROSS JOIN t ".repeat(5_000)),
+        format!(
+            "SELECT a FROM t WHERE a IN ({})",
+            repeated("1", 30_000, ",")
+        ),
+        format!("SELECT '{}' AS x", "x".repeat(300_000)),
+        doubling(30),
+    ]
+    .into_iter()
+    .map(|sql| (sql, "54001"))
+    .collect();
+    for call in [
+        "generate_series(1, 1000000000000)",
+        "range(1000000000000)",
+        "generate_series(9223372036854775807, -9223372036854775807, -1)",
+        "generate_series(DATE '0001-01-01', DATE '9999-12-31', INTERVAL '1 second')",
+        "generate_series(TIMESTAMP '2000-01-01', TIMESTAMP '2100-01-01', INTERVAL '1 millisecond')",
+        "repeat('a', 1000000000000)",
+        "repeat(repeat('a', 1000000), 1000000)",
+        "lpad('a', 2000000000)",
+        "rpad('a', 2000000000, 'xy')",
+        "array_repeat(1, 100000000000)",
+        "array_repeat(repeat('a', 1000000), 100000000)",
+        "array_resize([1], 100000000000, 0)",
+    ] {
+        bombs.push((format!("SELECT {call} AS x"), "54000"));
+        bombs.push((
+            format!("SELECT count(*) AS x FROM (SELECT unnest({call}))"),
+            "54000",
+        ));
+    }
+    bombs.retain(|(sql, _)| {
+        !sql.contains("unnest(repeat")
+            && !sql.contains("unnest(lpad")
+            && !sql.contains("unnest(rpad")
+    });
+    bombs
+}
+
+/// A query whose WITH queries each read the one before twice.
+fn doubling(levels: usize) -> String {
+    let mut text = "WITH w0 AS (SELECT a FROM t)".to_owned();
+    for level in 1..levels {
+        let before = level - 1;
+        text +=
+            &format!(", w{level} AS (SELECT x.a FROM w{before} x JOIN w{before} y ON x.a = y.a)");
+    }
+    format!("{text} SELECT a FROM w{}", levels - 1)
+}
+
+/// Queries near the limits, which are answered or refused, but end.
+fn just_within() -> Vec<String> {
+    vec![
+        format!("SELECT {} AS x FROM t", repeated("a", 500, " + ")),
+        format!("SELECT {} AS x FROM t", repeated("'a'", 500, " || ")),
+        format!("SELECT a FROM t WHERE {}", repeated("a = 1", 250, " OR ")),
+        format!(
+            "SELECT a FROM t WHERE {}",
+            (0..250)
+                .map(|n| format!("a <> {n}"))
+                .collect::<Vec<_>>()
+                .join(" AND ")
+        ),
+        format!("SELECT {} AS x FROM t", nested("(", "a", ")", 45)),
+        format!("SELECT {} AS x FROM t", nested("abs(", "a", ")", 45)),
+        format!(
+            "SELECT {} AS x FROM t",
+            nested("coalesce(", "a", ", 1)", 45)
+        ),
+        format!("SELECT {} AS x FROM t", nested("make_array(", "a", ")", 45)),
+        nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 45),
+        nested("SELECT a FROM t WHERE a IN (", "SELECT a FROM t", ")", 45),
+        repeated("SELECT a FROM t", 400, " UNION ALL "),
+        repeated("SELECT a FROM t", 100, " UNION "),
+        format!(
+            "SELECT a FROM t WHERE a IN ({})",
+            (0..9_000)
+                .map(|n| n.to_string())
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+        format!("SELECT a{} AS x FROM t", "::bigint".repeat(450)),
+        format!("SELECT a{} AS x FROM t", " IS NULL".repeat(450)),
+        format!(
+            "SELECT t0.a FROM t AS t0 {}",
+            (1..40)
+                .map(|n| format!("JOIN t AS t{n} ON t{n}.a = t0.a"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        ),
+        format!(
+            "SELECT {} FROM t",
+            (0..900)
+                .map(|n| format!("a + {n} AS c{n}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        format!(
+            "SELECT CASE {} END AS x FROM t",
+            (0..400)
+                .map(|n| format!("WHEN a = {n} THEN {n}"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        ),
+        doubling(7),
+        "SELECT unnest(generate_series(1, 100000)) AS x".to_owned(),
+    ]
+}
+
+#[test]
+fn bombs_end_in_an_error_and_the_engine_lives() {
+    crate::engine::runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(
+            &mut session,
+            "CREATE TABLE t (a BIGINT); INSERT INTO t VALUES (1)",
+        )
+        .await
+        .expect("created");
+        for (sql, state) in refused() {
+            let short: String = sql.chars().take(80).collect();
+            let begun = Instant::now();
+            for sql in [
+                sql.clone(),
+                format!("CREATE MATERIALIZED VIEW v AS {sql}"),
+                format!("EXPLAIN {sql}"),
+            ] {
+                let outcome = run(&mut session, &sql).await;
+                if state == "54000" && sql.starts_with("CREATE") && outcome.is_ok() {
+                    // The row that is too large is an error of the view.
+                    let read = run(&mut session, "SELECT * FROM v").await;
+                    let error = read.expect_err(&short).to_string();
+                    assert!(error.contains("the limit is"), "{short}: {error}");
+                    run(&mut session, "DROP MATERIALIZED VIEW v")
+                        .await
+                        .expect("dropped");
+                    continue;
+                }
+                if state == "54000" && sql.starts_with("EXPLAIN") {
+                    continue;
+                }
+                let error = outcome.expect_err(&short);
+                assert_eq!(error.sqlstate(), state, "{short}: {error}");
+            }
+            assert!(begun.elapsed() < PATIENCE, "{short}: {:?}", begun.elapsed());
+        }
+        for sql in just_within() {
+            let short: String = sql.chars().take(80).collect();
+            let begun = Instant::now();
+            let _ = run(&mut session, &sql).await;
+            let queried = begun.elapsed();
+            if run(
+                &mut session,
+                &format!("CREATE MATERIALIZED VIEW v AS {sql}"),
+            )
+            .await
+            .is_ok()
+            {
+                let _ = run(&mut session, "SELECT count(*) FROM v").await;
+                run(&mut session, "DROP MATERIALIZED VIEW v")
+                    .await
+                    .expect("dropped");
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{short}: {queried:?}, {:?}",
+                begun.elapsed()
+            );
+        }
+        assert_eq!(rows(&mut session, "SELECT a FROM t").await, "1");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn views_that_stand_for_views_many_times_are_refused() {
+    crate::engine::runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        run(
+            &mut session,
+            "CREATE TABLE t (a BIGINT); CREATE VIEW v0 AS SELECT a FROM t",
+        )
+        .await
+        .expect("created");
+        let mut refused = None;
+        for level in 1..16 {
+            let before = level - 1;
+            let sql = format!(
+                "CREATE VIEW v{level} AS SELECT x.a FROM v{before} x, v{before} y, v{before} z"
+            );
+            if let Err(error) = run(&mut session, &sql).await {
+                refused = Some((level, error));
+                break;
+            }
+        }
+        let (level, error) = refused.expect("refused");
+        assert_eq!(error.sqlstate(), "54001", "{error}");
+        assert!((5..9).contains(&level), "{level}");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_huge_cross_join_ends_with_its_time_limit_and_within_its_memory() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        engine
+            .limit_queries(QueryLimits {
+                memory_bytes: 64 << 20,
+                partitions: 2,
+                timeout: Some(Duration::from_secs(1)),
+            })
+            .expect("limited");
+        let mut session = engine.session();
+        let insert = "INSERT INTO t SELECT unnest(generate_series(1, 20000))";
+        for sql in ["CREATE TABLE t (a BIGINT)", insert] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        for sql in [
+            "SELECT count(*) FROM t x, t y, t z, t w",
+            "SELECT x.a, y.a AS b FROM t x, t y, t z WHERE x.a + y.a + z.a < 0",
+            "SELECT sum(x.a * y.a) FROM t x JOIN t y ON x.a < y.a JOIN t z ON z.a <> x.a",
+            "SELECT x.a, y.a AS b FROM t x, t y ORDER BY 2 DESC, 1",
+            "SELECT array_agg(x.a) FROM t x, t y",
+        ] {
+            let begun = Instant::now();
+            let error = run(&mut session, sql).await.expect_err(sql);
+            let state = error.sqlstate();
+            assert!(
+                ["57014", "53200"].contains(&state),
+                "{sql}: {state} {error}"
+            );
+            assert!(begun.elapsed() < PATIENCE, "{sql}: {:?}", begun.elapsed());
+        }
+        assert_eq!(rows(&mut session, "SELECT count(*) FROM t").await, "20000");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn statements_reach_no_files_and_no_network() {
+    crate::engine::runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (a BIGINT)")
+            .await
+            .expect("created");
+        for sql in [
+            "SELECT * FROM '/etc/passwd'",
+            "SELECT * FROM \"/etc/passwd\"",
+            "SELECT * FROM 'http://169.254.169.254/latest'",
+            "SELECT * FROM read_csv('/etc/passwd')",
+            "SELECT * FROM generate_series(1, 1000000000000)",
+            "CREATE EXTERNAL TABLE p (a TEXT) STORED AS CSV LOCATION '/etc/passwd'",
+            "COPY t TO '/tmp/t.csv'",
+            "COPY t FROM '/etc/passwd'",
+            "COPY t FROM PROGRAM 'id'",
+            "COPY (SELECT 1) TO PROGRAM 'id'",
+            "LOAD 'x'",
+            "INSTALL x",
+            "ATTACH 'x' AS y",
+            "SET datafusion.execution.batch_size = 1; CREATE FUNCTION f() RETURNS INT RETURN 1",
+        ] {
+            run(&mut session, sql).await.expect_err(sql);
+        }
+        engine.shutdown();
+    });
+}
