@@ -8,6 +8,7 @@ mod harness;
 mod history;
 mod large;
 pub mod relational;
+mod restart;
 pub mod temporal;
 pub mod windows;
 
