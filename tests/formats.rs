@@ -6,11 +6,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mainstem::engine::{Durability, Engine, EngineOptions, examine};
-use mainstem::log::fs::RealFileSystem;
+use mainstem::engine::{Durability, Engine, EngineOptions, ViewState, examine};
+use mainstem::log::fs::{FileSystem, MemoryFileSystem, RealFileSystem};
+use mainstem::log::{Log, LogOptions};
 
-use crate::durability::{answers, define, right_answers, submission};
+use crate::durability::{
+    DATA, answers, define, durability, open as open_in, right_answers, rows_of, submission,
+};
 
 const TRANSACTIONS: i64 = 10;
 
@@ -75,4 +79,90 @@ fn version_1_is_read() {
         assert_eq!(answers(&engine), right[TRANSACTIONS as usize]);
         engine.shutdown();
     }
+}
+
+/// The log as a version would have left it that called a function otherwise.
+fn renamed(from: &Arc<dyn FileSystem>, function: &str, other: &str) -> Arc<dyn FileSystem> {
+    assert_eq!(function.len(), other.len());
+    let directory = Path::new(DATA).join("log");
+    let open = |disk: &Arc<dyn FileSystem>| {
+        Log::open(Arc::clone(disk), &directory, LogOptions::default()).expect("opened")
+    };
+    let to: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+    let (log, mut copy) = (open(from).0, open(&to).0);
+    for record in log.read_from(0).expect("the log") {
+        let mut record = record.expect("a record");
+        let places: Vec<usize> = (0..record.payload.len())
+            .filter(|place| record.payload[*place..].starts_with(function.as_bytes()))
+            .collect();
+        for place in places {
+            record.payload[place..place + other.len()].copy_from_slice(other.as_bytes());
+        }
+        copy.append(record.timestamp_ms, &record.payload)
+            .expect("appended");
+    }
+    copy.sync().expect("synced");
+    to
+}
+
+#[test]
+fn a_view_that_cannot_be_planned_any_more_is_told_of_and_the_rest_goes_on() {
+    let disk: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+    let whole_log = Durability {
+        log_retain: None,
+        ..durability(&disk)
+    };
+    let views = |function: &str| {
+        [
+            (
+                "sizes",
+                format!("SELECT {function}(version) AS size FROM stock"),
+            ),
+            ("total", "SELECT sum(size) AS total FROM sizes".to_owned()),
+            ("shops", "SELECT DISTINCT shop FROM stock".to_owned()),
+        ]
+        .map(|(name, query)| {
+            let create = format!("CREATE MATERIALIZED VIEW {name} AS {query}");
+            (name.to_owned(), create)
+        })
+    };
+    let engine = open_in(&whole_log).expect("opened");
+    define(&engine).expect("defined");
+    engine.sync_views(&views("abs")).expect("views");
+    for number in 0..5 {
+        engine.submit(submission(number)).expect("submitted");
+    }
+    engine.flush().expect("complete");
+    let (sizes, shops) = (rows_of(&engine, "sizes"), rows_of(&engine, "shops"));
+    engine.shutdown();
+
+    let disk = renamed(&disk, "abs(", "abz(");
+    let mut engine = open_in(&durability(&disk)).expect("it starts all the same");
+    // From the log, and from a checkpoint.
+    for _ in 0..2 {
+        let broken = &engine.recovered().broken_views;
+        let names: Vec<&str> = broken.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["sizes", "total"]);
+        assert!(broken[0].1.contains("abz"), "{}", broken[0].1);
+        assert_eq!(engine.views(), ["shops"]);
+        assert_eq!(rows_of(&engine, "shops"), shops);
+        let overview = engine.overview();
+        let states = overview.views.iter().map(|view| (&*view.name, view.state));
+        let mut states: Vec<_> = states.collect();
+        states.sort_by_key(|(name, _)| *name);
+        let (broken, complete) = (ViewState::Broken, ViewState::Complete);
+        let expected = [("shops", complete), ("sizes", broken), ("total", broken)];
+        assert_eq!(states, expected);
+        engine.checkpoint().expect("a checkpoint");
+        engine.shutdown();
+        engine = open_in(&durability(&disk)).expect("opened again");
+    }
+    // Written as this version wants it, it runs again.
+    engine.sync_views(&views("abs")).expect("views");
+    assert_eq!(rows_of(&engine, "sizes"), sizes);
+    engine.shutdown();
+    let engine = open_in(&durability(&disk)).expect("opened again");
+    assert_eq!(engine.recovered().broken_views, Vec::new());
+    assert_eq!(rows_of(&engine, "sizes"), sizes);
+    engine.shutdown();
 }

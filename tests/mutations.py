@@ -43,16 +43,37 @@ MUTATIONS = [
     (
         "the name of a new segment is not synced",
         "src/log/writer.rs",
-        """    file.sync().map_err(LogError::io("sync", &path))?;
-    file_system
+        """    file_system
         .sync_directory(directory)
-        .map_err(LogError::io("sync", directory))?;""",
-        """    file.sync().map_err(LogError::io("sync", &path))?;
-    if !ON {
+        .map_err(LogError::io("sync", directory))?;
+    let segment = Segment {""",
+        """    if !ON {
         file_system
             .sync_directory(directory)
             .map_err(LogError::io("sync", directory))?;
-    }""",
+    }
+    let segment = Segment {""",
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "the header of a new segment is not synced",
+        "src/log/writer.rs",
+        'file.sync().map_err(LogError::io("sync", &path))?;',
+        'if !ON { file.sync().map_err(LogError::io("sync", &path))?; }',
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "the name of a new directory is not synced",
+        "src/log/fs/mod.rs",
+        "file_system.sync_directory(parent).map_err(at(parent))?;",
+        "if !ON { file_system.sync_directory(parent).map_err(at(parent))?; }",
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "the name of a directory that was found is not synced",
+        "src/log/fs/mod.rs",
+        "match file_system.sync_directory(parent) {",
+        "match if ON { Ok(()) } else { file_system.sync_directory(parent) } {",
         (LIBRARY, "log::tests::crash"),
     ),
     (
@@ -60,6 +81,21 @@ MUTATIONS = [
         "src/log/writer.rs",
         'file.sync().map_err(LogError::io("sync", path))?;',
         'if !ON { file.sync().map_err(LogError::io("sync", path))?; }',
+        (LIBRARY, "log::tests::crash"),
+    ),
+    (
+        "the name of a reopened segment is not synced",
+        "src/log/writer.rs",
+        """    file_system
+        .sync_directory(directory)
+        .map_err(LogError::io("sync", directory))?;
+    Ok(file)""",
+        """    if !ON {
+        file_system
+            .sync_directory(directory)
+            .map_err(LogError::io("sync", directory))?;
+    }
+    Ok(file)""",
         (LIBRARY, "log::tests::crash"),
     ),
     (
@@ -87,28 +123,28 @@ MUTATIONS = [
                     .sync_directory(&self.directory)
                     .map_err(LogError::io("sync", &self.directory))?;
             }""",
-        (INTEGRATION, "durability::a_power_cut"),
+        (INTEGRATION, "durability::power_cuts::a_power_cut_while_the_old_goes"),
     ),
     (
         "a commit is acknowledged before the sync",
         "src/engine/commit.rs",
         "if let Err(error) = self.sync_log() {\n            let message",
         "if let Err(error) = if ON { Ok(()) } else { self.sync_log() } {\n            let message",
-        (INTEGRATION, "durability::a_power_cut"),
+        (INTEGRATION, "durability::power_cuts"),
     ),
     (
         "a checkpoint is not synced",
         "src/engine/checkpoint/block.rs",
         "let synced = self.file.sync();",
         "let synced = if ON { Ok(()) } else { self.file.sync() };",
-        (INTEGRATION, "durability::a_power_cut"),
+        (INTEGRATION, "durability::power_cuts"),
     ),
     (
         "the name of a checkpoint is not synced before older ones go",
         "src/engine/checkpoint/directory.rs",
         "    sync(fs, directory)?;\n    let is_damaged",
         "    if !ON { sync(fs, directory)?; }\n    let is_damaged",
-        (INTEGRATION, "durability::a_power_cut"),
+        (INTEGRATION, "durability::power_cuts::a_power_cut_while_the_old_goes"),
     ),
     (
         "the checksum of a checkpoint's block is not compared",
@@ -136,6 +172,52 @@ MUTATIONS = [
         "place.sync(&temporary)?;",
         "if !ON { place.sync(&temporary)?; }",
         (LIBRARY, "snapshot::tests"),
+    ),
+    (
+        "the manifest of a snapshot is not synced",
+        "src/snapshot/manifest.rs",
+        'file.sync().map_err(SnapshotError::io("sync", &path))',
+        'if ON { Ok(()) } else { file.sync().map_err(SnapshotError::io("sync", &path)) }',
+        (LIBRARY, "snapshot::tests"),
+    ),
+    (
+        "the name of a snapshot is not synced",
+        "src/snapshot/writer.rs",
+        """            .map_err(SnapshotError::io("rename", from))?;
+        self.sync(&self.directory)""",
+        """            .map_err(SnapshotError::io("rename", from))?;
+        if ON {
+            return Ok(());
+        }
+        self.sync(&self.directory)""",
+        (LIBRARY, "snapshot::tests"),
+    ),
+    (
+        "the files of a backup are not synced",
+        "src/engine/backup.rs",
+        'target.sync().map_err(BackupError::io("sync", &to))?;',
+        'if !ON { target.sync().map_err(BackupError::io("sync", &to))?; }',
+        (INTEGRATION, "backup::a_backup_outlives"),
+    ),
+    (
+        "the label of a backup is not synced",
+        "src/engine/backup.rs",
+        'file.sync().map_err(BackupError::io("sync", &temporary))?;',
+        'if !ON { file.sync().map_err(BackupError::io("sync", &temporary))?; }',
+        (INTEGRATION, "backup::a_backup_outlives"),
+    ),
+    (
+        "the names of a backup's files are not synced",
+        "src/engine/backup.rs",
+        """            file_system
+                .sync_directory(directory)
+                .map_err(BackupError::io("sync", directory))?;""",
+        """            if !ON {
+                file_system
+                    .sync_directory(directory)
+                    .map_err(BackupError::io("sync", directory))?;
+            }""",
+        (INTEGRATION, "backup::a_backup_outlives"),
     ),
 ]
 

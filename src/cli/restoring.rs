@@ -1,6 +1,7 @@
 //! Opens an engine: shows how far restoring is, and says what was found on the way.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -9,6 +10,10 @@ use super::failure::Failure;
 use super::progress::screen;
 use crate::config::Settings;
 use crate::engine::{Durability, Engine, EngineOptions, Recovered, Restoring};
+use crate::log::LogOptions;
+#[cfg(debug_assertions)]
+use crate::log::fs::FatalFileSystem;
+use crate::log::fs::{FileSystem, RealFileSystem};
 use crate::serve::restoring::Notice;
 
 /// How long a step is observed before its pace says how long it will take.
@@ -18,12 +23,16 @@ const TELLING: Duration = Duration::from_millis(500);
 /// clients how far that is.
 pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
     let durability = Durability {
+        file_system: file_system(),
+        log: LogOptions {
+            segment_bytes: settings.log.segment_bytes,
+            ..LogOptions::default()
+        },
         log_retain: settings.log.retain,
         checkpoint_every: settings.checkpoint.every,
         checkpoint_retain: settings.checkpoint.retain,
         min_free_bytes: settings.log.min_free_bytes,
         memory_budget_bytes: settings.memory.budget_bytes,
-        ..Durability::default()
     };
     let options = EngineOptions {
         data_dir: settings.data_dir.clone(),
@@ -41,6 +50,19 @@ pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
     engine.limit_queries(settings.query.limits())?;
     report(engine.recovered());
     Ok(engine)
+}
+
+/// The machine's files. A build for tests dies where a variable says, so that the program itself
+/// can be seen to come back from there.
+fn file_system() -> Arc<dyn FileSystem> {
+    #[cfg(debug_assertions)]
+    if let Some(point) = std::env::var("MAINSTEM_DIE_AT")
+        .ok()
+        .and_then(|point| point.parse().ok())
+    {
+        return Arc::new(FatalFileSystem::new(Arc::new(RealFileSystem), point));
+    }
+    Arc::new(RealFileSystem)
 }
 
 /// Says what a start found that an operator should know.

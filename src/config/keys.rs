@@ -48,6 +48,7 @@ pub const KEYS: &[Key] = &[
     key("serve.http", Kind::Address),
     key("log.retain", Kind::Duration),
     key("log.min_free", Kind::Size),
+    key("log.segment", Kind::Size),
     key("events.remember", Kind::Duration),
     key("memory.budget", Kind::Size),
     key("query.memory", Kind::Size),

@@ -79,6 +79,8 @@ pub struct LogSettings {
     pub retain: Option<Duration>,
     /// While the disk has less free space, changes are refused; 0: they never are.
     pub min_free_bytes: u64,
+    /// How large a file of the log becomes before the next one is begun.
+    pub segment_bytes: u64,
 }
 
 /// What is remembered of events.

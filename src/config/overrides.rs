@@ -45,6 +45,9 @@ pub struct Overrides {
     /// While the disk has less free space, changes are refused; or `off` [default: 256 MiB]
     #[arg(long, value_name = "SIZE")]
     pub log_min_free: Option<String>,
+    /// How large a file of the log becomes before the next one is begun [default: 256 MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub log_segment: Option<String>,
     /// How long identities of events are remembered, so that repeated ones change nothing; or
     /// `off` for ever [default: off]
     #[arg(long, value_name = "DURATION")]
@@ -93,6 +96,7 @@ impl Overrides {
             "serve.http" => &self.serve_http,
             "log.retain" => &self.log_retain,
             "log.min_free" => &self.log_min_free,
+            "log.segment" => &self.log_segment,
             "events.remember" => &self.events_remember,
             "memory.budget" => &self.memory_budget,
             "query.memory" => &self.query_memory,
@@ -228,8 +232,9 @@ fn set(source: &mut RawSource, key: &Key, raw: Raw) {
 /// Variables that look like settings and are none; most often they are misspelt.
 pub fn unknown_variables(environment: &Environment) -> Vec<String> {
     // Read elsewhere: by the command line itself and by the tests.
-    const OTHERS: [&str; 4] = [
+    const OTHERS: [&str; 5] = [
         "MAINSTEM_CONFIG",
+        "MAINSTEM_DIE_AT",
         "MAINSTEM_LOG",
         "MAINSTEM_LOG_FORMAT",
         "MAINSTEM_SHARED_DATA",

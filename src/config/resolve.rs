@@ -20,7 +20,9 @@ const MOST_WORKERS: usize = 256;
 
 const LOG_RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MIN_FREE_BYTES: u64 = 256 << 20;
-const QUERY_MEMORY_LEAST: u64 = 1 << 20;
+const SEGMENT_BYTES: u64 = 256 << 20;
+/// The least of sizes that cannot be switched off.
+const LEAST_BYTES: u64 = 1 << 20;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Reads what settings mean; gathers what is wrong on the way.
@@ -52,6 +54,7 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         log: LogSettings {
             retain: resolver.duration_or(value("log.retain"), LOG_RETAIN),
             min_free_bytes: resolver.size(value("log.min_free"), MIN_FREE_BYTES),
+            segment_bytes: resolver.least(value("log.segment"), SEGMENT_BYTES, "a file of the log"),
         },
         events: EventSettings {
             remember: resolver.duration(value("events.remember")),
@@ -60,7 +63,11 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
             budget_bytes: resolver.size(value("memory.budget"), machine::memory_bytes() / 2),
         },
         query: QuerySettings {
-            memory_bytes: resolver.least(value("query.memory"), machine::memory_bytes() / 4),
+            memory_bytes: resolver.least(
+                value("query.memory"),
+                machine::memory_bytes() / 4,
+                "any query",
+            ),
             timeout: resolver.duration(value("query.timeout")),
         },
         checkpoint: CheckpointSettings {
@@ -191,13 +198,13 @@ impl Resolver<'_> {
         })
     }
 
-    /// A number of bytes that cannot be switched off and allows for the smallest query.
-    fn least(&mut self, raw: Option<&Raw>, default: u64) -> u64 {
+    /// A number of bytes that cannot be switched off and is not too little for what it is for.
+    fn least(&mut self, raw: Option<&Raw>, default: u64, purpose: &str) -> u64 {
         let bytes = self.size(raw, default);
         if let Some(raw) = raw
-            && bytes < QUERY_MEMORY_LEAST
+            && bytes < LEAST_BYTES
         {
-            let what = format!("`{}` is too little for any query", raw.text);
+            let what = format!("`{}` is too little for {purpose}", raw.text);
             self.refuse(&raw.origin, what, "write a size of at least 1 MiB");
             return default;
         }

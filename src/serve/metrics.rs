@@ -11,8 +11,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All metrics at this moment.
 pub fn text(engine: &Engine) -> String {
     let mut page = Page(String::new());
-    work(&mut page, engine);
-    log(&mut page, engine.metrics());
+    figures(&mut page, engine.metrics());
+    progress(&mut page, engine);
     sync_times(&mut page, engine.metrics());
     let overview = engine.overview();
     sizes(&mut page, &overview);
@@ -21,28 +21,78 @@ pub fn text(engine: &Engine) -> String {
     page.0
 }
 
-fn work(page: &mut Page, engine: &Engine) {
-    let metrics = engine.metrics();
-    let counters = [
+/// What is counted or measured in one place, as it stands there.
+fn figures(page: &mut Page, metrics: &Metrics) {
+    let figures = [
         (
             "transactions_total",
+            "counter",
             "Transactions committed since the start.",
             &metrics.transactions,
         ),
         (
             "rows_total",
+            "counter",
             "Rows submitted since the start.",
             &metrics.rows,
         ),
         (
             "rejected_rows_total",
+            "counter",
             "Rows of sources that did not map.",
             &metrics.rejected_rows,
         ),
+        (
+            "log_first_offset",
+            "gauge",
+            "The first transaction of the log.",
+            &metrics.log_first_offset,
+        ),
+        (
+            "log_next_offset",
+            "gauge",
+            "The offset of the next transaction.",
+            &metrics.log_next_offset,
+        ),
+        (
+            "log_bytes",
+            "gauge",
+            "The size of the log.",
+            &metrics.log_bytes,
+        ),
+        (
+            "checkpoint_offset",
+            "gauge",
+            "The first transaction the newest checkpoint lacks.",
+            &metrics.checkpoint_offset,
+        ),
+        (
+            "checkpoint_bytes",
+            "gauge",
+            "The size of the newest checkpoint of this run.",
+            &metrics.checkpoint_bytes,
+        ),
+        (
+            "checkpoints_total",
+            "counter",
+            "Checkpoints written since the start.",
+            &metrics.checkpoints,
+        ),
+        (
+            "checkpoint_failures_total",
+            "counter",
+            "Checkpoints that failed.",
+            &metrics.checkpoint_failures,
+        ),
     ];
-    for (name, help, counter) in counters {
-        page.one(name, "counter", help, counter.load(Relaxed));
+    for (name, kind, help, figure) in figures {
+        page.one(name, kind, help, figure.load(Relaxed));
     }
+}
+
+/// How far the engine is, and what holds it up.
+fn progress(page: &mut Page, engine: &Engine) {
+    let metrics = engine.metrics();
     let queued = metrics.queued.load(Relaxed).max(0);
     page.one(
         "queue_depth",
@@ -53,7 +103,7 @@ fn work(page: &mut Page, engine: &Engine) {
     let committed_ms = metrics.committed_ms.load(Relaxed);
     let completed_ms = engine.completed_ms();
     let lag_ms = committed_ms.saturating_sub(completed_ms);
-    let gauges = [
+    let times = [
         (
             "committed_timestamp_seconds",
             "The newest committed timestamp.",
@@ -70,7 +120,7 @@ fn work(page: &mut Page, engine: &Engine) {
             lag_ms,
         ),
     ];
-    for (name, help, milliseconds) in gauges {
+    for (name, help, milliseconds) in times {
         page.one(name, "gauge", help, milliseconds as f64 / 1000.0);
     }
     let is_full = u8::from(metrics.is_disk_full());
@@ -80,50 +130,6 @@ fn work(page: &mut Page, engine: &Engine) {
         "1 while a nearly full disk keeps changes out.",
         is_full,
     );
-}
-
-fn log(page: &mut Page, metrics: &Metrics) {
-    let gauges = [
-        (
-            "log_first_offset",
-            "The first transaction of the log.",
-            &metrics.log_first_offset,
-        ),
-        (
-            "log_next_offset",
-            "The offset of the next transaction.",
-            &metrics.log_next_offset,
-        ),
-        ("log_bytes", "The size of the log.", &metrics.log_bytes),
-        (
-            "checkpoint_offset",
-            "The first transaction the newest checkpoint lacks.",
-            &metrics.checkpoint_offset,
-        ),
-        (
-            "checkpoint_bytes",
-            "The size of the newest checkpoint of this run.",
-            &metrics.checkpoint_bytes,
-        ),
-    ];
-    for (name, help, gauge) in gauges {
-        page.one(name, "gauge", help, gauge.load(Relaxed));
-    }
-    let counters = [
-        (
-            "checkpoints_total",
-            "Checkpoints written since the start.",
-            &metrics.checkpoints,
-        ),
-        (
-            "checkpoint_failures_total",
-            "Checkpoints that failed.",
-            &metrics.checkpoint_failures,
-        ),
-    ];
-    for (name, help, counter) in counters {
-        page.one(name, "counter", help, counter.load(Relaxed));
-    }
 }
 
 fn sync_times(page: &mut Page, metrics: &Metrics) {

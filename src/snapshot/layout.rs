@@ -14,6 +14,9 @@ pub(super) const LATEST_LINK: &str = "latest";
 pub(super) const LOCK_FILE: &str = ".lock";
 /// Begins the name of everything that is being written or removed.
 pub(super) const TEMPORARY_PREFIX: &str = ".temporary-";
+/// What the files themselves say they are of.
+pub(super) const VIEW_TAG: &str = "mainstem.view";
+pub(super) const TIMESTAMP_TAG: &str = "mainstem.timestamp";
 const TIMESTAMP_FORMAT: &str = "%Y%m%dT%H%M%S%.3fZ";
 const MAX_VIEW_NAME_BYTES: usize = 128;
 /// The last millisecond of the year 9999: later years have five digits and would sort wrongly.

@@ -115,15 +115,36 @@ fn the_newest_are_kept_and_latest_is_among_them() {
 fn damage_is_told_with_its_file() {
     let disk = MemoryFileSystem::new();
     let report = write(&writer(disk.clone(), 1), 5, &[rows(0, 150)]).expect("written");
-    let part = report.path.join("part-00001.parquet");
-    let mut bytes = disk.read(&part).expect("a part");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    disk.replace(&part, &bytes).expect("replaced");
-    let error = verify(&disk, &report.path)
-        .expect_err("a flipped bit")
-        .to_string();
-    assert!(error.contains("part-00001.parquet"), "{error}");
+    let names = disk.list(&report.path).expect("its files");
+    assert!(names.len() > 1, "{names:?}");
+    for name in names {
+        let path = report.path.join(&name);
+        let whole = disk.read(&path).expect("a file");
+        let told = |damaged: &[u8], what: &str| {
+            disk.replace(&path, damaged).expect("replaced");
+            let error = verify(&disk, &report.path).map(drop);
+            let error = error.expect_err(&format!("{what} of {name}")).to_string();
+            assert!(
+                error.contains(&report.path.display().to_string()),
+                "{error}"
+            );
+        };
+        for position in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[position] ^= 1 << (position % 8);
+            told(&flipped, &format!("byte {position}"));
+        }
+        // Without the end of its last line a text says the same.
+        for length in 0..whole.trim_ascii_end().len() {
+            told(&whole[..length], &format!("the first {length} bytes"));
+        }
+        disk.replace(&path, &whole).expect("put back");
+    }
+    verify(&disk, &report.path).expect("whole again");
+    disk.remove_file(&report.path.join("part-00001.parquet"))
+        .expect("removed");
+    let error = verify(&disk, &report.path).expect_err("a file is missing");
+    assert!(error.to_string().contains("part-00001.parquet"), "{error}");
 }
 
 #[test]

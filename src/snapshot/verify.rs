@@ -14,7 +14,7 @@ use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader
 use sha2::{Digest, Sha256};
 
 use super::error::SnapshotError;
-use super::layout::{is_part_name, parse_timestamp};
+use super::layout::{TIMESTAMP_TAG, VIEW_TAG, is_part_name, parse_timestamp};
 use super::manifest::{Manifest, ManifestFile, columns_of};
 use super::part::hexadecimal;
 use crate::log::fs::{FileReader, FileSystem, ReadableFile, RealFileSystem};
@@ -89,6 +89,18 @@ fn verify_part(
     if columns_of(&schema) != manifest.schema {
         let reason = "its columns are not those of the manifest";
         return Err(SnapshotError::damaged(&path, reason));
+    }
+    let tags = footer.file_metadata().key_value_metadata();
+    let expected = [
+        (VIEW_TAG, &manifest.view),
+        (TIMESTAMP_TAG, &manifest.timestamp),
+    ];
+    for (key, value) in expected {
+        let mut tags = tags.into_iter().flatten();
+        if tags.any(|tag| tag.key == key && tag.value.as_ref() != Some(value)) {
+            let reason = format!("it is not of {value}, as the manifest says");
+            return Err(SnapshotError::damaged(&path, reason));
+        }
     }
     Ok(())
 }

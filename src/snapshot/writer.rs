@@ -11,8 +11,8 @@ use parquet::file::metadata::KeyValue;
 
 use super::error::SnapshotError;
 use super::layout::{
-    LATEST_LINK, LOCK_FILE, TEMPORARY_PREFIX, check_view_name, list_view, timestamp_name,
-    timestamp_text,
+    LATEST_LINK, LOCK_FILE, TEMPORARY_PREFIX, TIMESTAMP_TAG, VIEW_TAG, check_view_name, list_view,
+    timestamp_name, timestamp_text,
 };
 use super::manifest::{MANIFEST_VERSION, Manifest, columns_of};
 use super::part::{PartsWriter, properties};
@@ -176,8 +176,8 @@ impl SnapshotWriter {
     ) -> Result<Manifest, SnapshotError> {
         let timestamp = timestamp_text(timestamp_ms)?;
         let tags = vec![
-            KeyValue::new("mainstem.view".to_string(), view.to_string()),
-            KeyValue::new("mainstem.timestamp".to_string(), timestamp.clone()),
+            KeyValue::new(VIEW_TAG.to_owned(), view.to_string()),
+            KeyValue::new(TIMESTAMP_TAG.to_owned(), timestamp.clone()),
         ];
         let properties = properties(&self.options, tags)?;
         let file_system = self.file_system.as_ref();

@@ -14,7 +14,7 @@ pub type RowR = (i64, Option<i64>, Option<String>, Option<i128>, Option<f64>);
 pub type RowS = (Option<i64>, Option<i64>, Option<String>);
 
 /// What the tables hold, as bags.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     pub r: Vec<RowR>,
     pub s: Vec<RowS>,

@@ -9,6 +9,7 @@ mod history;
 mod large;
 mod readers;
 pub mod relational;
+mod restart;
 mod tables;
 pub mod temporal;
 mod wide;

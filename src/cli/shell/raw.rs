@@ -38,5 +38,5 @@ impl Drop for RawMode {
 
 fn set(settings: &libc::termios) -> bool {
     // SAFETY: the settings are whole and are only read.
-    unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSADRAIN, settings) == 0 }
+    unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, settings) == 0 }
 }

@@ -358,6 +358,15 @@ impl Session {
             }
         };
         let plan = QueryContext::bind(plan, parameters)?;
+        self.run_query(&context, plan).await
+    }
+
+    /// The rows of a query, for as long as a query may take.
+    async fn run_query(
+        &self,
+        context: &QueryContext,
+        plan: LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, EngineError> {
         let rows = context.execute(plan).await?;
         Ok(match self.engine.shared.query_runtime().limits().timeout {
             Some(timeout) => within(rows, timeout),
@@ -379,7 +388,7 @@ impl Session {
         let point = self.engine.read_as_of(timestamp_ms)?.told_by(shared);
         let context = self.context_over(Arc::new(point));
         let plan = QueryContext::bind(context.plan(query)?, parameters)?;
-        Ok(context.execute(plan).await?)
+        self.run_query(&context, plan).await
     }
 
     /// Writes changes at one timestamp.

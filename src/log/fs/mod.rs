@@ -3,12 +3,14 @@
 //! The log and the snapshots touch files through [`FileSystem`] alone, so that power cuts, failing
 //! syncs and full disks can be simulated: [`RealFileSystem`] is the machine's own,
 //! [`MemoryFileSystem`] knows which bytes and directory entries a power cut may take, and
-//! [`FaultyFileSystem`] makes chosen operations of another one fail.
+//! [`FaultyFileSystem`] makes chosen operations of another one fail, and at one of
+//! [`FatalFileSystem`] the process dies.
 //!
 //! Contract of every body: nothing is durable until synced. A file's bytes are durable after
 //! [`WritableFile::sync`]; its name is durable after [`FileSystem::sync_directory`] on the
 //! directory that holds it. Renames happen within one directory, whole or not at all.
 
+mod fatal;
 mod faulty;
 mod memory;
 mod real;
@@ -19,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use fatal::{FatalFileSystem, FatalPoint};
 pub use faulty::{Fault, FaultyFileSystem};
 pub use memory::MemoryFileSystem;
 pub use real::RealFileSystem;

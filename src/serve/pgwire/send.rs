@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use arrow_pg::encoder::Encoder;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::{Sink, SinkExt, StreamExt, stream};
@@ -66,7 +67,7 @@ fn failed(error: DataFusionError) -> PgWireError {
 /// Tells the columns and sends the rows; returns the tag.
 pub async fn send_rows<C>(
     client: &mut C,
-    mut sending: Sending,
+    sending: Sending,
     format: &Format,
     is_described: bool,
 ) -> PgWireResult<Tag>
@@ -82,16 +83,35 @@ where
             .feed(PgWireBackendMessage::RowDescription(description))
             .await?;
     }
-    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+    let encoder = DataRowEncoder::new(Arc::clone(&fields));
+    let message = PgWireBackendMessage::DataRow;
+    let sent = send_all(client, sending, &fields, encoder, message).await?;
+    Ok(Tag::new("SELECT").with_rows(sent))
+}
+
+/// Sends the rows, each in a message of its own; how many there were.
+async fn send_all<C, E>(
+    client: &mut C,
+    mut sending: Sending,
+    fields: &Arc<Vec<FieldInfo>>,
+    mut encoder: E,
+    message: fn(E::Item) -> PgWireBackendMessage,
+) -> PgWireResult<usize>
+where
+    C: Sink<PgWireBackendMessage> + Unpin,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    E: Encoder,
+{
     let mut sent = 0;
     loop {
         match sending.next().await? {
-            Next::End => break,
+            Next::End => return Ok(sent),
             Next::Pulse => pulse(client).await?,
             Next::Rows(batch) => {
-                let mut rows = Rows::new(&batch, &fields)?;
+                let mut rows = Rows::new(&batch, fields)?;
                 while let Some(row) = rows.next(&mut encoder) {
-                    client.feed(PgWireBackendMessage::DataRow(row?)).await?;
+                    client.feed(message(row?)).await?;
                     sent += 1;
                 }
             }
@@ -100,7 +120,6 @@ where
             client.flush().await?;
         }
     }
-    Ok(Tag::new("SELECT").with_rows(sent))
 }
 
 /// Rows for a portal, from which the client takes some at a time.
@@ -126,7 +145,7 @@ pub fn response(sending: Sending, format: &Format) -> PgWireResult<QueryResponse
 /// Sends rows by COPY; returns the tag.
 pub async fn copy_rows<C>(
     client: &mut C,
-    mut sending: Sending,
+    sending: Sending,
     copy_format: &CopyFormat,
 ) -> PgWireResult<Tag>
 where
@@ -150,24 +169,9 @@ where
         let header = CopyData::new(header.into());
         client.feed(PgWireBackendMessage::CopyData(header)).await?;
     }
-    let mut encoder = copy_encoder(copy_format, &fields);
-    let mut sent = 0;
-    loop {
-        match sending.next().await? {
-            Next::End => break,
-            Next::Pulse => pulse(client).await?,
-            Next::Rows(batch) => {
-                let mut rows = Rows::new(&batch, &fields)?;
-                while let Some(row) = rows.next(&mut encoder) {
-                    client.feed(PgWireBackendMessage::CopyData(row?)).await?;
-                    sent += 1;
-                }
-            }
-        }
-        if sending.is_live {
-            client.flush().await?;
-        }
-    }
+    let encoder = copy_encoder(copy_format, &fields);
+    let message = PgWireBackendMessage::CopyData;
+    let sent = send_all(client, sending, &fields, encoder, message).await?;
     if *copy_format == CopyFormat::Binary {
         let end = CopyEncoder::finish_copy_binary();
         client.feed(PgWireBackendMessage::CopyData(end)).await?;

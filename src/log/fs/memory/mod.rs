@@ -4,7 +4,9 @@
 //! have. [`MemoryFileSystem::crash`] gives the image after a power cut: what was synced is there;
 //! of the rest any part may be, in any order, with holes, as real disks leave it.
 
-use std::collections::{BTreeMap, HashSet};
+mod node;
+
+use std::collections::HashSet;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,9 +15,8 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::{FileLock, FileSystem, ReadableFile, WritableFile};
+use node::{DirectoryNode, FileNode, NameChange, Node};
 
-/// The unit in which unsynced bytes survive or become zero; small, so that short files tear too.
-const TEAR_BYTES: usize = 8;
 const MAX_LINKS: usize = 16;
 const ROOT: usize = 0;
 
@@ -26,6 +27,14 @@ pub struct MemoryFileSystem {
     state: Arc<Mutex<State>>,
 }
 
+/// What a power cut may take.
+enum Unsynced {
+    /// A piece of a file, or its length.
+    Piece,
+    /// A change of a name.
+    Name,
+}
+
 #[derive(Debug)]
 struct State {
     /// Files, directories and links by number; never reused.
@@ -33,61 +42,6 @@ struct State {
     locks: HashSet<usize>,
     /// What is told to be free; writes do not take from it.
     free_bytes: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Node {
-    File(FileNode),
-    Directory(DirectoryNode),
-    Link(PathBuf),
-}
-
-#[derive(Clone, Debug, Default)]
-struct FileNode {
-    bytes: Vec<u8>,
-    /// How many of `bytes` are durable as they stand.
-    synced: usize,
-    /// Durable bytes that followed `bytes[..synced]` before a truncation not yet synced.
-    truncated: Vec<u8>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct DirectoryNode {
-    names: BTreeMap<String, usize>,
-    synced: BTreeMap<String, usize>,
-    /// What was done to the names since the last sync.
-    changes: Vec<NameChange>,
-}
-
-#[derive(Clone, Debug)]
-enum NameChange {
-    Add(String, usize),
-    Remove(String),
-    Rename(String, String, usize),
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, usize>) {
-        match self {
-            Self::Add(name, node) => {
-                names.insert(name.clone(), *node);
-            }
-            Self::Remove(name) => {
-                names.remove(name);
-            }
-            Self::Rename(from, to, node) => {
-                names.remove(from);
-                names.insert(to.clone(), *node);
-            }
-        }
-    }
-}
-
-impl DirectoryNode {
-    fn change(&mut self, change: NameChange) {
-        change.apply(&mut self.names);
-        self.changes.push(change);
-    }
 }
 
 impl Default for MemoryFileSystem {
@@ -119,19 +73,36 @@ impl MemoryFileSystem {
     /// itself goes on.
     pub fn crash(&self, seed: u64, kept_percent: u8) -> MemoryFileSystem {
         let mut random = Pcg64::seed_from_u64(seed);
-        let mut is_kept = move || random.next_u32() % 100 < u32::from(kept_percent);
+        self.cut_power(|_| random.next_u32() % 100 < u32::from(kept_percent))
+    }
+
+    /// What a power cut at this moment may leave: of files what was synced, and of the unsynced
+    /// changes of names those whose bit is set in `kept`. There are as many bits as
+    /// [`unsynced_names`](Self::unsynced_names) says.
+    pub fn crash_with_names(&self, kept: u64) -> MemoryFileSystem {
+        let mut bits = (0..u64::BITS).map(|bit| kept >> bit & 1 == 1);
+        self.cut_power(|unsynced| match unsynced {
+            Unsynced::Piece => false,
+            Unsynced::Name => bits.next().unwrap_or_default(),
+        })
+    }
+
+    /// How many changes of names are not durable.
+    pub fn unsynced_names(&self) -> usize {
+        let state = self.state();
+        let directories = state.nodes.iter().filter_map(|node| match node {
+            Node::Directory(directory) => Some(directory.changes.len()),
+            _ => None,
+        });
+        directories.sum()
+    }
+
+    fn cut_power(&self, mut is_kept: impl FnMut(Unsynced) -> bool) -> MemoryFileSystem {
         let mut nodes = self.state().nodes.clone();
         for node in &mut nodes {
             match node {
-                Node::File(file) => file.tear(&mut is_kept),
-                Node::Directory(directory) => {
-                    for change in std::mem::take(&mut directory.changes) {
-                        if is_kept() {
-                            change.apply(&mut directory.synced);
-                        }
-                    }
-                    directory.names = directory.synced.clone();
-                }
+                Node::File(file) => file.cut_power(|| is_kept(Unsynced::Piece)),
+                Node::Directory(directory) => directory.cut_power(|| is_kept(Unsynced::Name)),
                 Node::Link(_) => {}
             }
         }
@@ -181,35 +152,6 @@ impl MemoryFileSystem {
             file_system: self.clone(),
             node,
         })
-    }
-}
-
-impl FileNode {
-    /// Becomes what a power cut leaves of it.
-    fn tear(&mut self, is_kept: &mut impl FnMut() -> bool) {
-        let truncation_kept = self.truncated.is_empty() || is_kept();
-        if truncation_kept {
-            let mut kept_until = self.synced;
-            let mut start = self.synced;
-            while start < self.bytes.len() {
-                let end = self.bytes.len().min(start + TEAR_BYTES);
-                if is_kept() {
-                    kept_until = end;
-                } else {
-                    self.bytes[start..end].fill(0);
-                }
-                start = end;
-            }
-            // The length may be durable although the bytes are not: zeros at the end.
-            if !is_kept() {
-                self.bytes.truncate(kept_until);
-            }
-        } else {
-            self.bytes.truncate(self.synced);
-            self.bytes.append(&mut self.truncated);
-        }
-        self.truncated.clear();
-        self.synced = self.bytes.len();
     }
 }
 

@@ -1,0 +1,196 @@
+//! The real program and the memory that it may take and takes.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::SinkExt;
+use tokio_postgres::NoTls;
+
+use super::{PATIENCE, insert, runtime};
+use crate::tools::has_program;
+
+/// Connects as soon as the program serves.
+async fn connected(address: SocketAddr) -> tokio_postgres::Client {
+    let begun = Instant::now();
+    let settings = format!("host=127.0.0.1 port={} user=any", address.port());
+    loop {
+        if let Ok((client, connection)) = tokio_postgres::connect(&settings, NoTls).await {
+            tokio::spawn(connection);
+            return client;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not serve");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The program with little memory; killed when dropped.
+struct Confined(Child);
+
+impl Drop for Confined {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_program_confined_in_memory_refuses_rows_and_lives() {
+    if !has_program("prlimit", &["--version"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address");
+    drop(free);
+    let child = Command::new("prlimit")
+        .arg(format!("--data={}", 768 << 20))
+        .args([env!("CARGO_BIN_EXE_mainstem"), "run", "--workers", "2"])
+        .args([
+            "--serve-pgwire",
+            &address.to_string(),
+            "--serve-http",
+            "off",
+        ])
+        .args(["--memory-budget", "64 MiB", "--query-memory", "64 MiB"])
+        .current_dir(directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mainstem starts");
+    let mut confined = Confined(child);
+    runtime().block_on(async {
+        let client = connected(address).await;
+        let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
+            CREATE MATERIALIZED VIEW copies AS SELECT id, what || shop AS both FROM t; \
+            CREATE MATERIALIZED VIEW longest AS SELECT shop, max(what) AS what FROM t GROUP BY shop";
+        client.batch_execute(tables).await.expect("created");
+        let mut refused = 0;
+        let mut first = 0;
+        // Twice as many rows are sent as the process has memory for.
+        while first < 1_500_000 && refused < 20 {
+            match client.batch_execute(&insert(first)).await {
+                Ok(()) => first += 100,
+                Err(error) => {
+                    let code = error.code().map(|code| code.code().to_owned());
+                    assert_eq!(code.as_deref(), Some("53200"), "{error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 0, "nothing is refused");
+        let count = client.query_one("SELECT count(*) FROM copies", &[]).await;
+        assert_eq!(count.expect("reading goes on").get::<_, i64>(0), first as i64);
+        client.batch_execute("DROP MATERIALIZED VIEW copies").await.expect("dropped");
+    });
+    assert!(
+        confined.0.try_wait().expect("its state").is_none(),
+        "it lives"
+    );
+}
+
+/// A figure of a process in bytes, as Linux tells it.
+fn memory_of(child: &Child, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The program on a data directory, with checkpoints every second.
+async fn start(directory: &std::path::Path) -> (Confined, tokio_postgres::Client) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address");
+    drop(free);
+    let child = Command::new(env!("CARGO_BIN_EXE_mainstem"))
+        .args(["run", "--workers", "2", "--checkpoint-every", "1s"])
+        .args([
+            "--serve-pgwire",
+            &address.to_string(),
+            "--serve-http",
+            "off",
+        ])
+        .current_dir(directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mainstem starts");
+    let client = connected(address).await;
+    (Confined(child), client)
+}
+
+#[test]
+fn a_start_takes_little_more_memory_than_running_did() {
+    const ROWS: usize = 200_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    runtime().block_on(async {
+        let (program, client) = start(directory.path()).await;
+        let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
+            CREATE MATERIALIZED VIEW copies AS SELECT id, shop, what FROM t WHERE id >= 0; \
+            CREATE MATERIALIZED VIEW sums AS SELECT shop, count(*) AS n, max(what) AS what \
+            FROM t GROUP BY shop";
+        client.batch_execute(tables).await.expect("created");
+        for part in 0..20 {
+            let copy = client.copy_in("COPY t FROM STDIN (FORMAT csv)").await;
+            let rows = part * ROWS / 20..(part + 1) * ROWS / 20;
+            let rows = rows.map(|id| format!("{id},s{},{id:0300}\n", id % 5000));
+            let mut sink = std::pin::pin!(copy.expect("copying"));
+            let rows = bytes::Bytes::from(rows.collect::<String>());
+            sink.send(rows).await.expect("sent");
+            sink.finish().await.expect("copied");
+        }
+        let answer = "SELECT CAST(sum(n) AS BIGINT) AS n FROM sums";
+        let count = client.query_one(answer, &[]).await.expect("counted");
+        assert_eq!(count.get::<_, i64>("n"), ROWS as i64);
+        // A checkpoint with all of it.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let Some(running) = memory_of(&program.0, "VmRSS:") else {
+            eprintln!("SKIPPED: the system does not tell the memory of a process");
+            return;
+        };
+        drop(program);
+        let (program, client) = start(directory.path()).await;
+        let peak = memory_of(&program.0, "VmHWM:").expect("the same system");
+        let count = client.query_one(answer, &[]).await.expect("counted");
+        assert_eq!(count.get::<_, i64>("n"), ROWS as i64);
+        let ratio = peak as f64 / running as f64;
+        println!("{peak} bytes at most at the start, {running} running: {ratio:.2} times");
+        assert!(ratio < 1.5, "{peak} bytes at the start, {running} running");
+    });
+}
+
+/// The time that a process has kept processors busy, as Linux tells it.
+fn busy_of(child: &Child) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut hundredths = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (hundredths()? + hundredths()?)))
+}
+
+#[test]
+fn a_program_with_nothing_to_do_does_next_to_nothing() {
+    const IDLE: Duration = Duration::from_secs(3);
+    let directory = tempfile::tempdir().expect("a directory");
+    runtime().block_on(async {
+        let (program, client) = start(directory.path()).await;
+        let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT, at TIMESTAMP); \
+            CREATE MATERIALIZED VIEW sums AS SELECT shop, count(*) AS n FROM t GROUP BY shop; \
+            CREATE MATERIALIZED VIEW recent AS SELECT id FROM t \
+            WHERE at > now() - INTERVAL '1 day'; \
+            INSERT INTO t VALUES (1, 'a', 'b', now())";
+        client.batch_execute(tables).await.expect("created");
+        // A checkpoint, and what else comes after a transaction.
+        tokio::time::sleep(IDLE).await;
+        let before = busy_of(&program.0);
+        tokio::time::sleep(IDLE).await;
+        let (Some(before), Some(after)) = (before, busy_of(&program.0)) else {
+            eprintln!("SKIPPED: the system does not tell how busy a process was");
+            return;
+        };
+        let busy = after - before;
+        println!("busy for {busy:?} of {IDLE:?}");
+        assert!(busy < IDLE / 20, "busy for {busy:?} of {IDLE:?}");
+    });
+}
