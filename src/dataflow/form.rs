@@ -26,6 +26,7 @@ pub struct Unsorted {
 /// Sorts and consolidates rows that come in several parts; `None` if nothing remains. The chunk may
 /// be larger than [`Chunk::TARGET_ROWS`].
 pub fn form(parts: Vec<Unsorted>) -> Option<Chunk> {
+    let is_ordered = parts.iter().any(|part| part.orders.is_some());
     let parts = parts.into_iter().filter(|part| part.times.len() > 0);
     let bodies: Vec<Body> = parts.map(hashed).collect();
     if let [body] = &bodies[..]
@@ -34,7 +35,7 @@ pub fn form(parts: Vec<Unsorted>) -> Option<Chunk> {
         return bodies.into_iter().next().map(Chunk::new);
     }
     let bodies: Vec<&Body> = bodies.iter().collect();
-    let rows = DistinctRows::of(&bodies);
+    let rows = DistinctRows::of(&bodies, is_ordered);
     let mut sorted = sort_by_hash(&rows.hashes);
     let mut selection = Selection::new(bodies);
     selection.picks.reserve(sorted.len());
@@ -61,15 +62,16 @@ struct DistinctRows {
 }
 
 impl DistinctRows {
-    fn of(bodies: &[&Body]) -> DistinctRows {
+    fn of(bodies: &[&Body], is_ordered: bool) -> DistinctRows {
         let length = bodies.iter().map(|body| body.len()).sum();
         let mut rows = DistinctRows {
             hashes: Vec::with_capacity(length),
             picks: Vec::with_capacity(length),
             additions: Vec::new(),
         };
-        // Given up where most rows turn out to be different.
-        let mut known = Some(HashTable::new());
+        // Where rows are ordered, many different ones may have both lanes in common. Given up where
+        // most rows turn out to be different.
+        let mut known = (!is_ordered).then(HashTable::new);
         for (source, body) in (0u32..).zip(bodies) {
             let has_zeros = has_zeros(body);
             for (row, hash) in (0u32..).zip(body.hashes.iter()) {
@@ -96,8 +98,8 @@ impl DistinctRows {
         let next = self.picks.len() as u32;
         let found = match next.checked_sub(1).filter(|last| is_equal(*last)) {
             None => known.and_then(|known| {
-                let hash_of = |row: &u32| self.hashes[*row as usize];
-                match known.entry(hash, |row| is_equal(*row), hash_of) {
+                let of_row = |row: &u32| lanes_hash(bodies, self.picks[*row as usize]);
+                match known.entry(lanes_hash(bodies, pick), |row| is_equal(*row), of_row) {
                     Entry::Occupied(equal) => Some(*equal.get()),
                     Entry::Vacant(place) => {
                         place.insert(next);
@@ -115,6 +117,12 @@ impl DistinctRows {
             }
         }
     }
+}
+
+/// Of both lanes, so that the rows of a key are told apart by their values.
+fn lanes_hash(bodies: &[&Body], pick: Pick) -> u64 {
+    let (body, row) = (bodies[pick.source as usize], pick.row as usize);
+    body.hashes[row] ^ body.orders.get(row).rotate_left(32)
 }
 
 /// Selects the rows of one hash in order, equal ones added up, and notes their places.
