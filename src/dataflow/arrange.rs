@@ -131,7 +131,8 @@ pub fn key_by<'scope>(
     })
 }
 
-fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane>) -> Unsorted {
+/// The rows of updates in the columns of an arrangement.
+pub fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane>) -> Unsorted {
     let column = |position: &usize| Column::new(Arc::clone(updates.rows.column(*position)));
     let mut columns: Vec<Column> = layout.key.iter().map(column).collect();
     let mut orders = None;
