@@ -85,6 +85,7 @@ fn aggregates_have_their_golden_plans() {
     let views = [
         oracle::aggregates::ADDITIVE,
         oracle::aggregates::PICKED,
+        oracle::aggregates::QUANTILES,
         oracle::aggregates::RECOMPUTED,
         oracle::aggregates::GROUPINGS,
     ];

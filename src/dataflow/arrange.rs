@@ -136,7 +136,8 @@ pub fn form_updates(updates: &Updates, layout: &Layout) -> Option<Chunk> {
     form(vec![unsorted(updates, layout, true, Vec::new())])
 }
 
-fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane>) -> Unsorted {
+/// The rows of updates in the columns of an arrangement.
+pub fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<SumLane>) -> Unsorted {
     let column = |position: &usize| Column::new(Arc::clone(updates.rows.column(*position)));
     let mut columns: Vec<Column> = layout.key.iter().map(column).collect();
     let mut orders = None;

@@ -15,12 +15,13 @@
 //! there, so a group whose sums happen to be zero does not vanish.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::buffer::ScalarBuffer;
 
 use super::column::Column;
 use super::lane::{Lane, Pick, gather_values};
+use super::tally::{Summary, Term};
 
 /// The sums that a row's difference carries beside its count.
 #[derive(Clone, Debug)]
@@ -224,8 +225,15 @@ pub fn columns<'a>(bodies: &[&'a Body], position: usize) -> Vec<&'a Column> {
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
     /// `None` only in the default value, which stands for a chunk that has been taken.
-    body: Option<Arc<Body>>,
+    content: Option<Arc<Content>>,
     last_hash: u64,
+}
+
+#[derive(Debug)]
+struct Content {
+    body: Body,
+    /// Made when it is first asked for.
+    summary: OnceLock<Summary>,
 }
 
 /// A chunk of no rows, for the default value.
@@ -247,7 +255,10 @@ impl Chunk {
     pub fn new(body: Body) -> Chunk {
         Chunk {
             last_hash: body.hashes.last().copied().unwrap_or(0),
-            body: Some(Arc::new(body)),
+            content: Some(Arc::new(Content {
+                body,
+                summary: OnceLock::new(),
+            })),
         }
     }
 
@@ -260,10 +271,18 @@ impl Chunk {
     /// The rows.
     #[inline]
     pub fn body(&self) -> &Body {
-        match &self.body {
-            Some(body) => body,
+        match &self.content {
+            Some(content) => &content.body,
             None => &EMPTY,
         }
+    }
+
+    /// What all its rows come to. Whoever asks about an arrangement asks for the same terms, or
+    /// for none.
+    pub fn summary(&self, terms: &[Term]) -> Option<&Summary> {
+        let content = self.content.as_ref()?;
+        let make = || Summary::of(&content.body, terms);
+        Some(content.summary.get_or_init(make))
     }
 
     /// Number of rows.

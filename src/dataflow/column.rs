@@ -73,8 +73,9 @@ impl Column {
         }
     }
 
+    /// Whether a row is NULL.
     #[inline]
-    fn is_null(&self, row: usize) -> bool {
+    pub fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 

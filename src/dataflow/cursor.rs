@@ -45,6 +45,16 @@ impl<'a> Cursor<'a> {
         (self.chunk, self.row)
     }
 
+    /// All chunks of the batch.
+    pub fn chunks(&self) -> &'a [Chunk] {
+        self.chunks
+    }
+
+    /// Position of the batch's first chunk among the chunks that are read together.
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
     /// The hash of the last row of the current chunk and of the first row of the next one.
     pub fn chunk_bounds(&self) -> Option<(u64, Option<u64>)> {
         let chunk = self.chunks.get(self.chunk)?;

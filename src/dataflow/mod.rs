@@ -14,6 +14,7 @@ mod command;
 mod contribution;
 mod cursor;
 mod evaluate;
+mod examined;
 mod float_sum;
 mod form;
 mod group_changes;
@@ -35,6 +36,7 @@ mod size;
 mod statistics;
 mod subscription;
 mod sums;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod updates;

@@ -192,6 +192,12 @@ fn write_top(top: &TopK, f: &mut Formatter<'_>) -> fmt::Result {
     write!(f, "] offset {}", top.offset)?;
     match top.limit {
         Some(limit) => write!(f, " limit {limit}")?,
+        None if top.numbers_all() => {
+            return write!(
+                f,
+                " no limit with position: a change numbers the rows from it on"
+            );
+        }
         None => write!(f, " no limit: a change re-reads its whole partition")?,
     }
     if top.emit_position {

@@ -6,6 +6,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::function::{Argument, RankLimit, WindowCall, WindowNode};
 use super::plan::{Aggregate, AggregateFunction, AggregateNode, Plan, SortKey};
+use super::quantile::Quantile;
 use super::reach::Reach;
 
 /// An aggregate with its type and what a change costs where that is the size of the group.
@@ -39,6 +40,9 @@ pub fn write_call(node: &AggregateNode, call: &Aggregate, f: &mut Formatter<'_>)
             let distinct = if call.distinct { "distinct " } else { "" };
             let argument = call.argument.map_or_else(|| "*".to_owned(), name);
             write!(f, "{function}({distinct}{argument}")?;
+            if let AggregateFunction::Quantile(Quantile::Continuous(bits)) = function {
+                write!(f, ", {}", f64::from_bits(*bits))?;
+            }
             if let Some(partner) = call.partner {
                 write!(f, ", {}", name(partner))?;
             }
@@ -74,6 +78,12 @@ pub fn write_window(window: &WindowNode, plan: &Plan, f: &mut Formatter<'_>) -> 
         return write!(f, "] up to {rank} {most}");
     }
     match window.reach() {
+        None if window.running().is_some() => {
+            write!(
+                f,
+                "]: a change recomputes the rows from it on, while it makes a difference"
+            )
+        }
         None => write!(f, "]: a change recomputes its whole partition"),
         Some(Reach { before, after }) => write!(
             f,

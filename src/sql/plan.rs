@@ -14,6 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 
 use super::function::{AggregateCall, Pick, Statistic, WindowNode};
+use super::quantile::Quantile;
 use super::recursive::Recursive;
 use super::temporal::TemporalNode;
 use super::unnest::UnnestNode;
@@ -143,6 +144,8 @@ pub enum AggregateFunction {
     Statistic(Statistic),
     /// The argument in one row of the ordered group.
     Pick(Pick),
+    /// A value between the ordered arguments of the group.
+    Quantile(Quantile),
     /// Computed anew from all rows of a group that changes.
     Recomputed(AggregateCall),
 }
@@ -186,8 +189,16 @@ impl fmt::Display for AggregateFunction {
             Self::BitXor => "bit_xor",
             Self::Statistic(statistic) => statistic.name(),
             Self::Pick(_) => "pick",
+            Self::Quantile(quantile) => return quantile.fmt(f),
             Self::Recomputed(call) => call.function.name(),
         })
+    }
+}
+
+impl TopK {
+    /// Whether it lets all rows through, with their positions.
+    pub fn numbers_all(&self) -> bool {
+        self.emit_position && self.offset == 0 && self.limit.is_none()
     }
 }
 

@@ -112,7 +112,7 @@ impl Planner {
             key: unique_columns(&plan, catalog),
             inputs: inputs(&plan),
             schema,
-            plan,
+            plan: lower::dense_rank::taken_apart(&plan),
         })
     }
 

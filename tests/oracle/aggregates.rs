@@ -28,6 +28,17 @@ pub const PICKED: &[&str] = &[
     "SELECT a, any_value(a + 1) AS x, max(t) AS y FROM r GROUP BY a",
 ];
 
+/// Values at positions of each ordered group.
+pub const QUANTILES: &[&str] = &[
+    "SELECT a, median(b) AS mb, median(f) AS mf, median(d) AS md, median(DISTINCT b) AS mx FROM r GROUP BY a",
+    "SELECT a, percentile_cont(0.25) WITHIN GROUP (ORDER BY b) AS p, percentile_cont(d, 0.9) AS q, percentile_cont(0.1) WITHIN GROUP (ORDER BY f DESC) AS u, percentile_cont(f, 0.333) AS v FROM r GROUP BY a",
+    "SELECT median(b) AS m, median(b) FILTER (WHERE a = 1) AS n, percentile_cont(b, 0.75) AS p, percentile_cont(b, 0.5) AS q FROM r",
+    "SELECT a, percentile_cont(f, 0.0) AS low, quantile_cont(f, 1.0) AS high, percentile_cont(DISTINCT f, 0.7) AS p, median(DISTINCT d) AS m, min(f) AS least FROM r WHERE f < 100 GROUP BY a",
+    "SELECT t, median(CAST(b AS REAL)) AS m, median(f) FILTER (WHERE b > 3) AS x, percentile_cont(b, 0.99) AS p, count(*) AS n FROM r GROUP BY t",
+    "SELECT a, median(b) AS m FROM r GROUP BY a HAVING median(b) > 2",
+    "SELECT median(m) AS mm FROM (SELECT t, median(f) AS m FROM r GROUP BY t)",
+];
+
 /// Aggregates that are computed anew for each changed group.
 pub const RECOMPUTED: &[&str] = &[
     "SELECT a, array_agg(b ORDER BY b, t) AS x, array_agg(t ORDER BY t DESC NULLS LAST) AS y FROM r GROUP BY a",
@@ -35,9 +46,6 @@ pub const RECOMPUTED: &[&str] = &[
     "SELECT a, array_sort(array_agg(b)) AS x, array_sort(array_agg(DISTINCT t)) AS y FROM r GROUP BY a",
     "SELECT a, string_agg(t, ', ' ORDER BY t) AS s, count(*) AS n, median(b) AS m, max(t) AS h FROM r GROUP BY a",
     "SELECT array_agg(b ORDER BY b) AS x, string_agg(t, '' ORDER BY t, a) FILTER (WHERE b > 2) AS y, count(*) AS n FROM r",
-    "SELECT a, median(b) AS mb, median(f) AS mf, median(d) AS md, median(DISTINCT b) AS mx FROM r GROUP BY a",
-    "SELECT a, percentile_cont(0.25) WITHIN GROUP (ORDER BY b) AS p, percentile_cont(d, 0.9) AS q, percentile_cont(0.1) WITHIN GROUP (ORDER BY f DESC) AS u FROM r GROUP BY a",
-    "SELECT median(b) AS m, median(b) FILTER (WHERE a = 1) AS n, percentile_cont(b, 0.75) AS p FROM r",
     "SELECT a, var_samp(DISTINCT b) AS s, var_pop(DISTINCT f) AS v, count(DISTINCT t) AS n FROM r GROUP BY a",
     "SELECT t, median(b) FILTER (WHERE f > 0) AS m, array_agg(a ORDER BY a) FILTER (WHERE b > 3) AS x FROM r GROUP BY t",
     "SELECT a, array_agg(b ORDER BY b) AS x FROM r GROUP BY a HAVING count(*) > 2",

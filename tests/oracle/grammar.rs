@@ -126,6 +126,7 @@ fn grouped(random: &mut Pcg64) -> String {
         "bit_and(y)",
         "median(y)",
         "percentile_cont(y, 0.3)",
+        "median(DISTINCT y)",
         "string_agg(z, ',' ORDER BY z)",
         "array_agg(y ORDER BY y)",
         "array_agg(DISTINCT z ORDER BY z)",
@@ -226,6 +227,8 @@ fn windowed(random: &mut Pcg64) -> String {
         "ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING",
         "ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING",
         "GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+        "ROWS UNBOUNDED PRECEDING",
+        "RANGE UNBOUNDED PRECEDING",
     ];
     let frame = pick(random, &frames);
     let aggregate = pick(

@@ -103,6 +103,19 @@ impl Harness {
     }
 
     pub fn commit(&mut self, change: &Change) {
+        self.commit_all(&[change]);
+    }
+
+    /// Commits changes one after the other without waiting in between, so that the workers may
+    /// take in several of them at once.
+    pub fn commit_all(&mut self, changes: &[&Change]) {
+        for change in changes {
+            self.send(change);
+        }
+        self.wait();
+    }
+
+    fn send(&mut self, change: &Change) {
         let mut changes = Vec::new();
         if !change.r.is_empty() {
             changes.push(TableChange {
@@ -119,7 +132,7 @@ impl Harness {
             });
         }
         self.timestamp += 1;
-        self.complete(changes);
+        self.advance(changes);
     }
 
     /// Compares with the answer to another query from here on.
@@ -134,12 +147,16 @@ impl Harness {
     }
 
     fn complete(&self, changes: Vec<TableChange>) {
+        self.advance(changes);
+        self.wait();
+    }
+
+    fn advance(&self, changes: Vec<TableChange>) {
         let command = Command::Commit {
             timestamp_ms: self.timestamp,
             changes: Arc::new(changes),
         };
         self.workers.send(&command).expect("workers run");
-        self.wait();
     }
 
     fn wait(&self) {

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
 use super::harness::Harness;
-use super::history::History;
+use super::history::{Change, History};
 use super::seed;
 
 /// More than two chunks of rows in one group.
@@ -15,6 +15,11 @@ const VIEWS: &[&str] = &[
     "SELECT a, d, sum(b) OVER (ORDER BY d, a, b, t, f ROWS BETWEEN 3 PRECEDING AND 2 FOLLOWING) AS s, max(d) OVER (ORDER BY d, a, b, t, f ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING) AS m FROM r",
     "SELECT a, b, d FROM r QUALIFY rank() OVER (ORDER BY d DESC NULLS LAST) <= 5",
     "SELECT count(*) AS n, median(d) AS m, first_value(t ORDER BY d, t) AS f, stddev(f) AS s FROM r WHERE f < 100",
+    "SELECT a, median(f) AS m, percentile_cont(f, 0.95) AS p, median(d) AS n, median(DISTINCT d) AS x, percentile_cont(b, 0.1) FILTER (WHERE t IS NOT NULL) AS q FROM r GROUP BY a",
+    "SELECT a, b, d, f, row_number() OVER (ORDER BY d DESC, a, b, t, f) AS n FROM r",
+    "SELECT a, d, f, rank() OVER (ORDER BY d, f) AS k, count(*) OVER (ORDER BY d, f) AS c, sum(b) OVER (ORDER BY d, f) AS s, sum(d) FILTER (WHERE t IS NOT NULL) OVER (ORDER BY d, f) AS e FROM r",
+    "SELECT a, d, b, dense_rank() OVER (ORDER BY d, b) AS x, rank() OVER (ORDER BY d, b) AS k FROM r",
+    "SELECT a, b, d, nth_value(d, 7) OVER (ORDER BY f, a, b, t, d) AS x, first_value(t) OVER (ORDER BY f, a, b, t, d) AS y, sum(b) OVER (ORDER BY f, a, b, t, d ROWS UNBOUNDED PRECEDING) AS s FROM r",
 ];
 
 #[test]
@@ -30,7 +35,10 @@ fn large_groups_equal_batch_answers() {
             let created = harness.create(sql, &history);
             created.unwrap_or_else(|error| panic!("{context}: {error}"));
             for step in 0..5 {
-                harness.commit(&history.step(&mut random, 6));
+                let changes: Vec<Change> = (0..step % 3 + 1)
+                    .map(|_| history.step(&mut random, 6))
+                    .collect();
+                harness.commit_all(&changes.iter().collect::<Vec<_>>());
                 harness.assert_equal(&history, &format!("{context} step={step}"));
             }
         }

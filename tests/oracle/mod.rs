@@ -17,7 +17,7 @@ pub mod windows;
 
 use harness::Harness;
 pub use harness::catalog;
-use history::History;
+use history::{Change, History};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -79,6 +79,7 @@ fn aggregates_equal_batch_answers() {
     let views = [
         aggregates::ADDITIVE,
         aggregates::PICKED,
+        aggregates::QUANTILES,
         aggregates::RECOMPUTED,
         aggregates::GROUPINGS,
     ];
@@ -144,8 +145,9 @@ fn check(sql: &str, workers: usize, steps: usize, random: &mut Pcg64, seed: u64)
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     harness.assert_equal(&history, &context);
     for step in 0..steps {
-        let change = history.step(random, 6);
-        harness.commit(&change);
+        let transactions = if step % 4 == 3 { 3 } else { 1 };
+        let changes: Vec<Change> = (0..transactions).map(|_| history.step(random, 6)).collect();
+        harness.commit_all(&changes.iter().collect::<Vec<_>>());
         harness.assert_equal(&history, &format!("{context} step={step}"));
     }
 }

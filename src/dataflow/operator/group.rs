@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 
 use super::super::cursor::{Cursor, Reader};
+use super::super::examined::examine;
 use super::super::lane::Pick;
 use super::changed::ChangedGroup;
 
@@ -34,7 +35,18 @@ impl<'a> Walk<'a> {
     /// The next distinct row of the group in walking order, with its count before the new batches
     /// (`None`) or as of a time within them.
     pub fn next_row(&self, places: &mut Places<'a>, as_of: Option<u64>) -> Option<(Pick, i64)> {
+        let (row, [copies]) = self.next_counts(places, [as_of])?;
+        Some((row, copies))
+    }
+
+    /// The next distinct row, with its count at each of several times.
+    pub fn next_counts<const N: usize>(
+        &self,
+        places: &mut Places<'a>,
+        as_of: [Option<u64>; N],
+    ) -> Option<(Pick, [i64; N])> {
         loop {
+            examine(1);
             let from_end = places.from_end;
             let picks = places.cursors.iter().flatten().map(Cursor::pick);
             let first = picks.reduce(|best, pick| {
@@ -44,7 +56,7 @@ impl<'a> Walk<'a> {
                 };
                 if is_before { pick } else { best }
             })?;
-            let mut copies = 0;
+            let mut counts = [0; N];
             for (batch, slot) in places.cursors.iter_mut().enumerate() {
                 while let Some(cursor) = slot {
                     let pick = cursor.pick();
@@ -52,10 +64,12 @@ impl<'a> Walk<'a> {
                         break;
                     }
                     let (body, row) = (self.reader.body(pick), pick.row as usize);
-                    let has_happened = batch >= self.group.novel_batches
-                        || as_of.is_some_and(|time| body.times.get(row) <= time);
-                    if has_happened {
-                        copies += body.counts.get(row);
+                    for (count, as_of) in counts.iter_mut().zip(as_of) {
+                        let has_happened = batch >= self.group.novel_batches
+                            || as_of.is_some_and(|time| body.times.get(row) <= time);
+                        if has_happened {
+                            *count += body.counts.get(row);
+                        }
                     }
                     if !cursor.step_within_hash(from_end) {
                         *slot = None;
@@ -63,7 +77,7 @@ impl<'a> Walk<'a> {
                 }
             }
             if self.reader.same_key(first, self.group.key) {
-                return Some((first, copies));
+                return Some((first, counts));
             }
         }
     }
@@ -76,6 +90,24 @@ impl<'a> Walk<'a> {
         rows.sort_by(|left, right| self.compare(*left, *right));
         rows.dedup_by(|left, right| self.is_same_row(*left, *right));
         rows
+    }
+
+    /// The place from which to walk on behind all rows for which `is_before` holds, which must be
+    /// a beginning of those of the hash.
+    pub fn behind(&self, is_before: impl Fn(Pick) -> bool) -> Places<'a> {
+        let cursors = self.group.starts(false).map(|cursor| {
+            let mut cursor = cursor?;
+            cursor.seek_row(|pick| {
+                examine(1);
+                let hash = self.reader.body(pick).hashes[pick.row as usize];
+                hash < self.group.hash || hash == self.group.hash && is_before(pick)
+            });
+            (cursor.hash() == Some(self.group.hash)).then_some(cursor)
+        });
+        Places {
+            cursors: cursors.collect(),
+            from_end: false,
+        }
     }
 
     /// The places from which to walk away from a row: backwards without it, and forwards with it.
@@ -106,6 +138,18 @@ impl<'a> Walk<'a> {
             from_end: false,
         };
         (back, forth)
+    }
+
+    /// Compares two rows by the order of the group alone, of which the sort key stands behind the
+    /// key columns.
+    pub fn compare_peers(&self, left: Pick, right: Pick) -> Ordering {
+        let (body, other) = (self.reader.body(left), self.reader.body(right));
+        let (row, other_row) = (left.row as usize, right.row as usize);
+        let orders = body.orders.get(row).cmp(&other.orders.get(other_row));
+        (0..=body.key_columns).fold(orders, |ordering, column| {
+            let columns = (&body.columns[column], &other.columns[column]);
+            ordering.then_with(|| columns.0.compare(row, columns.1, other_row))
+        })
     }
 
     /// Whether two rows are equal.

@@ -2,12 +2,17 @@
 
 pub mod accumulate;
 mod changed;
+mod chosen;
 mod group;
 mod group_rows;
 pub mod join;
 pub mod map;
 mod neighbours;
+mod positions;
+pub mod quantile;
 pub mod recompute;
+pub mod renumber;
+pub mod resume;
 pub mod select;
 mod stateful;
 pub mod temporal;

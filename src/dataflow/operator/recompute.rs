@@ -17,13 +17,16 @@ use datafusion::error::DataFusionError;
 use super::super::arrange::{Changes, Index};
 use super::super::chunk::columns;
 use super::super::column::Column;
-use super::super::cursor::Reader;
+use super::super::cursor::{Reader, keep_picked};
 use super::super::lane::Pick;
+use super::super::tally::Tally;
 use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::group::Walk;
 use super::map::describe;
 use super::neighbours::{Reach, neighbours};
+use super::positions::Positions;
+use super::resume::Resume;
 use super::stateful::react_to_batches;
 use crate::sql::function::RankLimit;
 
@@ -42,13 +45,23 @@ pub enum Shape {
     Rows,
 }
 
+/// Which rows of a group a change may give other results.
+pub enum Extent {
+    /// All.
+    Group,
+    /// Those near it.
+    Near(Reach),
+    /// Those behind it, as long as it makes a difference.
+    Behind(Resume),
+}
+
 /// A computation over groups.
 pub struct Recompute {
     /// For display.
     pub name: &'static str,
     pub shape: Shape,
-    /// For rows whose results depend on few others: on how many.
-    pub reach: Option<Reach>,
+    /// The rows that are computed anew.
+    pub extent: Extent,
     /// If only the first rows of a group, by the sort key of the arrangement, are needed.
     pub limit: Option<RankLimit>,
     /// The columns that `evaluate` sees.
@@ -77,9 +90,10 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
                 reader: &reader,
                 group,
             };
-            match how.reach {
-                None => portion.read_group(walk, how.limit),
-                Some(reach) => portion.read_neighbours(walk, reach),
+            match &how.extent {
+                Extent::Group => portion.read_group(walk, how.limit),
+                Extent::Near(reach) => portion.read_neighbours(walk, *reach),
+                Extent::Behind(resume) => portion.read_behind(walk, resume),
             }
             if portion.rows.len() >= ROWS_AT_ONCE {
                 emit(std::mem::take(&mut portion).changes(&reader, &how));
@@ -104,6 +118,8 @@ struct State {
     /// When it begins; `None` for a state that only serves to be compared with the next one.
     time: Option<u64>,
     segments: Vec<Segment>,
+    /// What the rows before them come to, where it is carried on.
+    before: Option<Tally>,
 }
 
 /// Consecutive rows of a group, by their positions among those that have been read.
@@ -135,7 +151,28 @@ impl Portion {
                 key: walk.group.key,
                 time,
                 segments: vec![Segment { rows, wanted }],
+                before: None,
             });
+        }
+    }
+
+    /// Takes in what stands behind the first row that changes, before and after each change.
+    fn read_behind(&mut self, walk: &Walk, resume: &Resume) {
+        let positions = Positions::new(walk.reader, walk.group, &resume.terms);
+        let mut previous = None;
+        for time in &walk.group.times {
+            let between = [previous, Some(*time)];
+            let read = resume.read(walk, &positions, between, *time, &mut self.rows);
+            let begins = [None, Some(*time)];
+            for (state, time) in read.into_iter().flatten().zip(begins) {
+                self.states.push(State {
+                    key: walk.group.key,
+                    time,
+                    segments: vec![state.segment],
+                    before: Some(state.before),
+                });
+            }
+            previous = Some(*time);
         }
     }
 
@@ -150,6 +187,7 @@ impl Portion {
                     key: walk.group.key,
                     time: begins,
                     segments,
+                    before: None,
                 });
             }
             previous = Some(*time);
@@ -182,15 +220,7 @@ struct Ranks {
 impl Ranks {
     /// Takes the next row in; whether it is beyond the limit.
     fn pass(&mut self, walk: &Walk, row: Pick, copies: usize, limit: RankLimit) -> bool {
-        let is_peer = |last: Pick| {
-            let (body, other) = (walk.reader.body(last), walk.reader.body(row));
-            // The sort key stands behind the key columns.
-            let (left, right) = (
-                &body.columns[body.key_columns],
-                &other.columns[other.key_columns],
-            );
-            left.compare(last.row as usize, right, row.row as usize) == Ordering::Equal
-        };
+        let is_peer = |last: Pick| walk.compare_peers(last, row) == Ordering::Equal;
         if !self.last.is_some_and(is_peer) {
             let before = if limit.is_dense {
                 self.peers
@@ -233,7 +263,7 @@ impl Table {
                     let picks = &portion.rows[rows.clone()];
                     let wanted = wanted.start - rows.start..wanted.end - rows.start;
                     let rows = inputs.slice(rows.start, rows.len());
-                    builder.add(state.key, picks, wanted, &rows, how);
+                    builder.add(state, picks, wanted, &rows, how);
                 }
             }
         }
@@ -325,7 +355,7 @@ impl Builder {
     /// Adds consecutive rows of a group to the last state.
     fn add(
         &mut self,
-        key: Pick,
+        state: &State,
         picks: &[Pick],
         wanted: Range<usize>,
         rows: &RecordBatch,
@@ -334,7 +364,7 @@ impl Builder {
         let start = self.rows.len();
         let (length, wanted) = match how.shape {
             Shape::Group { .. } => {
-                self.rows.push(key);
+                self.rows.push(state.key);
                 (1, 0..1)
             }
             Shape::Rows => {
@@ -358,6 +388,10 @@ impl Builder {
             let nulls = fields.map(|field| new_null_array(field.data_type(), length));
             nulls.collect()
         });
+        let values = match (&how.extent, &state.before) {
+            (Extent::Behind(resume), Some(before)) => resume.carry_on(values, before),
+            _ => values,
+        };
         for (part, values) in self.parts.iter_mut().zip(values) {
             part.push(values);
         }
@@ -415,9 +449,14 @@ fn evaluate(rows: &RecordBatch, length: usize, how: &Recompute) -> Result<Vec<Ar
 }
 
 fn gather(reader: &Reader, positions: &[usize], picks: &[Pick]) -> Vec<ArrayRef> {
+    let mut picks = picks.to_vec();
+    let bodies = match picks.is_empty() {
+        true => reader.bodies[..1].to_vec(),
+        false => keep_picked(&reader.bodies, &mut [&mut picks]),
+    };
     let gathered = positions.iter().map(|position| {
-        let sources = columns(&reader.bodies, *position);
-        Arc::clone(Column::gather(&sources, picks).array())
+        let sources = columns(&bodies, *position);
+        Arc::clone(Column::gather(&sources, &picks).array())
     });
     gathered.collect()
 }

@@ -4,18 +4,13 @@
 //! found by walking the batches from that end: the cost of a change is the number of rows wanted
 //! plus the rows at that end that have cancelled out, not the size of the group.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, UInt64Array};
 use arrow::datatypes::SchemaRef;
 
 use super::super::arrange::{Changes, Index};
-use super::super::chunk::columns;
-use super::super::column::Column;
-use super::super::cursor::{Reader, keep_picked};
+use super::super::cursor::Reader;
 use super::super::lane::Pick;
-use super::super::updates::{Updates, batch};
 use super::changed::{ChangedGroup, for_each_changed_group};
+use super::chosen::Chosen;
 use super::group_rows::{GroupRows, Order};
 use super::stateful::react_to_batches;
 
@@ -49,7 +44,7 @@ pub fn select<'scope>(
     react_to_batches(index, name, move |novel, earlier, emit| {
         let batches = novel.iter().chain(earlier);
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
-        let mut output = Output::default();
+        let mut output = Chosen::default();
         for_each_changed_group(&reader, novel.len(), |group| {
             let order = Order {
                 reader: &reader,
@@ -65,11 +60,16 @@ pub fn select<'scope>(
             };
             walk.emit_changes(&mut output);
             if output.picks.len() >= ROWS_AT_ONCE {
-                emit(std::mem::take(&mut output).gather(&reader, &schema, &positions, wanted));
+                emit(std::mem::take(&mut output).gather(
+                    &reader,
+                    &schema,
+                    &positions,
+                    wanted.with_position,
+                ));
             }
         });
         if !output.picks.is_empty() {
-            emit(output.gather(&reader, &schema, &positions, wanted));
+            emit(output.gather(&reader, &schema, &positions, wanted.with_position));
         }
     })
 }
@@ -91,7 +91,7 @@ struct Selected {
 }
 
 impl Walk<'_> {
-    fn emit_changes(&mut self, output: &mut Output) {
+    fn emit_changes(&mut self, output: &mut Chosen) {
         let mut old = self.selected(None);
         let wants_first = self.wanted.offset == 0 && self.wanted.limit == Some(1);
         if wants_first && self.group.only_grows {
@@ -110,7 +110,7 @@ impl Walk<'_> {
 
     /// Where one row is wanted and rows are only added, only these can take its place: the group
     /// need not be read again for each time.
-    fn emit_replacements(&self, mut best: Option<Pick>, output: &mut Output) {
+    fn emit_replacements(&self, mut best: Option<Pick>, output: &mut Chosen) {
         let position = u64::from(self.wanted.with_position);
         let time_of = |pick: &Pick| self.order.reader.body(*pick).times.get(pick.row as usize);
         for time in &self.group.times {
@@ -163,7 +163,7 @@ impl Walk<'_> {
     }
 
     /// Both lists are in walking order: a merge gives what left and what came.
-    fn emit_difference(&self, old: &[Selected], new: &[Selected], time: u64, output: &mut Output) {
+    fn emit_difference(&self, old: &[Selected], new: &[Selected], time: u64, output: &mut Chosen) {
         let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
         loop {
             let (pick, copies) = match (old.peek(), new.peek()) {
@@ -193,7 +193,7 @@ impl Walk<'_> {
         }
     }
 
-    fn emit_positions(&self, old: &[Selected], new: &[Selected], time: u64, output: &mut Output) {
+    fn emit_positions(&self, old: &[Selected], new: &[Selected], time: u64, output: &mut Chosen) {
         let mut old = old.iter().flat_map(Selected::each).peekable();
         let mut new = new.iter().flat_map(Selected::each).peekable();
         // Positions are dense from the offset on, so the lists pair up.
@@ -218,47 +218,5 @@ impl Selected {
     fn each(&self) -> impl Iterator<Item = (Pick, u64)> {
         let (pick, first) = (self.pick, self.position);
         (0..self.copies.unsigned_abs()).map(move |copy| (pick, first + copy))
-    }
-}
-
-#[derive(Default)]
-struct Output {
-    picks: Vec<Pick>,
-    times: Vec<u64>,
-    counts: Vec<i64>,
-    positions: Vec<u64>,
-}
-
-impl Output {
-    fn push(&mut self, pick: Pick, time: u64, count: i64, position: u64) {
-        self.picks.push(pick);
-        self.times.push(time);
-        self.counts.push(count);
-        self.positions.push(position);
-    }
-
-    fn gather(
-        mut self,
-        reader: &Reader,
-        schema: &SchemaRef,
-        positions: &[usize],
-        wanted: Wanted,
-    ) -> Updates {
-        let bodies = keep_picked(&reader.bodies, &mut self.picks);
-        let mut arrays: Vec<ArrayRef> = positions
-            .iter()
-            .map(|position| {
-                let sources = columns(&bodies, *position);
-                Arc::clone(Column::gather(&sources, &self.picks).array())
-            })
-            .collect();
-        if wanted.with_position {
-            arrays.push(Arc::new(UInt64Array::from(self.positions)));
-        }
-        Updates {
-            rows: batch(Arc::clone(schema), arrays, self.picks.len()),
-            times: self.times.into(),
-            counts: self.counts.into(),
-        }
     }
 }

@@ -65,8 +65,8 @@ pub struct Renderer<'r, 'scope> {
     tables: HashMap<Arc<str>, Changes<'scope>>,
     rendered: HashMap<Arc<Plan>, Changes<'scope>>,
     indexes: HashMap<IndexName, Index<'scope>>,
-    /// Arrangements for minima and maxima, ordered by the argument.
-    extremes: HashMap<IndexName, Index<'scope>>,
+    /// Arrangements for minima, maxima and quantiles, ordered by the argument.
+    ordered: HashMap<IndexName, Index<'scope>>,
     errors: Vec<Changes<'scope>>,
     /// The level of each recursion that is being rendered.
     levels: HashMap<Arc<str>, Changes<'scope>>,
@@ -94,7 +94,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             tables: HashMap::new(),
             rendered: HashMap::new(),
             indexes: HashMap::new(),
-            extremes: HashMap::new(),
+            ordered: HashMap::new(),
             errors,
             levels: HashMap::new(),
             dues: Vec::new(),

@@ -82,7 +82,7 @@ impl<'scope> Renderer<'_, 'scope> {
         self.rendered.retain(|plan, _| !reads_level(plan, name));
         self.indexes
             .retain(|index, _| !reads_level(&index.plan, name));
-        self.extremes
+        self.ordered
             .retain(|index, _| !reads_level(&index.plan, name));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::super::arrange::{Changes, Layout, arrange, key_by};
+use super::super::operator::renumber::renumber;
 use super::super::operator::select::{Wanted, select};
 use super::Renderer;
 use crate::sql::plan::TopK;
@@ -21,7 +22,7 @@ impl<'scope> Renderer<'_, 'scope> {
             &top.input.schema,
         );
         let positions = (0..columns).filter_map(|column| layout.position(column));
-        let positions = positions.collect();
+        let positions: Vec<usize> = positions.collect();
         let wanted = Wanted {
             from_end: false,
             distinct: false,
@@ -30,6 +31,9 @@ impl<'scope> Renderer<'_, 'scope> {
             with_position: top.emit_position,
         };
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "TopK");
+        if top.numbers_all() {
+            return renumber(index, "RowNumber", Arc::clone(schema), positions);
+        }
         select(index, "TopK", Arc::clone(schema), positions, wanted)
     }
 }

@@ -7,10 +7,13 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use super::super::arrange::{Changes, Layout, arrange, key_by};
 use super::super::evaluate;
 use super::super::operator::map::{self, Map, error_schema};
-use super::super::operator::recompute::{Recompute, Shape, error_field, recompute};
+use super::super::operator::recompute::{Extent, Recompute, Shape, error_field, recompute};
+use super::super::operator::resume::Resume;
+use super::super::tally::Term;
 use super::{Renderer, all_columns, column_of};
 use crate::sql::function::WindowNode;
 use crate::sql::plan::Expression;
+use crate::sql::running::Carry;
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
 
 impl<'scope> Renderer<'_, 'scope> {
@@ -26,7 +29,8 @@ impl<'scope> Renderer<'_, 'scope> {
             ..Layout::default()
         };
         let positions = (0..columns).filter_map(|column| layout.position(column));
-        let positions = positions.collect();
+        let positions: Vec<usize> = positions.collect();
+        let extent = extent(window, &positions);
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Partitions");
         let own = window.input.schema.fields().iter();
         let results = schema.fields()[columns..].iter();
@@ -38,7 +42,7 @@ impl<'scope> Renderer<'_, 'scope> {
             Recompute {
                 name: "Window",
                 shape: Shape::Rows,
-                reach: window.reach(),
+                extent,
                 limit: window.limit,
                 rows: Arc::clone(&window.input.schema),
                 positions,
@@ -75,4 +79,24 @@ impl<'scope> Renderer<'_, 'scope> {
         let rows = self.map(rows, Some(no_error), all_columns(&computed), &computed);
         (rows, computed)
     }
+}
+
+/// Which rows a change gives other results; `positions` are those of the input's columns in the
+/// arrangement.
+fn extent(window: &WindowNode, positions: &[usize]) -> Extent {
+    if let Some(reach) = window.reach() {
+        return Extent::Near(reach);
+    }
+    let Some(running) = window.running() else {
+        return Extent::Group;
+    };
+    let rows = running.carries.iter().filter_map(Carry::participants);
+    let terms = rows.map(|rows| Term {
+        argument: rows.argument.map(|column| positions[column]),
+        filter: rows.filter.map(|column| positions[column]),
+    });
+    Extent::Behind(Resume {
+        terms: terms.collect(),
+        running,
+    })
 }

@@ -10,6 +10,7 @@ use datafusion::scalar::ScalarValue;
 use super::super::error::SqlError;
 use super::super::function::{AggregateCall, Argument, Pick, Statistic};
 use super::super::plan::{Aggregate, AggregateFunction, Expression, SortKey};
+use super::super::quantile::Quantile;
 use super::aggregate::Columns;
 use super::{physical, physical_all, refuse_unordered, refused};
 
@@ -107,9 +108,30 @@ impl Call<'_> {
         {
             return Ok(AggregateFunction::Statistic(statistic));
         }
+        if let Some(quantile) = self.quantile()
+            && quantile.takes(&argument)
+        {
+            return Ok(AggregateFunction::Quantile(quantile));
+        }
         match self.pick(columns)? {
             Some(pick) => Ok(AggregateFunction::Pick(pick)),
             None => Ok(AggregateFunction::Recomputed(self.recomputed(columns)?)),
+        }
+    }
+
+    /// The quantile that the call is, if it is one.
+    fn quantile(&self) -> Option<Quantile> {
+        match self.logical.func.name() {
+            "median" => Some(Quantile::Median),
+            "percentile_cont" => {
+                let fraction = Quantile::fraction(&constant(self.arguments.get(1))?)?;
+                let first = self.logical.params.order_by.first();
+                Some(Quantile::continuous(match first {
+                    Some(key) if !key.asc => 1.0 - fraction,
+                    _ => fraction,
+                }))
+            }
+            _ => None,
         }
     }
 

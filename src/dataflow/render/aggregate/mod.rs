@@ -6,6 +6,7 @@ mod additive;
 mod extreme;
 mod meet;
 mod picked;
+mod quantile;
 mod recomputed;
 
 use std::sync::Arc;
@@ -102,7 +103,9 @@ impl<'scope> Renderer<'_, 'scope> {
                     let rows = self.extreme(&assembly, aggregate);
                     assembly.meet(vec![position], rows);
                 }
-                AggregateFunction::Pick(_) | AggregateFunction::Recomputed(_) => {}
+                AggregateFunction::Pick(_)
+                | AggregateFunction::Quantile(_)
+                | AggregateFunction::Recomputed(_) => {}
                 _ => {
                     let finish = self.additive(&mut assembly, aggregate);
                     assembly.finishes.push((position, finish));
@@ -110,6 +113,9 @@ impl<'scope> Renderer<'_, 'scope> {
             }
         }
         for (results, rows) in self.picked(node) {
+            assembly.meet(results, rows);
+        }
+        for (results, rows) in self.quantiles(node) {
             assembly.meet(results, rows);
         }
         if let Some((results, rows, _)) = self.recomputed(node) {

@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::super::super::arrange::{Changes, Layout, arrange, key_by};
 use super::super::super::evaluate;
-use super::super::super::operator::recompute::{Recompute, Shape, error_field, recompute};
+use super::super::super::operator::recompute::{Extent, Recompute, Shape, error_field, recompute};
 use super::super::{Renderer, all_columns};
 use super::arguments;
 use crate::sql::function::AggregateCall;
@@ -77,7 +77,7 @@ impl<'scope> Renderer<'_, 'scope> {
             Recompute {
                 name: "RecomputeGroups",
                 shape: Shape::Group { keys },
-                reach: None,
+                extent: Extent::Group,
                 limit: None,
                 rows: Arc::clone(&plan.schema),
                 positions,
