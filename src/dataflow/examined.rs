@@ -13,3 +13,9 @@ pub fn examine(rows: usize) {
     #[cfg(not(test))]
     let _ = rows;
 }
+
+/// How many rows have been looked at since this was asked last.
+#[cfg(test)]
+pub fn examined() -> usize {
+    ROWS.replace(0)
+}

@@ -79,3 +79,6 @@ fn rows_of(chunk: &Chunk, schema: &SchemaRef, positions: &[usize]) -> Updates {
         counts: body.counts.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;
