@@ -1,7 +1,7 @@
 //! From SQL to DataFusion's logical plan to ours.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -13,7 +13,9 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
 };
@@ -25,11 +27,14 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
+use super::first_rows;
 use super::join_order::JoinOrder;
 use super::lower::{self, output_map};
 use super::overview;
 use super::plan::{Node, Plan};
+use super::relation;
 use super::subquery::{self, Guarded};
+use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
 
 /// Nesting of plain views within one another.
@@ -101,7 +106,7 @@ impl Planner {
             name: name.to_owned(),
             statement: statement.to_owned(),
             key: unique_columns(&plan, catalog),
-            inputs: inputs(&plan),
+            inputs: plan.relations(),
             schema,
             plan,
         })
@@ -132,8 +137,12 @@ impl Planner {
             .with_map_string_types_to_utf8view(false)
             .with_parse_float_as_decimal(false);
         let planner = SqlToRel::new_with_options(&provider, options);
-        let statement = Ast::Query(Box::new(query.clone()));
-        Ok(planner.sql_statement_to_plan(statement)?)
+        let mut query = query.clone();
+        edit_joins(&mut query, &mut relation::nest);
+        let statement = Ast::Query(Box::new(query));
+        Ok(first_rows::rewrite(
+            planner.sql_statement_to_plan(statement)?,
+        )?)
     }
 }
 
@@ -315,6 +324,10 @@ impl ContextProvider for Provider<'_> {
         self.state.expr_planners()
     }
 
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        relation::planners()
+    }
+
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
         None
     }
@@ -442,22 +455,6 @@ fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<Schema
         fields.push(Field::new(named.name(), data_type, field.is_nullable()));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// The tables and live views that a plan reads.
-fn inputs(plan: &Plan) -> Vec<String> {
-    let mut names = BTreeMap::new();
-    collect_inputs(plan, &mut names);
-    names.into_keys().collect()
-}
-
-fn collect_inputs(plan: &Plan, names: &mut BTreeMap<String, ()>) {
-    if let Node::Table { name } | Node::View { name } = &plan.node {
-        names.insert(name.to_string(), ());
-    }
-    for input in plan.inputs() {
-        collect_inputs(input, names);
-    }
 }
 
 /// Positions of columns whose values are unique among the rows, as far as the plan shows it.

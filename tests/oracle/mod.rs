@@ -9,6 +9,7 @@ mod history;
 mod large;
 pub mod relational;
 pub mod temporal;
+pub mod time_relations;
 pub mod windows;
 
 use harness::Harness;

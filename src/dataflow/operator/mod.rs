@@ -1,14 +1,17 @@
 //! The operators, one file each.
 
 pub mod accumulate;
+pub mod as_of;
 mod changed;
 mod group;
 mod group_rows;
 pub mod join;
 pub mod map;
+pub mod near;
 mod neighbours;
 pub mod recompute;
 pub mod select;
+mod session;
 mod stateful;
 pub mod temporal;
 pub mod unnest;

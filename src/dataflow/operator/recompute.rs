@@ -23,7 +23,7 @@ use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::group::Walk;
 use super::map::describe;
-use super::neighbours::{Reach, neighbours};
+use super::near::Near;
 use super::stateful::react_to_batches;
 use crate::sql::function::RankLimit;
 
@@ -47,8 +47,8 @@ pub struct Recompute {
     /// For display.
     pub name: &'static str,
     pub shape: Shape,
-    /// For rows whose results depend on few others: on how many.
-    pub reach: Option<Reach>,
+    /// For rows whose results depend on few others: on which.
+    pub near: Option<Near>,
     /// If only the first rows of a group, by the sort key of the arrangement, are needed.
     pub limit: Option<RankLimit>,
     /// The columns that `evaluate` sees.
@@ -77,9 +77,9 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
                 reader: &reader,
                 group,
             };
-            match how.reach {
+            match &how.near {
                 None => portion.read_group(walk, how.limit),
-                Some(reach) => portion.read_neighbours(walk, reach),
+                Some(near) => portion.read_near(walk, near),
             }
             if portion.rows.len() >= ROWS_AT_ONCE {
                 emit(std::mem::take(&mut portion).changes(&reader, &how));
@@ -140,12 +140,12 @@ impl Portion {
     }
 
     /// Takes in what stands near the rows that change, before and after each change.
-    fn read_neighbours(&mut self, walk: &Walk, reach: Reach) {
+    fn read_near(&mut self, walk: &Walk, near: &Near) {
         let mut previous = None;
         for time in &walk.group.times {
             let changed = walk.changed_rows(*time);
             for (as_of, begins) in [(previous, None), (Some(*time), Some(*time))] {
-                let segments = neighbours(walk, &changed, as_of, reach, &mut self.rows);
+                let segments = near.read(walk, &changed, as_of, &mut self.rows);
                 self.states.push(State {
                     key: walk.group.key,
                     time: begins,

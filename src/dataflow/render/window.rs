@@ -6,25 +6,33 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::super::arrange::{Changes, Layout, arrange, key_by};
 use super::super::evaluate;
+use super::super::operator::as_of::{self, AsOf};
 use super::super::operator::map::{self, Map, error_schema};
+use super::super::operator::near::{Near, Sessions};
 use super::super::operator::recompute::{Recompute, Shape, error_field, recompute};
 use super::{Renderer, all_columns, column_of};
 use crate::sql::function::WindowNode;
 use crate::sql::plan::Expression;
+use crate::sql::reach::Reach;
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
 
 impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn window(&mut self, window: &WindowNode, schema: &SchemaRef) -> Changes<'scope> {
         let rows = self.render(&window.input);
         let columns = window.input.schema.fields().len();
+        let reach = window.reach();
         let layout = Layout {
             key: window.partition.clone(),
             values: (0..columns)
                 .filter(|column| !window.partition.contains(column))
                 .collect(),
-            order: window.order.clone(),
+            order: match reach {
+                Some(Reach::Newest(sides)) => as_of::order(window, sides),
+                _ => window.order.clone(),
+            },
             ..Layout::default()
         };
+        let near = reach.map(|reach| near(window, reach, &layout));
         let positions = (0..columns).filter_map(|column| layout.position(column));
         let positions = positions.collect();
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Partitions");
@@ -38,11 +46,14 @@ impl<'scope> Renderer<'_, 'scope> {
             Recompute {
                 name: "Window",
                 shape: Shape::Rows,
-                reach: window.reach(),
+                near,
                 limit: window.limit,
                 rows: Arc::clone(&window.input.schema),
                 positions,
-                evaluate: evaluate::windows(window),
+                evaluate: match reach {
+                    Some(Reach::Newest(sides)) => as_of::evaluate(window, sides),
+                    _ => evaluate::windows(window),
+                },
                 output: Arc::new(Schema::new(fields.clone())),
             },
         );
@@ -74,5 +85,17 @@ impl<'scope> Renderer<'_, 'scope> {
         let no_error: Expression = Arc::new(IsNullExpr::new(error));
         let rows = self.map(rows, Some(no_error), all_columns(&computed), &computed);
         (rows, computed)
+    }
+}
+
+/// Which rows a change concerns, in terms of the arrangement.
+fn near(window: &WindowNode, reach: Reach, layout: &Layout) -> Near {
+    match reach {
+        Reach::Nearby(nearby) => Near::Rows(nearby),
+        Reach::Session(gap) => Near::Sessions(Sessions {
+            time: layout.position(gap.time).unwrap_or_default(),
+            gap: gap.microseconds,
+        }),
+        Reach::Newest(sides) => Near::AsOf(AsOf::new(window, sides)),
     }
 }

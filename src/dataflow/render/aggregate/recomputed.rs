@@ -77,7 +77,7 @@ impl<'scope> Renderer<'_, 'scope> {
             Recompute {
                 name: "RecomputeGroups",
                 shape: Shape::Group { keys },
-                reach: None,
+                near: None,
                 limit: None,
                 rows: Arc::clone(&plan.schema),
                 positions,
