@@ -116,7 +116,12 @@ fn relational_constructs_have_their_golden_plans() {
     let relational = oracle::relational::RELATIONAL
         .iter()
         .map(|sql| (*sql).to_owned());
-    for (name, views) in [("relational", relational.collect()), ("temporal", temporal)] {
+    let time_relations = oracle::time_relations::views();
+    for (name, views) in [
+        ("relational", relational.collect()),
+        ("temporal", temporal),
+        ("time_relations", time_relations),
+    ] {
         let views: Vec<String> = views;
         let mut text = String::new();
         for sql in views {
@@ -185,7 +190,6 @@ fn refusals_say_why_and_what_to_do() {
         "SELECT a, a FROM r",
         "SELECT nothing FROM r",
         "SELECT a FROM nowhere",
-        "SELECT * FROM r, LATERAL (SELECT * FROM s WHERE s.k = r.a LIMIT 1) AS x",
         "SELECT a, nofunc(b) AS x FROM r",
         "SELECT a,\n  count(*) AS n\nFROM r JOIN s ON r.a = s.k\nWHERE  nothing > 1 GROUP BY a",
         "SELECT k FROM s AS one, s AS two",
@@ -209,6 +213,20 @@ fn refusals_say_why_and_what_to_do() {
         "SELECT uuid() AS id, a FROM r",
         "SELECT * FROM r PIVOT (sum(b) FOR a IN (1, 2))",
         "SELECT a, max(b) OVER (PARTITION BY nobody) AS x FROM r",
+        "SELECT * FROM r, LATERAL (SELECT * FROM s WHERE s.k < r.a LIMIT 1) AS x",
+        "SELECT * FROM tumble(r, a, INTERVAL '1 hour')",
+        "SELECT * FROM tumble(r, current_date)",
+        "SELECT * FROM tumble(r, current_date, 5)",
+        "SELECT * FROM tumble(nowhere, a, INTERVAL '1 hour')",
+        "SELECT * FROM tumble((SELECT *, 1 AS window_start FROM r), current_date, INTERVAL '1 day')",
+        "SELECT * FROM hop(r, current_date, INTERVAL '1 second', INTERVAL '1 year')",
+        "SELECT * FROM hop(r, current_date, INTERVAL '-1 day', INTERVAL '1 day')",
+        "SELECT * FROM session(r, current_date, INTERVAL '1 month')",
+        "SELECT * FROM r ASOF JOIN s MATCH_CONDITION (r.b >= s.v) USING (a)",
+        "SELECT * FROM r ASOF JOIN s MATCH_CONDITION (r.b >= s.v) ON r.a = s.k AND r.b < 3",
+        "SELECT * FROM r ASOF JOIN s MATCH_CONDITION (r.b = s.v) ON r.a = s.k",
+        "SELECT * FROM r ASOF JOIN s MATCH_CONDITION (r.t >= s.w) ON r.a = s.k",
+        "SELECT * FROM r ASOF JOIN s MATCH_CONDITION (r.b >= 1) ON r.a = s.k",
     ] {
         let parsed = parse(sql).and_then(|mut statements| match statements.pop() {
             Some(Statement::Query(query)) => planner.plan_view(&catalog, "v", &query, sql),

@@ -7,7 +7,8 @@ use arrow::datatypes::SchemaRef;
 use super::function::{Argument, RankLimit, WindowCall, WindowNode};
 use super::plan::{Aggregate, AggregateFunction, AggregateNode, Plan, SortKey};
 use super::quantile::Quantile;
-use super::reach::Reach;
+use super::reach::{Nearby, Reach};
+use super::relation::{LATEST, SESSION_END, SESSION_START};
 
 /// An aggregate with its type and what a change costs where that is the size of the group.
 pub fn write_call(node: &AggregateNode, call: &Aggregate, f: &mut Formatter<'_>) -> fmt::Result {
@@ -85,9 +86,15 @@ pub fn write_window(window: &WindowNode, plan: &Plan, f: &mut Formatter<'_>) -> 
             )
         }
         None => write!(f, "]: a change recomputes its whole partition"),
-        Some(Reach { before, after }) => write!(
+        Some(Reach::Nearby(Nearby { before, after })) => write!(
             f,
             "]: a change recomputes the rows near it, {after} before and {before} behind"
+        ),
+        Some(Reach::Session(_)) => write!(f, "]: a change recomputes the sessions that it touches"),
+        Some(Reach::Newest(_)) => write!(
+            f,
+            "] of left rows: a change looks one row up; of the right side, it recomputes the left \
+             rows up to the next right one"
         ),
     }
 }
@@ -104,7 +111,8 @@ fn write_window_call(call: &WindowCall, schema: &SchemaRef, f: &mut Formatter<'_
         write!(f, " where {}@{filter}", schema.field(filter).name())?;
     }
     match call.function.name() {
-        "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" | "lag" | "lead" => Ok(()),
+        "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" | "lag" | "lead"
+        | SESSION_START | SESSION_END | LATEST => Ok(()),
         _ => write!(f, " {}", call.frame),
     }
 }

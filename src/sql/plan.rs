@@ -6,6 +6,7 @@
 //! equal give equal rows, which is what sharing rests on; their text is for people and leaves out
 //! what equality needs (types of constants, parentheses).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -218,6 +219,24 @@ impl Plan {
             Node::Temporal(temporal) => vec![&temporal.input],
             Node::Recursive(recursive) => vec![&recursive.base, &recursive.step],
             Node::Unnest(unnest) => vec![&unnest.input],
+        }
+    }
+}
+
+impl Plan {
+    /// The names of the tables and live views that are read, in order.
+    pub fn relations(&self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        self.collect_relations(&mut names);
+        names.into_iter().collect()
+    }
+
+    fn collect_relations(&self, names: &mut BTreeSet<String>) {
+        if let Node::Table { name } | Node::View { name } = &self.node {
+            names.insert(name.to_string());
+        }
+        for input in self.inputs() {
+            input.collect_relations(names);
         }
     }
 }

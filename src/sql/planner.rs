@@ -1,7 +1,7 @@
 //! From SQL to DataFusion's logical plan to ours.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -20,6 +20,7 @@ use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
+use super::first_rows;
 use super::guard;
 use super::join_order::JoinOrder;
 use super::json;
@@ -30,7 +31,9 @@ use super::overview;
 use super::own_functions::{FunctionError, Functions};
 use super::place::located;
 use super::plan::{Node, Plan};
+use super::relation;
 use super::subquery::{self, Guarded};
+use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
 
 /// Nesting of plain views within one another.
@@ -110,7 +113,7 @@ impl Planner {
             name: name.to_owned(),
             statement: statement.to_owned(),
             key: unique_columns(&plan, catalog),
-            inputs: inputs(&plan),
+            inputs: plan.relations(),
             schema,
             plan: lower::dense_rank::taken_apart(&plan),
         })
@@ -145,9 +148,11 @@ impl Planner {
         guard::check_expansion(query)?;
         let mut planned = query.clone();
         like::with_backslashes(&mut planned);
+        edit_joins(&mut planned, &mut relation::nest);
         let statement = Ast::Query(Box::new(planned));
         let planned = planner.sql_statement_to_plan(statement);
-        planned.map_err(|error| located(SqlError::from(error), query))
+        let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
+        Ok(first_rows::rewrite(planned)?)
     }
 }
 
@@ -386,22 +391,6 @@ fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<Schema
         fields.push(Field::new(named.name(), data_type, field.is_nullable()));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// The tables and live views that a plan reads.
-fn inputs(plan: &Plan) -> Vec<String> {
-    let mut names = BTreeMap::new();
-    collect_inputs(plan, &mut names);
-    names.into_keys().collect()
-}
-
-fn collect_inputs(plan: &Plan, names: &mut BTreeMap<String, ()>) {
-    if let Node::Table { name } | Node::View { name } = &plan.node {
-        names.insert(name.to_string(), ());
-    }
-    for input in plan.inputs() {
-        collect_inputs(input, names);
-    }
 }
 
 /// Positions of columns whose values are unique among the rows, as far as the plan shows it.

@@ -10,22 +10,52 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::function::{Argument, WindowCall, WindowNode};
+use super::relation::{LATEST, SESSION_END, SESSION_START, gap_in_microseconds};
 
 /// The furthest that is worth walking row by row.
 const FURTHEST: u64 = 1000;
 
-/// The rows that a row's results depend on, besides itself.
+/// Which other rows of its partition a row's results depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reach {
+pub enum Reach {
+    /// Those near it.
+    Nearby(Nearby),
+    /// Those of its session.
+    Session(Gap),
+    /// The newest one of the right side of an ASOF join, which gives its own rows no results.
+    Newest(Sides),
+}
+
+/// So many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearby {
     /// How many rows before it.
     pub before: u64,
     /// How many rows behind it.
     pub after: u64,
 }
 
-impl Reach {
-    fn union(self, other: Reach) -> Reach {
-        Reach {
+/// What parts sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The column of the times, in microseconds; the first of the order.
+    pub time: usize,
+    /// The longest time between two rows of one session.
+    pub microseconds: i64,
+}
+
+/// The sides of an ASOF join in one collection, which is ordered by time and side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// The column that tells the rows of the left side.
+    pub is_left: usize,
+    /// Whether a right row of the same time does not count.
+    pub is_strict: bool,
+}
+
+impl Nearby {
+    fn union(self, other: Nearby) -> Nearby {
+        Nearby {
             before: self.before.max(other.before),
             after: self.after.max(other.after),
         }
@@ -35,7 +65,54 @@ impl Reach {
 impl WindowNode {
     /// How far the functions look; `None`: over the whole partition.
     pub fn reach(&self) -> Option<Reach> {
-        let none = Reach {
+        let session = self.common(WindowNode::gap).map(Reach::Session);
+        let newest = || self.common(WindowNode::sides).map(Reach::Newest);
+        let nearby = || self.nearby().map(Reach::Nearby);
+        session.or_else(newest).or_else(nearby)
+    }
+
+    /// What all calls have in common.
+    fn common<T: PartialEq>(
+        &self,
+        of: impl Fn(&WindowNode, &WindowCall) -> Option<T>,
+    ) -> Option<T> {
+        let mut all = self.calls.iter().map(|call| of(self, call));
+        let first = all.next()??;
+        all.all(|other| other.as_ref() == Some(&first))
+            .then_some(first)
+    }
+
+    fn gap(&self, call: &WindowCall) -> Option<Gap> {
+        let is_session = matches!(call.function.name(), SESSION_START | SESSION_END);
+        match &call.arguments[..] {
+            [
+                Argument::Column(time),
+                Argument::Constant(ScalarValue::IntervalMonthDayNano(Some(gap))),
+            ] if is_session && self.order.first()?.column == *time => Some(Gap {
+                time: *time,
+                microseconds: gap_in_microseconds(*gap),
+            }),
+            _ => None,
+        }
+    }
+
+    fn sides(&self, call: &WindowCall) -> Option<Sides> {
+        let side = self.order.get(1)?;
+        match &call.arguments[..] {
+            [_, Argument::Column(is_left)]
+                if call.function.name() == LATEST && side.column == *is_left =>
+            {
+                Some(Sides {
+                    is_left: *is_left,
+                    is_strict: side.descending,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn nearby(&self) -> Option<Nearby> {
+        let none = Nearby {
             before: 0,
             after: 0,
         };
@@ -44,7 +121,7 @@ impl WindowNode {
         (reach.before.max(reach.after) <= FURTHEST).then_some(reach)
     }
 
-    fn reach_of(&self, call: &WindowCall) -> Option<Reach> {
+    fn reach_of(&self, call: &WindowCall) -> Option<Nearby> {
         match (&call.function, call.function.name()) {
             (WindowFunctionDefinition::WindowUDF(_), "lag") => shift(call, false),
             (WindowFunctionDefinition::WindowUDF(_), "lead") => shift(call, true),
@@ -69,7 +146,7 @@ impl WindowNode {
 }
 
 /// The reach of `lag` and `lead`.
-fn shift(call: &WindowCall, is_lead: bool) -> Option<Reach> {
+fn shift(call: &WindowCall, is_lead: bool) -> Option<Nearby> {
     if call.ignore_nulls {
         return None;
     }
@@ -80,11 +157,11 @@ fn shift(call: &WindowCall, is_lead: bool) -> Option<Reach> {
     };
     let (near, far) = (0, rows.unsigned_abs());
     Some(match is_lead == (rows >= 0) {
-        true => Reach {
+        true => Nearby {
             before: near,
             after: far,
         },
-        false => Reach {
+        false => Nearby {
             before: far,
             after: near,
         },
@@ -92,7 +169,7 @@ fn shift(call: &WindowCall, is_lead: bool) -> Option<Reach> {
 }
 
 /// The reach of a frame of so many rows.
-fn frame(frame: &WindowFrame) -> Option<Reach> {
+fn frame(frame: &WindowFrame) -> Option<Nearby> {
     if frame.units != WindowFrameUnits::Rows {
         return None;
     }
@@ -110,5 +187,5 @@ fn frame(frame: &WindowFrame) -> Option<Reach> {
         WindowFrameBound::CurrentRow => 0,
         WindowFrameBound::Preceding(rows) => distance(rows).map(|_| 0)?,
     };
-    Some(Reach { before, after })
+    Some(Nearby { before, after })
 }

@@ -5,7 +5,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Visit, VisitMut, Visitor, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Select, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+};
 
 /// Shows every expression of a tree to `edit`, the parts of an expression before itself, until it
 /// breaks.
@@ -43,6 +45,36 @@ impl Visitor for Names<'_> {
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
         (self.see)(relation);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Shows every table with its joins in a tree to `edit`, those in parentheses before those around
+/// them.
+pub fn edit_joins(tree: &mut impl VisitMut, edit: &mut dyn FnMut(&mut TableWithJoins)) {
+    // It never breaks off.
+    let _ = tree.visit(&mut Joins { edit });
+}
+
+struct Joins<'j> {
+    edit: &'j mut dyn FnMut(&mut TableWithJoins),
+}
+
+impl VisitorMut for Joins<'_> {
+    type Break = ();
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        select.from.iter_mut().for_each(&mut self.edit);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin {
+            table_with_joins, ..
+        } = factor
+        {
+            (self.edit)(table_with_joins);
+        }
         ControlFlow::Continue(())
     }
 }

@@ -12,6 +12,7 @@ pub mod relational;
 mod restart;
 mod tables;
 pub mod temporal;
+pub mod time_relations;
 mod wide;
 pub mod windows;
 

@@ -81,6 +81,18 @@ const IN_OTHER_WORDS: &[(&str, &str)] = &[
         "SELECT a, b, CASE WHEN (SELECT count(*) FROM s WHERE k = 2 AND v = r.b) > 0 THEN true WHEN b IS NULL AND (SELECT count(*) FROM s WHERE k = 2) > 0 OR (SELECT count(*) FROM s WHERE k = 2 AND v IS NULL) > 0 THEN NULL ELSE false END AS x, CASE WHEN (SELECT count(*) FROM s WHERE v = r.b) > 0 THEN false WHEN b IS NULL AND (SELECT count(*) FROM s) > 0 OR (SELECT count(*) FROM s WHERE v IS NULL) > 0 THEN NULL ELSE true END AS y FROM r",
     ),
     (
+        "SELECT r.a, r.b, x.v, x.w FROM r, LATERAL (SELECT v, w FROM s WHERE s.k = r.a AND v <> 3 ORDER BY v DESC NULLS LAST, w LIMIT 2) AS x",
+        "SELECT r.a, r.b, x.v, x.w FROM r JOIN (SELECT *, row_number() OVER (PARTITION BY k ORDER BY v DESC NULLS LAST, w) AS n FROM s WHERE v <> 3) AS x ON x.k = r.a WHERE n <= 2",
+    ),
+    (
+        "SELECT r.a, r.b, x.w FROM r LEFT JOIN LATERAL (SELECT w FROM (SELECT k + 1 AS key, v, w FROM s) AS i WHERE r.b = i.v AND i.key = r.a ORDER BY v, key, w LIMIT 1 OFFSET 1) AS x ON true",
+        "SELECT r.a, r.b, x.w FROM r LEFT JOIN (SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY v, k ORDER BY w) AS n FROM s) AS m WHERE n = 2) AS x ON x.k + 1 = r.a AND x.v = r.b",
+    ),
+    (
+        "SELECT a, (SELECT w FROM s WHERE s.k = r.a AND v > 1 ORDER BY v DESC, w LIMIT 1) AS w FROM r",
+        "SELECT a, m.w FROM r LEFT JOIN (SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY v DESC, w) AS n FROM s WHERE v > 1) AS i WHERE n = 1) AS m ON m.k = r.a",
+    ),
+    (
         "SELECT a, (SELECT w FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a' GROUP BY w) AS w FROM r",
         "SELECT a, (SELECT min(w) FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a') AS w FROM r",
     ),

@@ -112,9 +112,17 @@ impl<'a> Walk<'a> {
 
     /// The places from which to walk away from a row: backwards without it, and forwards with it.
     pub fn around(&self, row: Pick) -> (Places<'a>, Places<'a>) {
+        self.split(|pick| self.compare(pick, row) == Ordering::Less)
+    }
+
+    /// The places from which to walk backwards over the rows of a beginning of the group, and
+    /// forwards over the others. The beginning is also one of the rows of other keys with the same
+    /// hash, which stand among those of the group.
+    pub fn split(&self, is_before: impl Fn(Pick) -> bool) -> (Places<'a>, Places<'a>) {
+        // Cursors start at the first row of the hash and may look at rows behind the last.
         let is_before = |pick: Pick| {
-            let (body, target) = (self.reader.body(pick), self.reader.body(row));
-            body.compare_rows(pick.row as usize, target, row.row as usize) == Ordering::Less
+            let hash = self.reader.body(pick).hashes[pick.row as usize];
+            hash == self.group.hash && is_before(pick)
         };
         let of_hash =
             |cursor: Cursor<'a>| (cursor.hash() == Some(self.group.hash)).then_some(cursor);

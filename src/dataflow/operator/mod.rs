@@ -1,12 +1,14 @@
 //! The operators, one file each.
 
 pub mod accumulate;
+pub mod as_of;
 mod changed;
 mod chosen;
 mod group;
 mod group_rows;
 pub mod join;
 pub mod map;
+pub mod near;
 mod neighbours;
 mod positions;
 pub mod quantile;
@@ -14,6 +16,7 @@ pub mod recompute;
 pub mod renumber;
 pub mod resume;
 pub mod select;
+mod session;
 mod stateful;
 pub mod temporal;
 pub mod unnest;

@@ -3,7 +3,7 @@
 use super::super::lane::Pick;
 use super::group::Walk;
 use super::recompute::Segment;
-pub use crate::sql::reach::Reach;
+use crate::sql::reach::Nearby;
 
 /// Reads the rows of a group as of a time around those that change, which are given in order, and
 /// appends them to `rows`.
@@ -15,7 +15,7 @@ pub fn neighbours(
     walk: &Walk,
     changed: &[Pick],
     as_of: Option<u64>,
-    reach: Reach,
+    reach: Nearby,
     rows: &mut Vec<Pick>,
 ) -> Vec<Segment> {
     let margin = usize::try_from(reach.before.saturating_add(reach.after)).unwrap_or(usize::MAX);

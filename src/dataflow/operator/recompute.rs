@@ -24,7 +24,7 @@ use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::group::Walk;
 use super::map::describe;
-use super::neighbours::{Reach, neighbours};
+use super::near::Near;
 use super::positions::Positions;
 use super::resume::Resume;
 use super::stateful::react_to_batches;
@@ -50,7 +50,7 @@ pub enum Extent {
     /// All.
     Group,
     /// Those near it.
-    Near(Reach),
+    Near(Near),
     /// Those behind it, as long as it makes a difference.
     Behind(Resume),
 }
@@ -92,7 +92,7 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
             };
             match &how.extent {
                 Extent::Group => portion.read_group(walk, how.limit),
-                Extent::Near(reach) => portion.read_neighbours(walk, *reach),
+                Extent::Near(near) => portion.read_near(walk, near),
                 Extent::Behind(resume) => portion.read_behind(walk, resume),
             }
             if portion.rows.len() >= ROWS_AT_ONCE {
@@ -177,12 +177,12 @@ impl Portion {
     }
 
     /// Takes in what stands near the rows that change, before and after each change.
-    fn read_neighbours(&mut self, walk: &Walk, reach: Reach) {
+    fn read_near(&mut self, walk: &Walk, near: &Near) {
         let mut previous = None;
         for time in &walk.group.times {
             let changed = walk.changed_rows(*time);
             for (as_of, begins) in [(previous, None), (Some(*time), Some(*time))] {
-                let segments = neighbours(walk, &changed, as_of, reach, &mut self.rows);
+                let segments = near.read(walk, &changed, as_of, &mut self.rows);
                 self.states.push(State {
                     key: walk.group.key,
                     time: begins,
@@ -452,7 +452,7 @@ fn gather(reader: &Reader, positions: &[usize], picks: &[Pick]) -> Vec<ArrayRef>
     let mut picks = picks.to_vec();
     let bodies = match picks.is_empty() {
         true => reader.bodies[..1].to_vec(),
-        false => keep_picked(&reader.bodies, &mut [&mut picks]),
+        false => keep_picked(&reader.bodies, &mut picks),
     };
     let gathered = positions.iter().map(|position| {
         let sources = columns(&bodies, *position);

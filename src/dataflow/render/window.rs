@@ -6,13 +6,16 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::super::arrange::{Changes, Layout, arrange, key_by};
 use super::super::evaluate;
+use super::super::operator::as_of::{self, AsOf};
 use super::super::operator::map::{self, Map, error_schema};
+use super::super::operator::near::{Near, Sessions};
 use super::super::operator::recompute::{Extent, Recompute, Shape, error_field, recompute};
 use super::super::operator::resume::Resume;
 use super::super::tally::Term;
 use super::{Renderer, all_columns, column_of};
 use crate::sql::function::WindowNode;
 use crate::sql::plan::Expression;
+use crate::sql::reach::Reach;
 use crate::sql::running::Carry;
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
 
@@ -20,17 +23,21 @@ impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn window(&mut self, window: &WindowNode, schema: &SchemaRef) -> Changes<'scope> {
         let rows = self.render(&window.input);
         let columns = window.input.schema.fields().len();
+        let reach = window.reach();
         let layout = Layout {
             key: window.partition.clone(),
             values: (0..columns)
                 .filter(|column| !window.partition.contains(column))
                 .collect(),
-            order: window.order.clone(),
+            order: match reach {
+                Some(Reach::Newest(sides)) => as_of::order(window, sides),
+                _ => window.order.clone(),
+            },
             ..Layout::default()
         };
         let positions = (0..columns).filter_map(|column| layout.position(column));
         let positions: Vec<usize> = positions.collect();
-        let extent = extent(window, &positions);
+        let extent = extent(window, &layout, &positions);
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "Partitions");
         let own = window.input.schema.fields().iter();
         let results = schema.fields()[columns..].iter();
@@ -46,7 +53,10 @@ impl<'scope> Renderer<'_, 'scope> {
                 limit: window.limit,
                 rows: Arc::clone(&window.input.schema),
                 positions,
-                evaluate: evaluate::windows(window),
+                evaluate: match reach {
+                    Some(Reach::Newest(sides)) => as_of::evaluate(window, sides),
+                    _ => evaluate::windows(window),
+                },
                 output: Arc::new(Schema::new(fields.clone())),
             },
         );
@@ -83,9 +93,9 @@ impl<'scope> Renderer<'_, 'scope> {
 
 /// Which rows a change gives other results; `positions` are those of the input's columns in the
 /// arrangement.
-fn extent(window: &WindowNode, positions: &[usize]) -> Extent {
+fn extent(window: &WindowNode, layout: &Layout, positions: &[usize]) -> Extent {
     if let Some(reach) = window.reach() {
-        return Extent::Near(reach);
+        return Extent::Near(near(window, reach, layout));
     }
     let Some(running) = window.running() else {
         return Extent::Group;
@@ -99,4 +109,16 @@ fn extent(window: &WindowNode, positions: &[usize]) -> Extent {
         terms: terms.collect(),
         running,
     })
+}
+
+/// Which rows a change concerns, in terms of the arrangement.
+fn near(window: &WindowNode, reach: Reach, layout: &Layout) -> Near {
+    match reach {
+        Reach::Nearby(nearby) => Near::Rows(nearby),
+        Reach::Session(gap) => Near::Sessions(Sessions {
+            time: layout.position(gap.time).unwrap_or_default(),
+            gap: gap.microseconds,
+        }),
+        Reach::Newest(sides) => Near::AsOf(AsOf::new(window, sides)),
+    }
 }
