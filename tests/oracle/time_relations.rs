@@ -200,7 +200,7 @@ fn as_of_chains() -> Vec<Pair> {
         },
         Pair {
             view: "SELECT x.a, count(*) AS n, sum(p.v) AS total FROM s AS j JOIN r AS x ON j.v = x.b ASOF JOIN s AS p MATCH_CONDITION (x.b >= p.v) ON x.a = p.k AND p.w = x.t GROUP BY x.a".to_owned(),
-            words: format!("SELECT x.a, count(*) AS n, sum(p.v) AS total FROM s AS j JOIN r AS x ON j.v = x.b LEFT JOIN (SELECT l.a, l.b, l.t, max(p.v) AS v FROM (SELECT DISTINCT a, b, t FROM r) AS l JOIN (SELECT k, v, w FROM s) AS p ON p.k = l.a AND p.w = l.t AND p.v <= l.b GROUP BY l.a, l.b, l.t) AS p ON p.a = x.a AND p.b = x.b AND p.t = x.t GROUP BY x.a"),
+            words: "SELECT x.a, count(*) AS n, sum(p.v) AS total FROM s AS j JOIN r AS x ON j.v = x.b LEFT JOIN (SELECT l.a, l.b, l.t, max(p.v) AS v FROM (SELECT DISTINCT a, b, t FROM r) AS l JOIN (SELECT k, v, w FROM s) AS p ON p.k = l.a AND p.w = l.t AND p.v <= l.b GROUP BY l.a, l.b, l.t) AS p ON p.a = x.a AND p.b = x.b AND p.t = x.t GROUP BY x.a".to_owned(),
         },
         Pair {
             view: format!("SELECT q.a, q.b, q.w FROM (r ASOF JOIN {best} AS g MATCH_CONDITION (r.b - 1 >= g.v) ON r.a + 1 = g.k) AS q"),
@@ -350,6 +350,6 @@ fn large_time_relations_equal_the_same_in_other_words() {
     let seed = seed();
     for (number, pair) in pairs.iter().enumerate() {
         let mut random = Pcg64::seed_from_u64(seed ^ number as u64);
-        check(pair, (5_000, 3), 1 + number % 2, &mut random, seed);
+        check(pair, (5_000, 2), 1 + number % 2, &mut random, seed);
     }
 }
