@@ -37,7 +37,7 @@ impl Chosen {
         columns_wanted: &[usize],
         with_position: bool,
     ) -> Updates {
-        let bodies = keep_picked(&reader.bodies, &mut [&mut self.picks]);
+        let bodies = keep_picked(&reader.bodies, &mut self.picks);
         let mut arrays: Vec<ArrayRef> = columns_wanted
             .iter()
             .map(|column| {

@@ -129,7 +129,7 @@ impl Output {
     }
 
     fn gather(mut self, reader: &Reader, how: &Quantiles) -> Updates {
-        let bodies = keep_picked(&reader.bodies, &mut [&mut self.keys]);
+        let bodies = keep_picked(&reader.bodies, &mut self.keys);
         let keys = how.keys.iter().map(|position| {
             let sources = columns(&bodies, *position);
             Arc::clone(Column::gather(&sources, &self.keys).array())
@@ -155,7 +155,7 @@ impl Output {
 
 fn values(reader: &Reader, position: usize, picks: impl Iterator<Item = Pick>) -> ArrayRef {
     let mut picks: Vec<Pick> = picks.collect();
-    let bodies = keep_picked(&reader.bodies, &mut [&mut picks]);
+    let bodies = keep_picked(&reader.bodies, &mut picks);
     Arc::clone(Column::gather(&columns(&bodies, position), &picks).array())
 }
 
