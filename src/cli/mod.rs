@@ -43,6 +43,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::sql::PLANNING_STACK_BYTES;
 use failure::Failure;
 
 /// Mainstem keeps SQL views over commerce events always up to date.
@@ -123,6 +124,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     // Serving waits more than it computes.
     const THREADS: usize = 2;
     tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(PLANNING_STACK_BYTES)
         .worker_threads(THREADS)
         .thread_name("mainstem-io")
         .enable_all()

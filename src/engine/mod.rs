@@ -40,7 +40,7 @@ use tokio::sync::{oneshot, watch};
 use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
 use crate::sql::query::QueryRuntime;
-use crate::sql::{Catalog, Functions, Planner};
+use crate::sql::{Catalog, Functions, PLANNING_STACK_BYTES, Planner};
 use crate::view::TableReader;
 
 use commit::{Conductor, Request};
@@ -195,6 +195,7 @@ impl Engine {
         let shared = Arc::downgrade(&engine.shared);
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
+            .stack_size(PLANNING_STACK_BYTES)
             .spawn(move || conductor.run(&inbox, &shared))
             .map_err(|error| EngineError::System {
                 action: "start the committing thread".to_owned(),

@@ -25,6 +25,8 @@ pub const TEXT_BYTES_MAX: usize = 256 * 1024;
 pub const TOKENS_MAX: usize = 20_000;
 /// Deepest nesting of parentheses.
 pub const NESTING_MAX: usize = 50;
+/// The stack of a thread that plans statements: what these limits let through is recursed over.
+pub const PLANNING_STACK_BYTES: usize = 16 << 20;
 /// Most operators between two commas, parentheses or clauses.
 pub const CHAIN_MAX: usize = 500;
 /// Most relations of one FROM.

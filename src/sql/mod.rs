@@ -37,6 +37,7 @@ pub mod unnest;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::{Place, SqlError};
+pub use guard::PLANNING_STACK_BYTES;
 pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;
 pub use statement::{
