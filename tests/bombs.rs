@@ -49,6 +49,10 @@ fn refused() -> Vec<(String, &'static str)> {
             repeated("1", 30_000, ",")
         ),
         format!("SELECT '{}' AS x", "x".repeat(300_000)),
+        format!(
+            "SELECT {} AS x FROM t",
+            nested("coalesce(", "a", ", 1)", 45)
+        ),
         doubling(30),
     ]
     .into_iter()
@@ -108,10 +112,7 @@ fn just_within() -> Vec<String> {
         ),
         format!("SELECT {} AS x FROM t", nested("(", "a", ")", 45)),
         format!("SELECT {} AS x FROM t", nested("abs(", "a", ")", 45)),
-        format!(
-            "SELECT {} AS x FROM t",
-            nested("coalesce(", "a", ", 1)", 45)
-        ),
+        format!("SELECT {} AS x FROM t", nested("coalesce(", "a", ", 1)", 9)),
         format!("SELECT {} AS x FROM t", nested("make_array(", "a", ")", 45)),
         nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 45),
         nested("SELECT a FROM t WHERE a IN (", "SELECT a FROM t", ")", 45),

@@ -27,6 +27,8 @@ pub const TOKENS_MAX: usize = 20_000;
 pub const NESTING_MAX: usize = 50;
 /// The stack of a thread that plans statements: what these limits let through is recursed over.
 pub const PLANNING_STACK_BYTES: usize = 16 << 20;
+/// Deepest nesting of functions that stand for a CASE with their first argument in it twice.
+pub const DOUBLINGS_MAX: usize = 10;
 /// Most operators between two commas, parentheses or clauses.
 pub const CHAIN_MAX: usize = 500;
 /// Most relations of one FROM.
@@ -58,6 +60,8 @@ struct Level {
     suffixes: usize,
     /// Relations of a FROM; `None` outside of one.
     relations: Option<usize>,
+    /// How many of the parentheses around are those of functions that double.
+    doublings: usize,
     /// Whether the last word was DISTINCT, behind which a FROM begins no clause.
     is_after_distinct: bool,
 }
@@ -94,7 +98,22 @@ impl Level {
         }
     }
 
+    /// What begins at a parenthesis behind a token.
+    fn inner(&self, before: Option<&Token>) -> Level {
+        let doubles = matches!(before, Some(Token::Word(word)) if doubles(&word.value));
+        Level {
+            doublings: self.doublings + usize::from(doubles),
+            ..Level::default()
+        }
+    }
+
     fn check(&self) -> Result<(), SqlError> {
+        if self.doublings > DOUBLINGS_MAX {
+            return Err(too_complex(format!(
+                "the statement nests coalesce, nvl and the like more than {DOUBLINGS_MAX} deep"
+            ))
+            .with_hint("give one coalesce all arguments: coalesce(a, b, c)"));
+        }
         if self.operators.max(self.suffixes) > CHAIN_MAX {
             return Err(too_complex(format!(
                 "the statement chains more than {CHAIN_MAX} operators in one expression"
@@ -115,6 +134,7 @@ fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
     let tokens = tokens.filter(|token| !matches!(token, Token::Whitespace(_)));
     let mut count = 0usize;
     let mut levels = vec![Level::default()];
+    let mut before = None;
     for token in tokens {
         count += 1;
         if let Some(level) = levels.last_mut() {
@@ -122,12 +142,16 @@ fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
             level.check()?;
         }
         match token {
-            Token::LParen | Token::LBracket => levels.push(Level::default()),
+            Token::LParen | Token::LBracket => {
+                let inner = levels.last().map(|level| level.inner(before));
+                levels.push(inner.unwrap_or_default());
+            }
             Token::RParen | Token::RBracket if levels.len() > 1 => {
                 levels.pop();
             }
             _ => {}
         }
+        before = Some(token);
         if levels.len() > NESTING_MAX {
             return Err(too_complex(format!(
                 "the statement is nested more than {NESTING_MAX} deep"
@@ -242,6 +266,13 @@ fn starts_clause(keyword: Keyword) -> bool {
             | Keyword::LIMIT
             | Keyword::RETURNING
     )
+}
+
+fn doubles(function: &str) -> bool {
+    let doubling = ["coalesce", "nvl", "nvl2", "ifnull"];
+    doubling
+        .iter()
+        .any(|name| function.eq_ignore_ascii_case(name))
 }
 
 fn is_operator(token: &Token) -> bool {

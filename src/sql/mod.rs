@@ -34,6 +34,7 @@ pub mod system;
 pub mod temporal;
 pub mod types;
 pub mod unnest;
+mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};
 pub use error::{Place, SqlError};

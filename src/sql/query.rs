@@ -32,6 +32,7 @@ use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery::{self, Guarded};
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
+use super::yielding::YieldingJoins;
 
 /// Limits of queries.
 #[derive(Clone, Debug)]
@@ -123,6 +124,7 @@ impl QueryContext {
             .with_config(session_config().with_target_partitions(partitions))
             .with_runtime_env(Arc::clone(&runtime.environment))
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(YieldingJoins))
             .build();
         QueryContext {
             planner,
