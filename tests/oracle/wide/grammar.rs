@@ -376,8 +376,15 @@ impl Grammar<'_> {
                 )
             }
             _ => {
+                // DataFusion asserts that no column stands twice in the order.
                 let key = self.column(&columns).name;
-                format!("SELECT DISTINCT ON ({key}) * FROM {relation} ORDER BY {key}, {order}")
+                let others = columns.iter().filter(|column| column.name != key);
+                let others: Vec<Column> = others.cloned().collect();
+                let order = match others.is_empty() {
+                    true => key.clone(),
+                    false => format!("{key}, {}", self.order(&others)),
+                };
+                format!("SELECT DISTINCT ON ({key}) * FROM {relation} ORDER BY {order}")
             }
         }
     }
