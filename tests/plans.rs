@@ -172,6 +172,7 @@ fn joins_by_a_unique_key_come_before_those_that_multiply_rows() {
 fn refusals_say_why_and_what_to_do() {
     let planner = Planner::new();
     let catalog = oracle::catalog();
+    let mut planned: Vec<String> = Vec::new();
     let mut text = String::new();
     for sql in [
         "SELECT now() AS at FROM r",
@@ -201,12 +202,10 @@ fn refusals_say_why_and_what_to_do() {
         "SELECT json_get(a, 'x') AS x FROM r",
         "SELECT json_get(t, 1.5) AS x FROM r",
         "SELECT a FROM r, generate_series(1, 3) AS g",
-        "SELECT a FROM r WHERE a = ANY(SELECT k FROM s)",
         "SELECT a FROM r LIMIT b",
         "SELECT a FROM r FETCH FIRST 3 ROWS WITH TIES",
         "SELECT a FROM mainstem.views",
         "SELECT a FROM other.r",
-        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT x.i FROM n AS x, n AS y) SELECT i FROM n",
         "SELECT a, percentile_cont(0.5) WITHIN GROUP (ORDER BY t) AS x FROM r GROUP BY a",
         "SELECT a FROM r TABLESAMPLE BERNOULLI (10)",
         "SELECT uuid() AS id, a FROM r",
@@ -232,12 +231,16 @@ fn refusals_say_why_and_what_to_do() {
             other => panic!("{sql} is no query: {other:?}"),
         });
         let error = match parsed {
-            Ok(view) => panic!("{sql} is planned:\n{}", view.plan),
+            Ok(view) => {
+                planned.push(format!("{sql} is planned:\n{}", view.plan));
+                continue;
+            }
             Err(error) => error,
         };
         let hint = error.hint.clone().unwrap_or_default();
         writeln!(text, "{sql}\n  {} {error}\n  {hint}\n", error.sqlstate)
             .expect("writing to a String");
     }
+    assert!(planned.is_empty(), "{}", planned.join("\n"));
     compare("refusals", &text);
 }

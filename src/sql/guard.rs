@@ -48,6 +48,13 @@ pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
         .tokenize_with_location()
         .map_err(|error| ParserError::TokenizerError(error.to_string()))?;
     check(tokens.iter().map(|token| &token.token))?;
+    let samples = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::TABLESAMPLE);
+    if tokens.iter().any(samples) {
+        let message = "TABLESAMPLE is not supported: all rows would be read";
+        return Err(
+            SqlError::new("0A000", message).with_hint("choose rows by a condition on their key")
+        );
+    }
     Ok(tokens)
 }
 
