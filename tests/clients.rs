@@ -152,7 +152,7 @@ print(inspector.get_view_definition("by_shop"))
 metadata = sa.MetaData()
 metadata.reflect(engine, views=True)
 print(sorted(metadata.tables))
-print(inspector.get_schema_names(), inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.ObjectKind.TABLE).keys())
+print(inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.ObjectKind.TABLE).keys())
 "#,
     );
     let lines: Vec<&str> = out.lines().collect();
@@ -174,7 +174,7 @@ print(inspector.get_schema_names(), inspector.get_multi_columns(schema="public",
             "[] [] []",
             " SELECT shop, count(*) AS n FROM sales GROUP BY shop;",
             "['by_shop', 'sales']",
-            "['information_schema', 'mainstem', 'public'] dict_keys([('public', 'sales')])",
+            "dict_keys([('public', 'sales')])",
         ]
     );
 }
