@@ -12,11 +12,10 @@ header and times as it reads them. A second job counts the rows of Flink's views
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
 
-from retail import VIEWS, Bench, check, child, figure, rows_of, table
+from retail import VIEWS, Bench, check, child, rows_of, tables_from_csv
 
 SETTINGS = {
     "parallelism.default": str(os.cpu_count()),
@@ -106,25 +105,7 @@ def main() -> None:
         counted, _ = child(__file__, "--job", directory, "count")
         check("Flink", counted, rows_of(loaded))
 
-    rates = [figure(report, "files to complete views", "csv") for report in ours]
-    table(
-        f"CSV to complete views, {options.lines} lines",
-        "rows/s",
-        [
-            ("Mainstem: log and tables on", statistics.median(rates)),
-            ("Flink SQL 2.3: no log", options.lines / statistics.median(seconds)),
-        ],
-    )
-    held = figure(loaded, "memory, first run", "peak") * options.lines
-    table(
-        "peak memory",
-        "MB",
-        [
-            ("Mainstem: tables and views", held / 1e6),
-            ("Flink SQL 2.3: the JVM", statistics.median(memory) / 1e6),
-        ],
-        higher_is_better=False,
-    )
+    tables_from_csv("Flink SQL 2.3", options.lines, ours, loaded, seconds, memory)
 
 
 if __name__ == "__main__":

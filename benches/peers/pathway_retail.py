@@ -10,11 +10,10 @@ Mainstem has its log on. Pathway's CSV files have times as microseconds.
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
 
-from retail import Bench, check, child, figure, rows_of, table
+from retail import Bench, check, child, rows_of, tables_from_csv
 
 DAY_US = 86_400_000_000
 
@@ -143,26 +142,8 @@ def main() -> None:
         loaded = bench.measure("throughput", "--repetitions", "1")
         check("Pathway", theirs[0]["rows"], rows_of(loaded))
 
-    rates = [figure(report, "files to complete views", "csv") for report in ours]
-    seconds = statistics.median(report["seconds"] for report in theirs)
-    table(
-        f"CSV to complete views, {options.lines} lines",
-        "rows/s",
-        [
-            ("Mainstem: log and tables on", statistics.median(rates)),
-            ("Pathway 0.33: no log", options.lines / seconds),
-        ],
-    )
-    held = figure(loaded, "memory, first run", "peak") * options.lines
-    table(
-        "peak memory",
-        "MB",
-        [
-            ("Mainstem: tables and views", held / 1e6),
-            ("Pathway 0.33", statistics.median(memory) / 1e6),
-        ],
-        higher_is_better=False,
-    )
+    seconds = [report["seconds"] for report in theirs]
+    tables_from_csv("Pathway 0.33", options.lines, ours, loaded, seconds, memory)
 
 
 if __name__ == "__main__":

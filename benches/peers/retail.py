@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -70,6 +71,31 @@ def table(title: str, unit: str, rows: list, higher_is_better: bool = True) -> N
     for what, value in rows:
         ratio = ours / value if higher_is_better else value / ours
         print(f"{what:64} {value:12,.1f} {ratio:11.2f}x")
+
+
+def tables_from_csv(
+    peer: str, lines: int, ingest: list, throughput: dict, seconds: list, memory: list
+) -> None:
+    """Prints rates from CSV files to complete views and peak memory, Mainstem's and a peer's."""
+    rates = [figure(report, "files to complete views", "csv") for report in ingest]
+    table(
+        f"CSV to complete views, {lines} lines",
+        "rows/s",
+        [
+            ("Mainstem: log and tables on", statistics.median(rates)),
+            (f"{peer}: no log", lines / statistics.median(seconds)),
+        ],
+    )
+    held = figure(throughput, "memory, first run", "peak") * lines
+    table(
+        "peak memory",
+        "MB",
+        [
+            ("Mainstem: tables and views", held / 1e6),
+            (peer, statistics.median(memory) / 1e6),
+        ],
+        higher_is_better=False,
+    )
 
 
 class Memory(threading.Thread):
