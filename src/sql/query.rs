@@ -17,9 +17,9 @@ use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
@@ -27,11 +27,13 @@ use futures::StreamExt;
 use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
+use super::interrupt::Wanted;
 use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery::{self, Guarded};
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
+use super::threads::QueryThreads;
 use super::yielding::YieldingJoins;
 
 /// Limits of queries.
@@ -60,6 +62,7 @@ impl Default for QueryLimits {
 pub struct QueryRuntime {
     limits: QueryLimits,
     environment: Arc<RuntimeEnv>,
+    threads: QueryThreads,
 }
 
 impl QueryRuntime {
@@ -73,6 +76,7 @@ impl QueryRuntime {
             )
             .build_arc()?;
         Ok(QueryRuntime {
+            threads: QueryThreads::start(limits.partitions)?,
             limits,
             environment,
         })
@@ -109,6 +113,7 @@ pub struct QueryContext {
     /// Those of the session, for the system tables.
     settings: Arc<Settings>,
     context: SessionContext,
+    threads: QueryThreads,
 }
 
 impl QueryContext {
@@ -131,6 +136,7 @@ impl QueryContext {
             relations,
             settings,
             context: SessionContext::new_with_state(state),
+            threads: runtime.threads.clone(),
         }
     }
 
@@ -146,6 +152,7 @@ impl QueryContext {
             }),
             settings: Arc::clone(&self.settings),
             context: self.context.clone(),
+            threads: self.threads.clone(),
         })
     }
 
@@ -224,10 +231,7 @@ impl QueryContext {
 
     /// Runs a plan, forgets its rows and tells what each step did.
     pub async fn analyze(&self, plan: LogicalPlan) -> Result<String, SqlError> {
-        let plan = clock::at(plan, self.relations.timestamp_ms())?;
-        let state = self.context.state();
-        let plan = state.create_physical_plan(&plan).await?;
-        let mut rows = execute_stream(Arc::clone(&plan), self.context.task_ctx())?;
+        let (plan, mut rows) = self.started(plan).await?;
         while let Some(batch) = rows.next().await {
             batch?;
         }
@@ -237,9 +241,21 @@ impl QueryContext {
 
     /// Runs a plan.
     pub async fn execute(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream, SqlError> {
+        let (_, rows) = self.started(plan).await?;
+        Ok(rows)
+    }
+
+    async fn started(
+        &self,
+        plan: LogicalPlan,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), SqlError> {
         let plan = clock::at(plan, self.relations.timestamp_ms())?;
-        let frame = DataFrame::new(self.context.state(), plan);
-        Ok(frame.execute_stream().await?)
+        let plan = self.context.state().create_physical_plan(&plan).await?;
+        let wanted = Wanted::default();
+        let plan = wanted.interrupting(plan)?;
+        let context = self.context.task_ctx();
+        let rows = self.threads.run(Arc::clone(&plan), context, wanted)?;
+        Ok((plan, rows))
     }
 }
 
