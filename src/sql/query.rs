@@ -17,6 +17,8 @@ use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionContext};
@@ -32,6 +34,7 @@ use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery::{self, Guarded};
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
+use super::unsorted::UnsortedUnions;
 use super::yielding::YieldingJoins;
 
 /// Limits of queries.
@@ -124,7 +127,7 @@ impl QueryContext {
             .with_config(session_config().with_target_partitions(partitions))
             .with_runtime_env(Arc::clone(&runtime.environment))
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(YieldingJoins))
+            .with_physical_optimizer_rules(physical_rules())
             .build();
         QueryContext {
             planner,
@@ -241,6 +244,14 @@ impl QueryContext {
         let frame = DataFrame::new(self.context.state(), plan);
         Ok(frame.execute_stream().await?)
     }
+}
+
+/// DataFusion's rules, with what Mainstem has before and behind them.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.insert(0, Arc::new(UnsortedUnions));
+    rules.push(Arc::new(YieldingJoins));
+    rules
 }
 
 /// Relations, and some rows under a name that hides others.
