@@ -140,6 +140,7 @@ with Session(engine) as session:
     print(session.execute(sa.delete(Sale).where(Sale.shop == "c").returning(sa.func.upper(Sale.shop))).all())
     session.commit()
 inspector = sa.inspect(engine)
+print(inspector.get_schema_names())
 print(inspector.get_table_names(), inspector.get_view_names(), inspector.get_materialized_view_names())
 print([(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns("sales")])
 print(inspector.get_pk_constraint("sales")["constrained_columns"])
@@ -165,6 +166,7 @@ print(inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.Obj
             "[20, 21, 22]",
             "[(21, Decimal('5.0000'))]",
             "[('C',), ('C',), ('C',)]",
+            "['information_schema', 'mainstem', 'public']",
             "['sales'] [] ['by_shop']",
             "[('id', 'BIGINT', False), ('shop', 'TEXT', False), ('price', 'NUMERIC(18, 4)', True)]",
             "['id']",

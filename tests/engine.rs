@@ -2,7 +2,7 @@
 
 use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
-use mainstem::engine::{Engine, EngineError, EngineOptions, Outcome, Session};
+use mainstem::engine::{Engine, EngineError, EngineOptions, Outcome, QueryLimits, Session};
 
 pub fn open(directory: &std::path::Path, workers: usize) -> Engine {
     let options = EngineOptions {
@@ -274,6 +274,33 @@ fn what_cannot_be_maintained_is_refused_with_a_reason() {
         ] {
             let error = run(&mut session, sql).await.expect_err(sql);
             assert!(error.to_string().contains(reason), "{sql}: {error}");
+        }
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_union_of_different_constants_is_sorted_on_one_core() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE r (a BIGINT, b BIGINT); CREATE TABLE s (k BIGINT, v BIGINT); INSERT INTO r VALUES (1, 2), (3, 4); INSERT INTO s VALUES (1, 2), (5, 4)")
+            .await
+            .expect("filled");
+        let both = "(SELECT a, b, true AS f, NULL AS c FROM r UNION ALL SELECT k, v, false, k AS c FROM s)";
+        for partitions in [1, 2, 3] {
+            let limits = QueryLimits {
+                partitions,
+                ..QueryLimits::default()
+            };
+            engine.limit_queries(limits).expect("limited");
+            let sorted = format!("SELECT a, f FROM {both} ORDER BY a, b, f, c");
+            assert_eq!(rows(&mut session, &sorted).await, "1,false 1,true 3,true 5,false");
+            let numbered = format!("SELECT a, f, row_number() OVER (PARTITION BY a ORDER BY b, f DESC, c) AS n FROM {both} ORDER BY a, n");
+            assert_eq!(rows(&mut session, &numbered).await, "1,true,1 1,false,2 3,true,1 5,false,1");
+            let filtered = "SELECT * FROM (SELECT * FROM s WHERE k = 1 UNION ALL SELECT * FROM s WHERE k = 5 UNION ALL SELECT a, 2 FROM r) ORDER BY v, k LIMIT 3";
+            assert_eq!(rows(&mut session, filtered).await, "1,2 1,2 3,2");
         }
         engine.shutdown();
     });

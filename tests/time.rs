@@ -86,6 +86,33 @@ fn where_the_clock_is_ignored_time_is_that_of_the_transactions() {
 }
 
 #[test]
+fn a_row_is_kept_once_however_many_windows_it_will_leave() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE clicks (id BIGINT PRIMARY KEY, page BIGINT, at TIMESTAMPTZ); INSERT INTO clicks SELECT n, n % 7, to_timestamp(CAST(date_part('epoch', now()) AS BIGINT) - n * 60) FROM unnest(generate_series(0, 999)) AS g(n)")
+            .await
+            .expect("inserted");
+        let count = |name: &str, days: u64| format!("count(*) FILTER (WHERE at > now() - INTERVAL '{days} days') AS {name}");
+        let windows = [("d", 1), ("w", 7), ("f", 28), ("q", 90), ("y", 365)];
+        let counts = windows.map(|(name, days)| count(name, days)).join(", ");
+        let view = format!("CREATE MATERIALIZED VIEW busy AS SELECT page, {counts} FROM clicks GROUP BY page");
+        run(&mut session, &view).await.expect("created");
+        let waiting = "SELECT CAST(sum(rows) AS BIGINT) FROM mainstem.operators WHERE kind = 'Temporal'";
+        assert_eq!(rows(&mut session, waiting).await, "1000");
+        let analyzed = rows(&mut session, "EXPLAIN ANALYZE busy").await;
+        assert!(analyzed.contains("Temporal") && analyzed.contains("(1000 rows, "), "{analyzed}");
+        let sums = "SELECT sum(d) = 1000 AND sum(y) = 1000 FROM busy";
+        assert_eq!(rows(&mut session, sums).await, "true");
+        run(&mut session, "DELETE FROM clicks WHERE id >= 10").await.expect("deleted");
+        // The waiting rows of a few buckets are added up when the buckets have doubled, not at once.
+        assert_eq!(rows(&mut session, "SELECT sum(d) = 10 AND sum(y) = 10 FROM busy").await, "true");
+        engine.shutdown();
+    });
+}
+
+#[test]
 fn a_restart_schedules_what_is_still_to_come() {
     runtime().block_on(async {
         let directory = tempfile::tempdir().expect("a directory");

@@ -93,7 +93,7 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
         Node::Temporal(temporal) => {
             write!(f, "Temporal")?;
             write_map(plan, temporal.predicate.as_ref(), &temporal.projection, f)?;
-            write!(f, "; a row changes when its time comes:")?;
+            write!(f, "; a row is kept once and changes when its time comes:")?;
             for (position, condition) in temporal.conditions.iter().enumerate() {
                 let separator = if position == 0 { "" } else { ";" };
                 write!(f, "{separator} [{}] {condition}", position + 1)?;

@@ -3,9 +3,11 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+mod dialect;
 mod error;
 mod explain;
 mod explain_function;
+pub mod extremes;
 mod first_rows;
 pub mod function;
 mod guard;
@@ -36,6 +38,7 @@ pub mod temporal;
 mod threads;
 pub mod types;
 pub mod unnest;
+mod unsorted;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};

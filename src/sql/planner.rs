@@ -20,6 +20,7 @@ use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::error::SqlError;
+use super::extremes;
 use super::first_rows;
 use super::guard;
 use super::join_order::JoinOrder;
@@ -106,7 +107,8 @@ impl Planner {
         let logical = subquery::rewrite(logical, Guarded::All)?;
         refuse_unmaintainable(&logical)?;
         let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
-        let plan = lower::temporal::schedule(&lower::lower(&optimized)?)?;
+        let lowered = lower::lower(&lower::zero::in_joins(optimized)?)?;
+        let plan = lower::temporal::schedule(&lowered)?;
         let schema = view_schema(name, &plan.schema, logical.schema().as_arrow())?;
         let plan = output_map(plan, Arc::clone(&schema));
         Ok(ViewDefinition {
@@ -172,6 +174,8 @@ fn session_state() -> SessionState {
     // Registering only fails for registries that take no functions.
     let _ = state.register_udf(clock::now_function());
     let _ = json::register(&mut state);
+    let _ = extremes::register(&mut state);
+    let _ = state.register_udf(like::pattern_function());
     let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
     for function in bounded {
         let _ = state.register_udf(function);

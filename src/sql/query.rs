@@ -17,6 +17,8 @@ use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::SessionContext;
@@ -34,6 +36,7 @@ use super::statement::parse_query;
 use super::subquery::{self, Guarded};
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
 use super::threads::QueryThreads;
+use super::unsorted::UnsortedUnions;
 use super::yielding::YieldingJoins;
 
 /// Limits of queries.
@@ -129,7 +132,7 @@ impl QueryContext {
             .with_config(session_config().with_target_partitions(partitions))
             .with_runtime_env(Arc::clone(&runtime.environment))
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(YieldingJoins))
+            .with_physical_optimizer_rules(physical_rules())
             .build();
         QueryContext {
             planner,
@@ -257,6 +260,14 @@ impl QueryContext {
         let rows = self.threads.run(Arc::clone(&plan), context, wanted)?;
         Ok((plan, rows))
     }
+}
+
+/// DataFusion's rules, with what Mainstem has before and behind them.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.insert(0, Arc::new(UnsortedUnions));
+    rules.push(Arc::new(YieldingJoins));
+    rules
 }
 
 /// Relations, and some rows under a name that hides others.

@@ -2,18 +2,19 @@
 //!
 //! When a row comes, the moments at which its conditions change are found by halving the time
 //! ahead, with the expression itself as the judge, so that they are exactly those at which the
-//! same SQL would answer differently. What the row is until the first of them is emitted at once;
-//! its changes wait in a [`Schedule`] until the clock, a stream that carries nothing but its
-//! frontier, has passed them.
+//! same SQL would answer differently. What the row is until the first of them is emitted at once.
+//! The row itself waits in a [`Schedule`], once however many conditions there are, with the moments
+//! of its further changes beside it, until the clock, a stream that carries nothing but its
+//! frontier, has passed the next one; then it changes, and waits for the one behind.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use timely::container::NoopBuilder;
@@ -39,10 +40,26 @@ pub struct Temporal {
     conditions: Vec<(Expression, Turn)>,
     /// Over the columns of the input followed by one per condition.
     map: Map,
+    input: SchemaRef,
     /// The columns of the input followed by the moment.
     momentary: SchemaRef,
     /// The columns of the input followed by one per condition.
     flagged: SchemaRef,
+    /// The columns of the input followed by the moments of the changes behind the next one, of
+    /// which there are fewer than conditions.
+    waiting: SchemaRef,
+}
+
+/// The moment of a change that there is not.
+const NEVER: u64 = u64::MAX;
+
+/// What becomes of rows: at once, and later.
+#[derive(Default)]
+struct Made {
+    results: Vec<Updates>,
+    failed: Vec<Updates>,
+    /// Rows that wait for their next change, which is at their time.
+    later: Vec<Updates>,
 }
 
 impl Temporal {
@@ -61,40 +78,41 @@ impl Temporal {
         let flags = conditions
             .iter()
             .map(|condition| Field::new(condition.expression.to_string(), DataType::Boolean, true));
+        let further = (2..=conditions.len())
+            .map(|number| Field::new(format!("change {number}"), DataType::UInt64, false));
         Ok(Temporal {
             conditions: conditions_at.collect::<Result<_>>()?,
             map,
+            input: Arc::clone(input),
             momentary: wider(vec![Field::new("now()", now_type(), false)]),
             flagged: wider(flags.collect()),
+            waiting: wider(further.collect()),
         })
     }
 
-    /// What a batch of rows becomes: at once, and later. A batch that fails is halved until the
-    /// failing rows stand alone.
-    fn apply(&self, updates: &Updates, results: &mut Vec<Updates>, failed: &mut Vec<Updates>) {
+    /// What a batch of rows that come becomes. A batch that fails is halved until the failing rows
+    /// stand alone.
+    fn begin(&self, updates: &Updates, made: &mut Made) {
         if updates.len() == 0 {
             return;
         }
-        match self.stages(updates) {
-            Ok(stages) => {
-                for stage in stages {
-                    results.extend(self.map.apply(&stage, failed));
-                }
+        match self.try_begin(updates) {
+            Ok((now, later)) => {
+                made.results.extend(self.map.apply(&now, &mut made.failed));
+                made.later.extend(later);
             }
-            Err(error) if updates.len() == 1 => failed.push(error_row(updates, &error)),
+            Err(error) if updates.len() == 1 => made.failed.push(error_row(updates, &error)),
             Err(_) => {
                 let half = updates.len() / 2;
-                self.apply(&updates.slice(0, half), results, failed);
-                self.apply(&updates.slice(half, updates.len() - half), results, failed);
+                self.begin(&updates.slice(0, half), made);
+                self.begin(&updates.slice(half, updates.len() - half), made);
             }
         }
     }
 
-    /// The rows with the values of the conditions: as they come, then as each of their changes
-    /// makes them.
-    fn stages(&self, updates: &Updates) -> Result<Vec<Updates>> {
-        let rows = updates.len();
-        let mut turns: Vec<Vec<u64>> = vec![Vec::new(); rows];
+    /// The rows with the values of the conditions, and those of them that will change.
+    fn try_begin(&self, updates: &Updates) -> Result<(Updates, Option<Updates>)> {
+        let mut turns: Vec<Vec<u64>> = vec![Vec::new(); updates.len()];
         for (condition, turn) in &self.conditions {
             self.collect_turns(condition, *turn, updates, &mut turns)?;
         }
@@ -103,50 +121,86 @@ impl Temporal {
             row.dedup();
         }
         let begin: Vec<u64> = updates.times.iter().collect();
-        let mut stages = vec![self.flagged(updates, &begin, &begin, 1)?];
-        let most = turns.iter().map(Vec::len).max().unwrap_or(0);
-        for number in 0..most {
-            let turning: BooleanArray = turns.iter().map(|row| Some(row.len() > number)).collect();
-            let part = updates.filter(&turning)?;
-            let of_part = || {
-                turns
-                    .iter()
-                    .zip(&begin)
-                    .filter(|(row, _)| row.len() > number)
-            };
-            let at: Vec<u64> = of_part().map(|(row, _)| row[number]).collect();
-            let before = of_part().map(|(row, begin)| match number {
-                0 => *begin,
-                _ => row[number - 1],
-            });
-            let before: Vec<u64> = before.collect();
-            stages.push(self.flagged(&part, &before, &at, -1)?);
-            stages.push(self.flagged(&part, &at, &at, 1)?);
-        }
-        Ok(stages)
+        let now = self.flagged(updates, &begin)?;
+        let changes: BooleanArray = turns.iter().map(|row| Some(!row.is_empty())).collect();
+        turns.retain(|row| !row.is_empty());
+        let turn = |row: &Vec<u64>, number: usize| row.get(number).copied().unwrap_or(NEVER);
+        let part = updates.filter(&changes)?;
+        let further = (1..self.conditions.len()).map(|number| {
+            let moments = turns.iter().map(|row| turn(row, number));
+            Arc::new(UInt64Array::from_iter_values(moments)) as ArrayRef
+        });
+        let columns = part.rows.columns().iter().cloned().chain(further).collect();
+        let next: Vec<u64> = turns.iter().map(|row| turn(row, 0)).collect();
+        let later = (!turns.is_empty()).then(|| Updates {
+            rows: batch(Arc::clone(&self.waiting), columns, turns.len()),
+            times: next.into(),
+            counts: part.counts,
+        });
+        Ok((now, later))
     }
 
-    /// The rows with the conditions' values at some moments, coming or going at others.
-    fn flagged(
-        &self,
-        updates: &Updates,
-        moments: &[u64],
-        times: &[u64],
-        sign: i64,
-    ) -> Result<Updates> {
+    /// What a batch of rows becomes that have waited for their changes.
+    fn turn(&self, waiting: &Updates, made: &mut Made) {
+        let (columns, further) = waiting.rows.columns().split_at(self.input.fields().len());
+        let rows = Updates {
+            rows: batch(Arc::clone(&self.input), columns.to_vec(), waiting.len()),
+            ..waiting.clone()
+        };
+        self.change(&rows, made);
+        if let Some(next) = further.first() {
+            made.later.extend(self.behind(&rows, next, &further[1..]));
+        }
+    }
+
+    fn change(&self, updates: &Updates, made: &mut Made) {
+        let at: Vec<u64> = updates.times.iter().collect();
+        // No condition changes between a change and the moment before the next one.
+        let before: Vec<u64> = at.iter().map(|at| at - 1).collect();
+        let flagged = |moments: &[u64]| self.flagged(updates, moments);
+        match flagged(&before).and_then(|old| Ok((old, flagged(&at)?))) {
+            Ok((old, new)) => {
+                let old = self.map.apply(&old.negated(), &mut made.failed);
+                made.results.extend(old);
+                made.results.extend(self.map.apply(&new, &mut made.failed));
+            }
+            Err(error) if updates.len() == 1 => made.failed.push(error_row(updates, &error)),
+            Err(_) => {
+                let half = updates.len() / 2;
+                self.change(&updates.slice(0, half), made);
+                self.change(&updates.slice(half, updates.len() - half), made);
+            }
+        }
+    }
+
+    /// The rows as they wait for the change behind, those for which there is one.
+    fn behind(&self, rows: &Updates, next: &ArrayRef, further: &[ArrayRef]) -> Option<Updates> {
+        let next = next.as_primitive::<UInt64Type>();
+        let none = UInt64Array::from_value(NEVER, next.len());
+        let mut columns = rows.rows.columns().to_vec();
+        columns.extend_from_slice(further);
+        columns.push(Arc::new(none));
+        let all = Updates {
+            rows: batch(Arc::clone(&self.waiting), columns, rows.len()),
+            times: next.values().to_vec().into(),
+            counts: rows.counts.clone(),
+        };
+        let waits = next.values().iter().map(|moment| Some(*moment != NEVER));
+        let kept = all.filter(&waits.collect());
+        let kept = kept.expect("columns of numbers and rows can be filtered");
+        (kept.len() > 0).then_some(kept)
+    }
+
+    /// The rows with the conditions' values at some moments.
+    fn flagged(&self, updates: &Updates, moments: &[u64]) -> Result<Updates> {
         let momentary = self.at(&updates.rows, moments);
         let mut columns = updates.rows.columns().to_vec();
         for (condition, _) in &self.conditions {
             columns.push(evaluate(condition, &momentary)?);
         }
-        let flagged = Updates {
+        Ok(Updates {
             rows: batch(Arc::clone(&self.flagged), columns, updates.len()),
-            times: times.to_vec().into(),
-            counts: updates.counts.clone(),
-        };
-        Ok(match sign {
-            1 => flagged,
-            _ => flagged.negated(),
+            ..updates.clone()
         })
     }
 
@@ -221,58 +275,59 @@ fn is_true(values: &ArrayRef) -> Vec<bool> {
     (0..values.len()).map(is_true).collect()
 }
 
-/// An output of the operator with what is scheduled for it.
+/// The rows that wait, with the right to send what becomes of them to either output.
+#[derive(Default)]
 struct Waiting {
     schedule: Schedule,
-    capability: Option<Capability<u64>>,
+    capabilities: [Option<Capability<u64>>; 2],
 }
 
 impl Waiting {
-    fn new() -> Waiting {
-        Waiting {
-            schedule: Schedule::default(),
-            capability: None,
-        }
-    }
-
-    /// Splits off what is to come after its message, whose capability is at `time`, and keeps it.
-    fn keep_later(
+    fn insert(
         &mut self,
-        updates: Updates,
-        reached: u64,
-        capability: impl FnOnce() -> Option<Capability<u64>>,
-    ) -> Option<Updates> {
-        if updates.times.iter().all(|time| time <= reached) {
-            return Some(updates);
+        rows: Vec<Updates>,
+        capability: impl Fn(usize) -> Option<Capability<u64>>,
+    ) {
+        if rows.is_empty() {
+            return;
         }
-        self.schedule.insert(updates);
-        let earlier = capability();
-        self.capability = match (self.capability.take(), earlier) {
-            (Some(own), Some(other)) if own.time() <= other.time() => Some(own),
-            (own, other) => other.or(own),
-        };
-        None
+        rows.into_iter().for_each(|rows| self.schedule.insert(rows));
+        for (port, own) in self.capabilities.iter_mut().enumerate() {
+            let earlier = capability(port);
+            *own = match (own.take(), earlier) {
+                (Some(own), Some(other)) if own.time() <= other.time() => Some(own),
+                (own, other) => other.or(own),
+            };
+        }
     }
 
-    /// What has come due before a time, with the capability to send it.
-    fn release(&mut self, time: u64) -> (Vec<Updates>, Option<Capability<u64>>) {
-        let released = self.schedule.advance(time);
-        let capability = self.capability.clone();
-        match (self.schedule.earliest(), &mut self.capability) {
-            (Some(earliest), Some(capability)) => {
-                if *capability.time() < earliest {
+    /// What becomes, before a time, of the rows whose changes have come due.
+    fn release(&mut self, temporal: &Temporal, time: u64) -> Made {
+        let mut made = Made::default();
+        loop {
+            let due = self.schedule.advance(time);
+            if due.is_empty() {
+                return made;
+            }
+            due.iter().for_each(|rows| temporal.turn(rows, &mut made));
+            // A row may change again before that time.
+            let later = made.later.drain(..);
+            later.for_each(|rows| self.schedule.insert(rows));
+        }
+    }
+
+    /// Gives up the right to send anything before the next change.
+    fn downgrade(&mut self) {
+        for own in &mut self.capabilities {
+            match (self.schedule.earliest(), own.as_mut()) {
+                (Some(earliest), Some(capability)) if *capability.time() < earliest => {
                     capability.downgrade(&earliest);
                 }
+                (Some(_), _) => {}
+                (None, _) => *own = None,
             }
-            (_, capability) => *capability = None,
         }
-        (released, capability)
     }
-}
-
-fn held(waiting: &[Waiting]) -> Held {
-    let schedules = waiting.iter().map(|waiting| waiting.schedule.held());
-    schedules.fold(Held::default(), Held::plus)
 }
 
 /// Applies conditions to a collection. The second stream carries the rows that failed, as error
@@ -291,10 +346,10 @@ pub fn temporal<'scope>(
     let (errors, errors_stream) = builder.new_output::<Updates>();
     let mut results = OutputBuilder::<_, NoopBuilder<Updates>>::from(results);
     let mut errors = OutputBuilder::<_, NoopBuilder<Updates>>::from(errors);
-    let waiting = Rc::new(RefCell::new([Waiting::new(), Waiting::new()]));
+    let waiting = Rc::new(RefCell::new(Waiting::default()));
     let kept = Rc::downgrade(&waiting);
     let gauge = move || match kept.upgrade() {
-        Some(kept) => held(&*kept.borrow()),
+        Some(kept) => kept.borrow().schedule.held(),
         None => Held::default(),
     };
     let operator = builder.operator_info().global_id;
@@ -306,41 +361,38 @@ pub fn temporal<'scope>(
             clock.for_each(|_, _| {});
             input.for_each(|capability, updates| {
                 let updates = std::mem::take(updates);
-                let reached = updates.times.iter().max().unwrap_or(0);
-                let mut made = [Vec::new(), Vec::new()];
-                let [mapped, failed] = &mut made;
-                temporal.apply(&updates, mapped, failed);
-                for (port, made) in made.into_iter().enumerate() {
-                    for updates in made.into_iter().filter(|updates| updates.len() > 0) {
-                        let retained = || capability.retain_least(port);
-                        if let Some(mut ready) =
-                            waiting[port].keep_later(updates, reached, retained)
-                        {
-                            let mut session = outputs[port].session_with_builder(&capability);
-                            session.give_container(&mut ready);
-                        }
-                    }
-                }
-            });
-            // A clock that has ended belongs to a view that is being dropped.
-            let time = frontiers[1].frontier().first().copied();
-            let mut earliest = u64::MAX;
-            for (waiting, output) in waiting.iter_mut().zip(&mut outputs) {
-                let Some(time) = time else {
-                    *waiting = Waiting::new();
-                    continue;
-                };
-                let (released, capability) = waiting.release(time);
-                if let Some(capability) = capability {
-                    for mut updates in released {
+                let mut made = Made::default();
+                temporal.begin(&updates, &mut made);
+                for (output, made) in outputs.iter_mut().zip([made.results, made.failed]) {
+                    for mut updates in made.into_iter().filter(|updates| updates.len() > 0) {
                         output
                             .session_with_builder(&capability)
                             .give_container(&mut updates);
                     }
                 }
-                earliest = earliest.min(waiting.schedule.earliest().unwrap_or(u64::MAX));
+                waiting.insert(made.later, |port| capability.retain_least(port));
+            });
+            // A clock that has ended belongs to a view that is being dropped.
+            match frontiers[1].frontier().first().copied() {
+                None => *waiting = Waiting::default(),
+                Some(time) => {
+                    let made = waiting.release(&temporal, time);
+                    let capabilities = &waiting.capabilities;
+                    let made = [made.results, made.failed].into_iter().zip(capabilities);
+                    for (output, (made, capability)) in outputs.iter_mut().zip(made) {
+                        let Some(capability) = capability else {
+                            continue;
+                        };
+                        for mut updates in made.into_iter().filter(|updates| updates.len() > 0) {
+                            output
+                                .session_with_builder(capability)
+                                .give_container(&mut updates);
+                        }
+                    }
+                    waiting.downgrade();
+                }
             }
-            due.set(earliest);
+            due.set(waiting.schedule.earliest().unwrap_or(u64::MAX));
         }
     });
     (results_stream, errors_stream)

@@ -83,9 +83,10 @@ impl Session {
                 _ => (Vec::new(), None),
             },
             Statement::Fetch { name, .. } => (Vec::new(), Some(self.cursors.schema(name)?)),
-            Statement::Explain(_) | Statement::ExplainView(_) | Statement::ExplainAnalyze(_) => {
-                (Vec::new(), Some(text_schema("plan")))
-            }
+            Statement::Explain(_)
+            | Statement::ExplainView(_)
+            | Statement::ExplainAnalyze(_)
+            | Statement::AnalyzeView(_) => (Vec::new(), Some(text_schema("plan"))),
             Statement::Show(show) => (Vec::new(), Some(show_schema(show))),
             _ => (Vec::new(), None),
         })

@@ -198,6 +198,7 @@ impl Session {
             Statement::Copy(copy) => Ok(Outcome::CopyIn(self.copy_target(copy)?)),
             Statement::Explain(query) => self.explain(query),
             Statement::ExplainView(name) => self.explain_view(name),
+            Statement::AnalyzeView(name) => self.analyze_view(name),
             Statement::ExplainAnalyze(query) => self.explain_analyze(query).await,
             Statement::Show(show) => self.show(show),
             Statement::Fetch {

@@ -1,10 +1,11 @@
 //! UPDATE and DELETE: rows are read and written back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
@@ -42,14 +43,20 @@ impl Session {
             .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
+        let width = table.columns.len();
+        let mut old = part(&table, &rows, 0..width)?;
+        let mut new = match statement {
+            Statement::Update { .. } => part(&table, &rows, width..2 * width)?,
+            _ => old.clone(),
+        };
+        if others(statement).is_some() {
+            (old, new) = matched_once(&table, &old, &new)?;
+        }
         let changes = match statement {
             Statement::Update { assignments, .. } => {
-                updates(&context, &table, assignments, &rows).await?
+                updates(&context, &table, assignments, old, new).await?
             }
-            _ => vec![(
-                ChangeKind::Delete,
-                part(&table, &rows, 0..table.columns.len())?,
-            )],
+            _ => vec![(ChangeKind::Delete, old)],
         };
         // Of an UPDATE the new rows, which come last.
         let rows = changes.last().map_or(&[][..], |(_, rows)| rows);
@@ -86,16 +93,27 @@ impl Session {
                 .into());
         }
         check_assignments(&table, assignments)?;
-        let column = |column: &ColumnDefinition| quoted(&column.name);
+        let others = others(statement);
+        if others.is_some() && table.primary_key.is_empty() {
+            let message = format!(
+                "UPDATE … FROM and DELETE … USING need a primary key, and \"{}\" has none",
+                table.name
+            );
+            return Err(SqlError::unsupported(message)
+                .with_hint("write subqueries: SET a = (SELECT …), WHERE a IN (SELECT …)")
+                .into());
+        }
+        let from = quoted(&table.name);
+        let column = |column: &ColumnDefinition| format!("{from}.{}", quoted(&column.name));
         let mut values: Vec<String> = table.columns.iter().map(column).collect();
         if !assignments.is_empty() {
-            values.extend(table.columns.iter().enumerate().map(|(position, column)| {
+            values.extend(table.columns.iter().enumerate().map(|(position, changed)| {
                 let mut assigned = assignments.iter();
-                let assigned = assigned.find(|(name, _)| *name == column.name);
+                let assigned = assigned.find(|(name, _)| *name == changed.name);
                 let value = match assigned {
-                    None => quoted(&column.name),
+                    None => column(changed),
                     Some((_, value)) if value.eq_ignore_ascii_case("default") => {
-                        column.default.clone().unwrap_or_else(|| "NULL".to_owned())
+                        changed.default.clone().unwrap_or_else(|| "NULL".to_owned())
                     }
                     Some((_, value)) => format!("({value})"),
                 };
@@ -103,9 +121,9 @@ impl Session {
             }));
         }
         let condition = condition.as_deref().unwrap_or("true");
-        let from = quoted(&table.name);
         let values = values.join(", ");
-        let text = format!("SELECT {values} FROM {from} WHERE {condition}");
+        let others = others.map_or_else(String::new, |others| format!(", {others}"));
+        let text = format!("SELECT {values} FROM {from}{others} WHERE {condition}");
         Ok((table, parse_query(&text)?))
     }
 }
@@ -118,6 +136,52 @@ pub(super) fn returning(statement: &Statement) -> Option<&str> {
         }
         _ => None,
     }
+}
+
+/// The other tables that an UPDATE or DELETE reads.
+fn others(statement: &Statement) -> Option<&str> {
+    match statement {
+        Statement::Update { from, .. } => from.as_deref(),
+        Statement::Delete { using, .. } => using.as_deref(),
+        _ => None,
+    }
+}
+
+/// Old and new rows of a table that has been joined with others, each row once, however many rows
+/// it matches: these have to agree on what becomes of it.
+fn matched_once(
+    table: &TableDefinition,
+    old: &[RecordBatch],
+    new: &[RecordBatch],
+) -> Result<(Vec<RecordBatch>, Vec<RecordBatch>), SqlError> {
+    let all: Vec<usize> = (0..table.columns.len()).collect();
+    let keys = Encoded::new(table, &table.primary_key)?;
+    let values = Encoded::new(table, &all)?;
+    let mut seen: HashMap<Box<[u8]>, Box<[u8]>> = HashMap::new();
+    let mut once = (Vec::new(), Vec::new());
+    for (old, new) in old.iter().zip(new) {
+        let keys = keys.rows(&table.primary_key, old)?;
+        let values = values.rows(&all, new)?;
+        let mut is_first = Vec::new();
+        for (key, value) in keys.iter().zip(values.iter()) {
+            let known = seen.get(key.data());
+            if known.is_some_and(|known| **known != *value.data()) {
+                let message = format!(
+                    "a row of \"{}\" matches several rows that make different rows of it",
+                    table.name
+                );
+                return Err(SqlError::new("21000", message)
+                    .with_hint("let it match one row, for instance of an aggregate in FROM"));
+            }
+            is_first.push(known.is_none());
+            seen.insert(key.data().into(), value.data().into());
+        }
+        let mask = BooleanArray::from(is_first);
+        let kept = |rows| filter_record_batch(rows, &mask).map_err(DataFusionError::from);
+        once.0.push(kept(old)?);
+        once.1.push(kept(new)?);
+    }
+    Ok(once)
 }
 
 fn check_assignments(
@@ -157,11 +221,9 @@ async fn updates(
     context: &QueryContext,
     table: &TableDefinition,
     assignments: &[(String, String)],
-    rows: &[RecordBatch],
+    old: Vec<RecordBatch>,
+    new: Vec<RecordBatch>,
 ) -> Result<Changes, SqlError> {
-    let width = table.columns.len();
-    let old = part(table, rows, 0..width)?;
-    let new = part(table, rows, width..2 * width)?;
     let is_key = |column: &String| {
         let position = table.column_index(column);
         position.is_some_and(|position| table.primary_key.contains(&position))
@@ -205,8 +267,8 @@ async fn check_keys(
             }
             is_fresh.push(!freed.contains(key.data()));
         }
-        let mask = arrow::array::BooleanArray::from(is_fresh);
-        let rows = arrow::compute::filter_record_batch(rows, &mask);
+        let mask = BooleanArray::from(is_fresh);
+        let rows = filter_record_batch(rows, &mask);
         fresh.push(rows.map_err(DataFusionError::from)?);
     }
     if fresh.iter().all(|rows| rows.num_rows() == 0) {

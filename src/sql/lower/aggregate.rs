@@ -12,6 +12,7 @@ use super::super::plan::{
     Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan, TopK,
 };
 use super::trial::check_aggregates;
+use super::zero::one_zero;
 use super::{arrow_schema, call, column, grouping, map, physical_all, plan_of, refused};
 
 /// Lowers an aggregation: keys, arguments and filters become columns of a map below.
@@ -29,9 +30,11 @@ pub fn grouped(
     schema: SchemaRef,
 ) -> Result<Arc<Plan>, SqlError> {
     let input = super::lower(&node.input)?;
+    let keys = physical_all(keys, node.input.schema())?.into_iter();
+    let keys = keys.map(|key| one_zero(key, &input.schema));
     let mut columns = Columns {
         input: Arc::clone(&input),
-        projection: physical_all(keys, node.input.schema())?,
+        projection: keys.collect::<Result<_, _>>()?,
     };
     let keys: Vec<usize> = (0..columns.projection.len()).collect();
     let mut aggregates = Vec::new();

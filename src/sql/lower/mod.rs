@@ -15,6 +15,7 @@ pub mod temporal;
 mod trial;
 mod unnest;
 mod window;
+pub mod zero;
 
 use std::sync::Arc;
 
@@ -124,6 +125,12 @@ pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Expressio
     if expression.exists(|part| Ok(matches!(part, Expr::Exists(_) | Expr::InSubquery(_))))? {
         return Err(refused("IN or EXISTS with a subquery as a value")
             .with_hint("use it in WHERE, or a LEFT JOIN with the distinct rows of the subquery"));
+    }
+    if expression.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))))? {
+        return Err(
+            refused("a scalar subquery that is not correlated by equalities alone")
+                .with_hint("join with a grouped query; columns from outside belong in equalities"),
+        );
     }
     let context = PhysicalPlanningContext::default();
     Ok(create_physical_expr(

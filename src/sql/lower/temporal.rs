@@ -11,6 +11,7 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal, NotExpr};
+use datafusion::physical_expr::{conjunction, split_conjunction};
 use datafusion::scalar::ScalarValue;
 
 use super::super::clock;
@@ -157,20 +158,21 @@ impl Map {
     }
 
     fn scheduled(self, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
+        let map = self.filtered_first();
         let mut conditions = Conditions {
-            schema: &self.input.schema,
+            schema: &map.input.schema,
             found: Vec::new(),
         };
-        let predicate = self.predicate.as_ref();
+        let predicate = map.predicate.as_ref();
         let predicate = predicate.map(|predicate| conditions.extract(predicate));
-        let projection = self.projection.iter();
+        let projection = map.projection.iter();
         let projection = projection.map(|column| conditions.extract(column));
         let (predicate, projection) = (
             predicate.transpose()?,
             projection.collect::<Result<_, _>>()?,
         );
         let conditions = conditions.found;
-        let input = schedule(&self.input)?;
+        let input = schedule(&map.input)?;
         let node = match conditions.is_empty() {
             true => Node::Map {
                 input,
@@ -185,6 +187,24 @@ impl Map {
             }),
         };
         Ok(plan_of(node, Arc::clone(&plan.schema)))
+    }
+
+    /// The same map over the rows that pass what its predicate says without asking for the time:
+    /// the others need not wait for anything.
+    fn filtered_first(self) -> Map {
+        let Some(predicate) = &self.predicate else {
+            return self;
+        };
+        let parts = split_conjunction(predicate).into_iter().cloned();
+        let (moving, still): (Vec<Expression>, Vec<Expression>) = parts.partition(reads_clock);
+        if still.is_empty() || moving.is_empty() {
+            return self;
+        }
+        Map {
+            input: super::filter(self.input, conjunction(still)),
+            predicate: Some(conjunction(moving)),
+            projection: self.projection,
+        }
     }
 }
 

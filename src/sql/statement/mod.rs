@@ -12,10 +12,10 @@ mod write;
 use std::time::Duration;
 
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Query, Statement as Ast};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
+use super::dialect::MainstemDialect;
 use super::error::SqlError;
 use super::guard;
 use crate::model::TableDefinition;
@@ -58,12 +58,16 @@ pub enum Statement {
         table: String,
         /// Column and the text of its new value.
         assignments: Vec<(String, String)>,
+        /// Other tables that values and condition read, as text.
+        from: Option<String>,
         condition: Option<String>,
         /// What is given back of the rows, as text.
         returning: Option<String>,
     },
     Delete {
         table: String,
+        /// Other tables that the condition reads, as text.
+        using: Option<String>,
         condition: Option<String>,
         /// What is given back of the rows, as text.
         returning: Option<String>,
@@ -83,6 +87,8 @@ pub enum Statement {
     Explain(Box<Query>),
     /// The plan a query runs by on demand, with what each step did.
     ExplainAnalyze(Box<Query>),
+    /// The plan of a live view, with what each step keeps and has cost so far.
+    AnalyzeView(String),
     Show(Show),
     /// Changes a setting of the session; `None`: back to its default.
     Set {
@@ -194,6 +200,17 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     if tail::is_word(tokens.first(), "fetch") {
         return subscribe::fetch(&tokens);
     }
+    if let [explain, analyze, view] = &tokens[..]
+        && tail::is_word(Some(explain), "explain")
+        && tail::is_word(Some(analyze), "analyze")
+        && let Token::Word(word) = &view.token
+    {
+        let name = word.clone().into_ident(Span::empty());
+        return Ok(Statement::AnalyzeView(identifier(&name)));
+    }
+    if tokens.len() == 1 && tail::is_word(tokens.first(), "flush") {
+        return Ok(Statement::Session("FLUSH"));
+    }
     if tail::is_word(tokens.first(), "copy") {
         return copy::copy(tokens);
     }
@@ -208,7 +225,7 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
 /// One statement as the parser's tree.
 fn parse_ast(tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
     let mut parser =
-        Parser::new(&GenericDialect {}).with_tokens_with_locations(adjust::adjusted(tokens));
+        Parser::new(&MainstemDialect).with_tokens_with_locations(adjust::adjusted(tokens));
     let statement = parser.parse_statement()?;
     let _ = parser.consume_token(&Token::SemiColon);
     let rest = parser.peek_token();

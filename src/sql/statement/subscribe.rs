@@ -136,9 +136,17 @@ pub(super) fn declare(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, Sql
 /// `FETCH … FROM name` with a time to wait behind it.
 pub(super) fn fetch(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     let (tokens, options) = tail::without_options(tokens)?;
+    let mut tokens = tokens.to_vec();
+    let has_from = |token: &TokenWithSpan| {
+        tail::is_word(Some(token), "from") || tail::is_word(Some(token), "in")
+    };
+    if tokens.len() > 2 && !tokens.iter().any(has_from) {
+        let from = TokenWithSpan::wrap(Token::make_keyword("FROM"));
+        tokens.insert(tokens.len() - 1, from);
+    }
     let ast::Statement::Fetch {
         name, direction, ..
-    } = parse_ast(tokens.to_vec())?
+    } = parse_ast(tokens)?
     else {
         return Err(SqlError::syntax("FETCH how many FROM which cursor?"));
     };

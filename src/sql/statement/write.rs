@@ -124,11 +124,13 @@ fn column(assignment: &ast::Assignment) -> Result<String, SqlError> {
 }
 
 pub(super) fn update(update: ast::Update) -> Result<Statement, SqlError> {
-    if update.from.is_some() {
-        return Err(
-            unknown("UPDATE … FROM").with_hint("write the value as a subquery: SET a = (SELECT …)")
-        );
-    }
+    let from = match &update.from {
+        None => None,
+        Some(ast::UpdateTableFromKind::AfterSet(tables)) => Some(listed(tables)),
+        Some(ast::UpdateTableFromKind::BeforeSet(_)) => {
+            return Err(unknown("UPDATE FROM … SET").with_hint("write UPDATE … SET … FROM …"));
+        }
+    };
     let assignments = update
         .assignments
         .iter()
@@ -136,15 +138,16 @@ pub(super) fn update(update: ast::Update) -> Result<Statement, SqlError> {
     Ok(Statement::Update {
         table: relation_name(&update.table)?,
         assignments: assignments.collect::<Result<_, SqlError>>()?,
+        from,
         condition: update.selection.map(|condition| condition.to_string()),
         returning: returning(update.returning)?,
     })
 }
 
 pub(super) fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
-    if delete.using.is_some() || delete.limit.is_some() {
-        return Err(unknown("DELETE … USING or LIMIT")
-            .with_hint("write the condition as a subquery: WHERE id IN (SELECT …)"));
+    if delete.limit.is_some() {
+        return Err(unknown("DELETE … LIMIT")
+            .with_hint("write the condition as a subquery: WHERE id IN (SELECT … LIMIT …)"));
     }
     let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
         &delete.from;
@@ -153,9 +156,16 @@ pub(super) fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
     };
     Ok(Statement::Delete {
         table: relation_name(table)?,
+        using: delete.using.as_deref().map(listed),
         condition: delete.selection.map(|condition| condition.to_string()),
         returning: returning(delete.returning)?,
     })
+}
+
+/// The text of a list of tables.
+fn listed(tables: &[ast::TableWithJoins]) -> String {
+    let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    tables.join(", ")
 }
 
 /// The text of what is given back.
@@ -184,6 +194,7 @@ pub(super) fn truncate(truncate: &ast::Truncate) -> Result<Statement, SqlError> 
     };
     Ok(Statement::Delete {
         table: name(&table.name)?,
+        using: None,
         condition: None,
         returning: None,
     })

@@ -24,7 +24,6 @@ fn cases(few: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "zeros with a sign within lists still differ: array_agg(DISTINCT …) of doubles"]
 fn random_types_equal_batch_answers() {
     let random_case = |random: &mut Pcg64| {
         let tables = vec![Table::random("w", random), Table::random("x", random)];

@@ -11,7 +11,7 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
-use mainstem::sql::{Catalog, Planner, json, planner, statement};
+use mainstem::sql::{Catalog, Planner, extremes, json, planner, statement};
 
 use super::super::compare::differences;
 use super::case::{Case, Change};
@@ -99,6 +99,7 @@ async fn answer(
     let config = planner::session_config().with_target_partitions(1);
     let mut context = SessionContext::new_with_config(config);
     json::register(&mut context)?;
+    extremes::register(&mut context)?;
     for (name, rows) in tables {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
         context.register_table(name.as_str(), Arc::new(table))?;
