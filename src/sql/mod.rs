@@ -3,9 +3,11 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+pub mod delta_join;
 mod error;
 mod explain;
 mod explain_function;
+mod explain_join;
 mod first_rows;
 pub mod function;
 mod guard;
