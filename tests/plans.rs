@@ -117,10 +117,12 @@ fn relational_constructs_have_their_golden_plans() {
         .iter()
         .map(|sql| (*sql).to_owned());
     let time_relations = oracle::time_relations::views();
+    let joins = oracle::joins::JOINS.iter().map(|sql| (*sql).to_owned());
     for (name, views) in [
         ("relational", relational.collect()),
         ("temporal", temporal),
         ("time_relations", time_relations),
+        ("joins", joins.collect()),
     ] {
         let views: Vec<String> = views;
         let mut text = String::new();
@@ -136,12 +138,9 @@ fn relational_constructs_have_their_golden_plans() {
     }
 }
 
-#[test]
-fn joins_by_a_unique_key_come_before_those_that_multiply_rows() {
+/// A catalog of the tables that a text creates.
+fn catalog_of(tables: &str) -> Catalog {
     let mut catalog = Catalog::default();
-    let tables = "CREATE TABLE sales (id BIGINT PRIMARY KEY, item BIGINT, day DATE);
-        CREATE TABLE stock (day DATE, item BIGINT, quantity BIGINT, PRIMARY KEY (day, item));
-        CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT)";
     for statement in parse(tables).expect("tables") {
         let Statement::CreateTable { definition, .. } = statement else {
             panic!("a table");
@@ -149,6 +148,62 @@ fn joins_by_a_unique_key_come_before_those_that_multiply_rows() {
         let name = definition.name.clone();
         catalog.tables.insert(name, Arc::new(definition));
     }
+    catalog
+}
+
+#[test]
+fn joins_keep_no_intermediate_rows_where_that_is_certain_to_be_less() {
+    let catalog = catalog_of(
+        "CREATE TABLE lines (id BIGINT PRIMARY KEY, order_id BIGINT, item BIGINT, amount BIGINT);
+        CREATE TABLE orders (id BIGINT PRIMARY KEY, place BIGINT, placed BIGINT);
+        CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT);
+        CREATE TABLE places (id BIGINT PRIMARY KEY, region TEXT);
+        CREATE TABLE notes (order_id BIGINT PRIMARY KEY, note TEXT)",
+    );
+    let chain = "FROM lines AS l JOIN orders AS o ON l.order_id = o.id";
+    let star =
+        format!("{chain} JOIN items AS i ON l.item = i.id JOIN places AS p ON o.place = p.id");
+    let mut text = String::new();
+    for (reason, query) in [
+        ("a star", format!("SELECT l.amount, o.placed, i.kind, p.region {star}")),
+        ("a chain", format!("SELECT l.amount, p.region {chain} JOIN places AS p ON o.place = p.id")),
+        (
+            "a filter on the last",
+            format!("SELECT l.amount, i.kind {chain} JOIN items AS i ON l.item = i.id AND i.kind = 'b'"),
+        ),
+        (
+            "a filter on the first two: the rows that are left are fewer than those of the table",
+            format!("SELECT l.amount, i.kind {chain} AND o.placed > 3 JOIN items AS i ON l.item = i.id"),
+        ),
+        (
+            "what is filtered is joined first and kept, the rest is not",
+            format!("SELECT l.amount, n.note, i.kind {chain} AND o.placed > 3 JOIN items AS i ON l.item = i.id JOIN notes AS n ON n.order_id = l.order_id"),
+        ),
+        (
+            "one to one: which table is larger is not known",
+            "SELECT o.placed, n.note, p.region FROM orders AS o JOIN notes AS n ON n.order_id = o.id JOIN places AS p ON o.place = p.id".to_owned(),
+        ),
+        ("two", format!("SELECT l.amount, o.placed {chain}")),
+        (
+            "a condition that may fail",
+            format!("SELECT l.amount {chain} AND l.amount / o.placed > 2 JOIN items AS i ON l.item = i.id"),
+        ),
+    ] {
+        let parsed = mainstem::sql::statement::parse_query(&query).expect("a query");
+        let view = Planner::new().plan_view(&catalog, "v", &parsed, &query);
+        let plan = view.expect("a plan").plan;
+        writeln!(text, "{reason}: {query}\n{plan}\n").expect("writing to a String");
+    }
+    compare("delta_joins", &text);
+}
+
+#[test]
+fn joins_by_a_unique_key_come_before_those_that_multiply_rows() {
+    let catalog = catalog_of(
+        "CREATE TABLE sales (id BIGINT PRIMARY KEY, item BIGINT, day DATE);
+        CREATE TABLE stock (day DATE, item BIGINT, quantity BIGINT, PRIMARY KEY (day, item));
+        CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT)",
+    );
     let order = |joins: &str| -> Vec<String> {
         let sql = format!("SELECT s.id, k.quantity FROM sales AS s {joins}");
         let query = mainstem::sql::statement::parse_query(&sql).expect("a query");

@@ -171,7 +171,7 @@ pub fn arrange<'scope>(stream: Stream<'scope, u64, Chunk>, name: &str) -> Index<
     let scope = stream.scope();
     let index = arrange_core::<_, _, ChunkBatcher<Chunker, Chunk>, ChunkSpine<Chunk>>(
         stream,
-        DistributorPact(|workers| HashRanges { workers }),
+        by_hash(),
         name,
         ChunkBatcher::<Chunker, Chunk>::new,
     );
@@ -179,8 +179,13 @@ pub fn arrange<'scope>(stream: Stream<'scope, u64, Chunk>, name: &str) -> Index<
     index
 }
 
-/// Sends each worker the rows in its range of hashes: of a sorted chunk, one slice each.
-struct HashRanges {
+/// Sends each worker the rows in its range of hashes.
+pub fn by_hash() -> DistributorPact<impl FnOnce(usize) -> HashRanges> {
+    DistributorPact(|workers| HashRanges { workers })
+}
+
+/// The distribution by ranges of the hash: of a sorted chunk, one slice for each worker.
+pub struct HashRanges {
     workers: usize,
 }
 

@@ -295,7 +295,7 @@ impl<'w> Running<'w> {
                 }
             }
             let read = import_views(views, view, scope, &mut stops);
-            let mut renderer = Renderer::new(scope, worker, &shared, read);
+            let mut renderer = Renderer::new(scope, worker, timestamp_ms, &shared, read);
             let rendered = renderer.render_output(&view.plan, &view.key);
             let errors = renderer.errors();
             let mut probe = ProbeHandle::new();
@@ -341,7 +341,7 @@ impl<'w> Running<'w> {
             let mut stops = Vec::new();
             let read = import_views(views, view, scope, &mut stops);
             let shared = HashMap::new();
-            let mut renderer = Renderer::new(scope, worker, &shared, read);
+            let mut renderer = Renderer::new(scope, worker, timestamp_ms, &shared, read);
             let rows = renderer.render(plan);
             let columns = plan.schema.fields().len();
             let index = render::build_index(rows, name, columns);

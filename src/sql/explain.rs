@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::explain_function::{write_call, write_order, write_window};
+use super::explain_join;
 use super::interval_text::readable;
 use super::plan::{AggregateNode, Expression, Join, JoinKind, Node, Plan, TopK};
 use super::recursive::LEVELS_MAX;
@@ -43,6 +44,11 @@ fn write_plan(plan: &Plan, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:width$}", "", width = 2 * depth)?;
     }
     write_node(plan, f)?;
+    if let Node::DeltaJoin(join) = &plan.node {
+        for path in explain_join::paths(join) {
+            write!(f, "\n{:width$}{path}", "", width = 2 * depth + 2)?;
+        }
+    }
     for input in plan.inputs() {
         write_plan(input, depth + 1, f)?;
     }
@@ -70,6 +76,7 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Node::Union { .. } => write!(f, "Union"),
         Node::Join(join) => write_join(join, f),
+        Node::DeltaJoin(join) => write!(f, "{}", explain_join::Head(join)),
         Node::Aggregate(node) => write_aggregate(node, f),
         Node::Distinct { .. } => write!(f, "Distinct"),
         Node::TopK(top) => write_top(top, f),

@@ -3,10 +3,12 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+pub mod delta_join;
 mod dialect;
 mod error;
 mod explain;
 mod explain_function;
+mod explain_join;
 pub mod extremes;
 mod first_rows;
 pub mod function;

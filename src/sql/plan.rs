@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 
+use super::delta_join::DeltaJoin;
 use super::function::{AggregateCall, Pick, Statistic, WindowNode};
 use super::quantile::Quantile;
 use super::recursive::Recursive;
@@ -52,6 +53,8 @@ pub enum Node {
     Union { inputs: Vec<Arc<Plan>> },
     /// Pairs of rows with equal keys, see [`JoinKind`].
     Join(Join),
+    /// Combinations of rows of several inputs, without intermediate rows.
+    DeltaJoin(DeltaJoin),
     /// One row per group, or exactly one row when `keys` is empty.
     Aggregate(AggregateNode),
     /// One copy of each row that occurs at least once.
@@ -211,7 +214,9 @@ impl Plan {
                 Vec::new()
             }
             Node::Map { input, .. } | Node::Distinct { input } => vec![input],
-            Node::Union { inputs } => inputs.iter().collect(),
+            Node::Union { inputs } | Node::DeltaJoin(DeltaJoin { inputs, .. }) => {
+                inputs.iter().collect()
+            }
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Aggregate(aggregate) => vec![&aggregate.input],
             Node::TopK(top) => vec![&top.input],
@@ -252,7 +257,7 @@ impl Node {
             Node::Table { .. } | Node::View { .. } | Node::Level { .. } | Node::Constant { .. } => {
             }
             Node::Map { input, .. } | Node::Distinct { input } => *input = of(input)?,
-            Node::Union { inputs } => {
+            Node::Union { inputs } | Node::DeltaJoin(DeltaJoin { inputs, .. }) => {
                 for input in inputs {
                     *input = of(input)?;
                 }

@@ -117,7 +117,7 @@ impl Planner {
             key: unique_columns(&plan, catalog),
             inputs: plan.relations(),
             schema,
-            plan: lower::dense_rank::taken_apart(&plan),
+            plan: lower::delta_join::gathered(&lower::dense_rank::taken_apart(&plan), catalog),
         })
     }
 
@@ -398,7 +398,7 @@ fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<Schema
 }
 
 /// Positions of columns whose values are unique among the rows, as far as the plan shows it.
-fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
+pub(super) fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
     use super::plan::JoinKind;
     match &plan.node {
         Node::Table { name } | Node::View { name } => catalog.key(name),
@@ -435,7 +435,8 @@ fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
             };
             if keeps_left { left } else { Vec::new() }
         }
-        Node::Constant { .. }
+        Node::DeltaJoin(_)
+        | Node::Constant { .. }
         | Node::Union { .. }
         | Node::Distinct { .. }
         | Node::Level { .. }

@@ -6,6 +6,7 @@ mod compare;
 mod grammar;
 mod harness;
 mod history;
+pub mod joins;
 mod large;
 mod readers;
 pub mod relational;

@@ -17,7 +17,7 @@ use rand_pcg::Pcg64;
 use super::compare::differences;
 use super::harness::{batch_answer, catalog};
 use super::history::{Change, History, batch_r, batch_s};
-use super::{CONSTRUCTS, aggregates, grammar, seed, windows};
+use super::{CONSTRUCTS, aggregates, grammar, joins, seed, windows};
 
 const RESTARTS: usize = 3;
 const STEPS: usize = 3;
@@ -28,7 +28,13 @@ const RANDOM_VIEWS: usize = 12;
 fn what_comes_back_has_the_very_bits_of_what_was_there() {
     let seed = seed();
     let mut random = Pcg64::seed_from_u64(seed);
-    let constructs = [CONSTRUCTS, aggregates::ADDITIVE, windows::WINDOWS].concat();
+    let constructs = [
+        CONSTRUCTS,
+        aggregates::ADDITIVE,
+        windows::WINDOWS,
+        joins::JOINS,
+    ];
+    let constructs = constructs.concat();
     let mut views: Vec<String> = constructs.into_iter().map(str::to_owned).collect();
     views.extend((0..RANDOM_VIEWS).map(|_| grammar::query(&mut random)));
     for views in views.chunks(30) {
@@ -62,12 +68,13 @@ fn check(views: &[String], random: &mut Pcg64, context: &str) {
             let is_same = bits(&engine, number) == before[number];
             assert!(is_same, "{context}: {sql}: {history:?}");
         }
-        assert_right(&engine, views, &history, &context);
+        let numbered = views.iter().cloned().enumerate();
+        assert_right(&engine, numbered, &history, &context);
     }
     engine.shutdown();
 }
 
-fn open(disk: &MemoryFileSystem, workers: usize) -> Engine {
+pub fn open(disk: &MemoryFileSystem, workers: usize) -> Engine {
     let file_system: Arc<dyn FileSystem> = Arc::new(disk.clone());
     let durability = Durability {
         file_system,
@@ -105,12 +112,12 @@ fn define(engine: &Engine, views: &[String]) {
     engine.sync_views(&views).expect("views");
 }
 
-fn name(view: usize) -> String {
+pub fn name(view: usize) -> String {
     format!("v{view}")
 }
 
 /// A step of a history as one transaction.
-fn submission(change: &Change) -> Submission {
+pub fn submission(change: &Change) -> Submission {
     let mut changes = Vec::new();
     for (kind, count) in [(ChangeKind::Upsert, 1), (ChangeKind::Delete, -1)] {
         let r = change.r.iter().filter(|(_, other)| *other == count);
@@ -158,12 +165,18 @@ fn bits(engine: &Engine, view: usize) -> Vec<Vec<u8>> {
     all
 }
 
-fn assert_right(engine: &Engine, views: &[String], history: &History, context: &str) {
+/// Compares views, each with its number, with the answers from scratch.
+pub fn assert_right(
+    engine: &Engine,
+    views: impl Iterator<Item = (usize, String)>,
+    history: &History,
+    context: &str,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");
-    for (number, sql) in views.iter().enumerate() {
-        let answer = runtime.block_on(batch_answer(sql, history));
-        let (missing, surplus) = differences(sql, &answer, &rows_of(engine, number));
+    for (number, sql) in views {
+        let answer = runtime.block_on(batch_answer(&sql, history));
+        let (missing, surplus) = differences(&sql, &answer, &rows_of(engine, number));
         assert!(
             missing.is_empty() && surplus.is_empty(),
             "{context}: {sql}\nmissing: {missing:#?}\nsurplus: {surplus:#?}\n{history:?}"

@@ -1,6 +1,7 @@
 //! Inner equi-join of two arrangements: new batches of each side meet all earlier rows of the
 //! other, at a cost of the matches.
 
+use std::slice;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -8,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use differential_dataflow::operators::join::{Fresh, JoinTactic, join_with_tactic};
 
 use super::super::arrange::{Batch, Changes, Index};
-use super::super::chunk::columns;
+use super::super::chunk::{Chunk, columns};
 use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
 use super::super::lane::Pick;
@@ -36,9 +37,12 @@ pub fn join<'scope>(
     join_with_tactic(left, right, "Join", Pairing { shape })
 }
 
-struct Shape {
-    schema: SchemaRef,
-    output: Vec<(Side, usize)>,
+/// What pairs of rows become.
+pub struct Shape {
+    /// The columns of the result.
+    pub schema: SchemaRef,
+    /// For each of them a column of one of the sides by position.
+    pub output: Vec<(Side, usize)>,
 }
 
 struct Pairing {
@@ -53,18 +57,47 @@ impl JoinTactic<u64, Batch, Batch, Updates> for Pairing {
         _fresh: Fresh,
         _meet: u64,
     ) -> Box<dyn Iterator<Item = Updates>> {
-        let shape = Arc::clone(&self.shape);
-        // Where to go on: a hash, and how many of its pairs have been given out.
-        let mut resume = Some((0u64, 0usize));
-        Box::new(std::iter::from_fn(move || {
-            let mut pairs = Pairs::default();
-            resume = pairs.collect(&left, &right, resume?);
-            if pairs.times.is_empty() && resume.is_none() {
-                return None;
-            }
-            Some(pairs.gather(&left, &right, &shape))
-        }))
+        let meet = |left: u64, right: u64| Some(left.max(right));
+        Box::new(pairs(left, right, meet, Arc::clone(&self.shape)))
     }
+}
+
+/// Rows sorted by key.
+pub trait Sorted {
+    /// Reads them.
+    fn reader(&self) -> Reader<'_>;
+}
+
+impl Sorted for Vec<Batch> {
+    fn reader(&self) -> Reader<'_> {
+        Reader::new(self.iter().map(|batch| &batch.chunks[..]))
+    }
+}
+
+impl Sorted for Chunk {
+    fn reader(&self) -> Reader<'_> {
+        Reader::new([slice::from_ref(self)])
+    }
+}
+
+/// The pairs of rows with equal keys, a bounded number at once. `meet` gives the time of a pair
+/// from those of its rows, or none if they do not meet.
+pub fn pairs(
+    left: impl Sorted,
+    right: impl Sorted,
+    meet: impl Fn(u64, u64) -> Option<u64>,
+    shape: Arc<Shape>,
+) -> impl Iterator<Item = Updates> {
+    // Where to go on: a hash, and how many of its pairs have been given out.
+    let mut resume = Some((0u64, 0usize));
+    std::iter::from_fn(move || {
+        let mut pairs = Pairs::default();
+        resume = pairs.collect(left.reader(), right.reader(), &meet, resume?);
+        if pairs.times.is_empty() && resume.is_none() {
+            return None;
+        }
+        Some(pairs.gather(&left.reader(), &right.reader(), &shape))
+    })
 }
 
 #[derive(Default)]
@@ -75,19 +108,15 @@ struct Pairs {
     counts: Vec<i64>,
 }
 
-fn reader(batches: &[Batch]) -> Reader<'_> {
-    Reader::new(batches.iter().map(|batch| &batch.chunks[..]))
-}
-
 impl Pairs {
     /// Collects a bounded number of pairs and returns where to go on, if there may be more.
     fn collect(
         &mut self,
-        left: &[Batch],
-        right: &[Batch],
+        mut left: Reader,
+        mut right: Reader,
+        meet: &impl Fn(u64, u64) -> Option<u64>,
         (start, mut skip): (u64, usize),
     ) -> Option<(u64, usize)> {
-        let (mut left, mut right) = (reader(left), reader(right));
         let mut left_cursors = std::mem::take(&mut left.cursors);
         let mut right_cursors = std::mem::take(&mut right.cursors);
         seek_all(&mut left_cursors, start);
@@ -109,7 +138,8 @@ impl Pairs {
             }
             drain_hash(&mut left_cursors, left_hash, &mut left_rows);
             drain_hash(&mut right_cursors, left_hash, &mut right_rows);
-            let given = self.pair_up(&left, &right, &left_rows, &right_rows, skip);
+            let rows = (&left_rows[..], &right_rows[..]);
+            let given = self.pair_up((&left, &right), rows, meet, skip);
             if given < left_rows.len() * right_rows.len() {
                 return Some((left_hash, given));
             }
@@ -121,10 +151,9 @@ impl Pairs {
     /// returns the number of combinations that have been looked at in all.
     fn pair_up(
         &mut self,
-        left: &Reader,
-        right: &Reader,
-        left_rows: &[Pick],
-        right_rows: &[Pick],
+        (left, right): (&Reader, &Reader),
+        (left_rows, right_rows): (&[Pick], &[Pick]),
+        meet: &impl Fn(u64, u64) -> Option<u64>,
         skip: usize,
     ) -> usize {
         let is_one_key = |reader: &Reader, rows: &[Pick]| {
@@ -147,19 +176,25 @@ impl Pairs {
             }
             let (left_body, left_row) = (left.body(left_pick), left_pick.row as usize);
             let (right_body, right_row) = (right.body(right_pick), right_pick.row as usize);
+            let times = (
+                left_body.times.get(left_row),
+                right_body.times.get(right_row),
+            );
+            let Some(time) = meet(times.0, times.1) else {
+                continue;
+            };
             self.left.push(left_pick);
             self.right.push(right_pick);
-            let time = left_body.times.get(left_row);
-            self.times.push(time.max(right_body.times.get(right_row)));
+            self.times.push(time);
             let count = left_body.counts.get(left_row);
             self.counts.push(count * right_body.counts.get(right_row));
         }
         total
     }
 
-    fn gather(mut self, left: &[Batch], right: &[Batch], shape: &Shape) -> Updates {
-        let left = keep_picked(&reader(left).bodies, &mut self.left);
-        let right = keep_picked(&reader(right).bodies, &mut self.right);
+    fn gather(mut self, left: &Reader, right: &Reader, shape: &Shape) -> Updates {
+        let left = keep_picked(&left.bodies, &mut self.left);
+        let right = keep_picked(&right.bodies, &mut self.right);
         let arrays: Vec<ArrayRef> = shape
             .output
             .iter()

@@ -6,6 +6,7 @@ mod changed;
 mod chosen;
 mod group;
 mod group_rows;
+pub mod half_join;
 pub mod join;
 pub mod map;
 pub mod near;

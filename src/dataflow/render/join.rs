@@ -22,9 +22,9 @@ use super::{IndexName, Renderer, all_columns, build_index, column_of, index_layo
 use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan};
 
 /// A side of a join with its key columns.
-struct Input {
-    plan: Arc<Plan>,
-    key: Vec<usize>,
+pub(super) struct Input {
+    pub(super) plan: Arc<Plan>,
+    pub(super) key: Vec<usize>,
 }
 
 /// The indexes a join reads, with the sub-plans they arrange.
@@ -68,7 +68,7 @@ fn inputs(join: &Join) -> (Input, Input) {
     (left, right)
 }
 
-fn without_null_keys(plan: &Arc<Plan>, key: &[usize]) -> Arc<Plan> {
+pub(super) fn without_null_keys(plan: &Arc<Plan>, key: &[usize]) -> Arc<Plan> {
     let nullable = key
         .iter()
         .filter(|column| plan.schema.field(**column).is_nullable());
@@ -94,7 +94,7 @@ fn without_null_keys(plan: &Arc<Plan>, key: &[usize]) -> Arc<Plan> {
 }
 
 impl Input {
-    fn index(&self, keys_only: bool) -> (IndexName, Arc<Plan>) {
+    pub(super) fn index(&self, keys_only: bool) -> (IndexName, Arc<Plan>) {
         let name = IndexName {
             plan: Arc::clone(&self.plan),
             key: self.key.clone(),
@@ -103,7 +103,7 @@ impl Input {
         (name, Arc::clone(&self.plan))
     }
 
-    fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.plan.schema.fields().len()
     }
 
@@ -287,7 +287,7 @@ impl<'scope> Renderer<'_, 'scope> {
     }
 
     /// The index of a side: the shared one where there is one.
-    fn index(&mut self, side: &Input, keys_only: bool) -> Index<'scope> {
+    pub(super) fn index(&mut self, side: &Input, keys_only: bool) -> Index<'scope> {
         let (name, plan) = side.index(keys_only);
         if let Some(index) = self.shared.get(&name) {
             return index.clone();

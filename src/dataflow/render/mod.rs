@@ -5,6 +5,7 @@
 //! collected from all operators into one stream of texts.
 
 mod aggregate;
+mod delta_join;
 mod failure;
 mod join;
 pub mod output;
@@ -56,6 +57,8 @@ pub struct Renderer<'r, 'scope> {
     pub scope: Scope<'scope, u64>,
     /// Position of this worker; fixed rows enter at the first one.
     pub worker: usize,
+    /// The timestamp (ms) at which the tables' rows enter, the first that counts.
+    since_ms: u64,
     /// The inputs made so far, by table.
     pub inputs: HashMap<Arc<str>, TableInput>,
     /// Arrangements that stand ready, by name.
@@ -81,6 +84,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
     pub fn new(
         scope: Scope<'scope, u64>,
         worker: usize,
+        since_ms: u64,
         shared: &'r HashMap<IndexName, Index<'scope>>,
         views: HashMap<Arc<str>, (Changes<'scope>, Changes<'scope>)>,
     ) -> Self {
@@ -88,6 +92,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
         Renderer {
             scope,
             worker,
+            since_ms,
             inputs: HashMap::new(),
             shared,
             views,
@@ -140,6 +145,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
                 self.scope.concatenate(inputs)
             }
             Node::Join(join) => self.join(join, &plan.schema),
+            Node::DeltaJoin(join) => self.delta_join(join, &plan.schema),
             Node::Aggregate(aggregate) => self.aggregate(aggregate, &plan.schema),
             Node::Distinct { input } => {
                 let input = self.render(input);
@@ -315,14 +321,24 @@ fn collect_indexes(plan: &Plan, found: &mut Vec<(IndexName, Arc<Plan>)>) {
             collect_indexes(&recursive.step, found);
         }
         Node::Join(join) => {
-            for (name, side) in join::indexes(join) {
-                let is_known = found.iter().any(|(other, _)| *other == name);
-                if is_stateless(&side) && !is_known {
-                    found.push((name, side));
-                }
-            }
+            add_indexes(join::indexes(join), found);
             collect_indexes(&join.left, found);
             collect_indexes(&join.right, found);
+        }
+        Node::DeltaJoin(join) => {
+            add_indexes(delta_join::indexes(join), found);
+            for input in &join.inputs {
+                collect_indexes(input, found);
+            }
+        }
+    }
+}
+
+fn add_indexes(read: Vec<(IndexName, Arc<Plan>)>, found: &mut Vec<(IndexName, Arc<Plan>)>) {
+    for (name, side) in read {
+        let is_known = found.iter().any(|(other, _)| *other == name);
+        if is_stateless(&side) && !is_known {
+            found.push((name, side));
         }
     }
 }

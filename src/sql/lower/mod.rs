@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod call;
+pub mod delta_join;
 pub mod dense_rank;
 mod grouping;
 mod join;
