@@ -158,7 +158,11 @@ fn joins_keep_no_intermediate_rows_where_that_is_certain_to_be_less() {
         CREATE TABLE orders (id BIGINT PRIMARY KEY, place BIGINT, placed BIGINT);
         CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT);
         CREATE TABLE places (id BIGINT PRIMARY KEY, region TEXT);
-        CREATE TABLE notes (order_id BIGINT PRIMARY KEY, note TEXT)",
+        CREATE TABLE notes (order_id BIGINT PRIMARY KEY, note TEXT);
+        CREATE TABLE prices (item BIGINT, place BIGINT, price BIGINT, PRIMARY KEY (item, place));
+        CREATE TABLE sold (source TEXT, id BIGINT, ticket BIGINT, item BIGINT, PRIMARY KEY (source, id));
+        CREATE TABLE tickets (source TEXT, id BIGINT, place BIGINT, PRIMARY KEY (source, id));
+        CREATE TABLE goods (source TEXT, id BIGINT, kind TEXT, PRIMARY KEY (source, id))",
     );
     let chain = "FROM lines AS l JOIN orders AS o ON l.order_id = o.id";
     let star =
@@ -182,6 +186,14 @@ fn joins_keep_no_intermediate_rows_where_that_is_certain_to_be_less() {
         (
             "one to one: which table is larger is not known",
             "SELECT o.placed, n.note, p.region FROM orders AS o JOIN notes AS n ON n.order_id = o.id JOIN places AS p ON o.place = p.id".to_owned(),
+        ),
+        (
+            "keys of several columns, one of which all have in common",
+            "SELECT s.id, t.place, g.kind FROM sold AS s JOIN tickets AS t ON s.source = t.source AND s.ticket = t.id JOIN goods AS g ON g.source = t.source AND s.item = g.id".to_owned(),
+        ),
+        (
+            "a part of the columns of a join would be looked up",
+            format!("SELECT l.amount, p.price {chain} JOIN prices AS p ON p.item = l.item AND p.place = o.place"),
         ),
         ("two", format!("SELECT l.amount, o.placed {chain}")),
         (

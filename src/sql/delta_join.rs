@@ -61,10 +61,16 @@ impl DeltaJoin {
         &self.inputs[input].schema.fields()[position]
     }
 
-    /// The inputs with the keys that they are looked up by, each once.
+    /// The inputs with the keys that they are looked up by; inputs that are equal count as the
+    /// first of them.
     pub fn arrangements(&self) -> BTreeSet<(usize, Vec<usize>)> {
         let lookups = self.paths.iter().flat_map(|path| &path.lookups);
-        lookups.map(|lookup| (lookup.input, lookup.key())).collect()
+        let arranged = lookups.map(|lookup| {
+            let input = &self.inputs[lookup.input];
+            let first = self.inputs.iter().position(|other| other == input);
+            (first.unwrap_or(lookup.input), lookup.key())
+        });
+        arranged.collect()
     }
 }
 

@@ -25,7 +25,7 @@ use super::super::plan::{Expression, Node, Plan};
 use super::{map, plan_of, remap};
 
 /// Inputs of one join: each costs an operator for each of the others.
-const INPUTS_MAX: usize = 6;
+const INPUTS_MAX: usize = 5;
 
 /// The plan with joins of joins made without intermediate rows where that pays.
 pub fn gathered(plan: &Arc<Plan>, catalog: &Catalog) -> Arc<Plan> {

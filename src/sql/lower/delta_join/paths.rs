@@ -25,7 +25,11 @@ pub struct Paths<'a> {
     pub is_whole: Vec<bool>,
     /// Columns that are equal.
     pub classes: Vec<BTreeSet<usize>>,
+    /// For each join the positions of the classes that it is by.
+    pub joins: Vec<BTreeSet<usize>>,
     pub conditions: Vec<Condition>,
+    /// Whether an input may be looked up by a part of the columns that it is joined by.
+    pub may_spread: bool,
     pub arrangements: BTreeSet<(usize, Vec<usize>)>,
 }
 
@@ -34,6 +38,8 @@ struct Candidate {
     input: usize,
     on: Vec<(usize, usize)>,
     is_unique: bool,
+    /// Whether all columns of one of its joins are known.
+    is_direct: bool,
 }
 
 impl Candidate {
@@ -45,7 +51,8 @@ impl Candidate {
 
 impl Paths<'_> {
     /// The path of an input's changes: what leaves the fewest rows comes first, that is, look-ups
-    /// by a unique key, and of these the ones in what has been filtered.
+    /// by a unique key, and of these the ones in what has been filtered; then those by all columns
+    /// of a join. `None` if a row would find many that have no part in the result.
     pub fn from(&mut self, source: usize) -> Option<Path> {
         let mut known = BTreeSet::from([source]);
         let condition = self.condition(&BTreeSet::new(), source, &[]);
@@ -56,8 +63,13 @@ impl Paths<'_> {
             let best = candidates.min_by_key(|candidate| {
                 let is_new = !self.arrangements.contains(&candidate.arrangement());
                 let is_whole = self.is_whole[candidate.input];
-                (!candidate.is_unique, is_whole, is_new, candidate.input)
+                let columns = std::cmp::Reverse(candidate.on.len());
+                let is_worse = (!candidate.is_unique, !candidate.is_direct);
+                (is_worse, is_whole, columns, is_new, candidate.input)
             })?;
+            if !(best.is_unique || best.is_direct || self.may_spread) {
+                return None;
+            }
             self.arrangements.insert(best.arrangement());
             let condition = self.condition(&known, best.input, &best.on);
             known.insert(best.input);
@@ -81,12 +93,14 @@ impl Paths<'_> {
     fn candidate(&self, known: &BTreeSet<usize>, input: usize) -> Option<Candidate> {
         let offset = offset(self.inputs, input);
         let mut on = Vec::new();
-        for class in &self.classes {
-            let Some(value) = self.known_of(class, known) else {
+        let mut seen = BTreeSet::new();
+        for (number, class) in self.classes.iter().enumerate() {
+            let own = self.own_of(class, input);
+            let Some(value) = self.known_of(class, known).filter(|_| !own.is_empty()) else {
                 continue;
             };
-            let own = self.own_of(class, input).into_iter();
-            on.extend(own.map(|column| (column - offset, value)));
+            seen.insert(number);
+            on.extend(own.into_iter().map(|column| (column - offset, value)));
         }
         on.sort_unstable();
         let unique = &self.unique[input];
@@ -99,6 +113,7 @@ impl Paths<'_> {
             input,
             on,
             is_unique,
+            is_direct: self.joins.iter().any(|join| join.is_subset(&seen)),
         })
     }
 

@@ -22,7 +22,8 @@ use super::size::{Side, are_no_larger, is_whole};
 pub struct Region<'a> {
     pub inputs: Vec<Arc<Plan>>,
     catalog: &'a Catalog,
-    equalities: Vec<(usize, usize)>,
+    /// The columns that each join is by.
+    joins: Vec<Vec<(usize, usize)>>,
     conditions: Vec<Expression>,
     /// The results of all joins but the topmost.
     intermediates: Vec<Side>,
@@ -83,7 +84,7 @@ impl<'a> Region<'a> {
         let mut region = Region {
             inputs: Vec::new(),
             catalog,
-            equalities: Vec::new(),
+            joins: Vec::new(),
             conditions: Vec::new(),
             intermediates: Vec::new(),
         };
@@ -136,7 +137,7 @@ impl<'a> Region<'a> {
         let on = join.on.iter();
         let on: Vec<_> = on.map(|(one, other)| (left[*one], right[*other])).collect();
         let mut side = left_side.joined(&right_side, &on);
-        self.equalities.extend(on);
+        self.joins.push(on);
         let columns = [left, right].concat();
         if let Some(residual) = &join.residual {
             self.add_conditions(std::slice::from_ref(residual), &columns);
@@ -161,11 +162,19 @@ impl<'a> Region<'a> {
             expression: Arc::clone(condition),
             inputs: self.inputs_of(condition),
         });
+        let classes = self.classes();
+        let class = |column: &usize| classes.iter().position(|class| class.contains(column));
+        let joins = self.joins.iter();
+        let joins = joins.map(|on| on.iter().filter_map(|(one, _)| class(one)).collect());
+        let joins = joins.collect();
         let mut planned = Paths {
             inputs: &self.inputs,
             unique: unique.collect(),
             is_whole: self.inputs.iter().map(|input| is_whole(input)).collect(),
-            classes: self.classes(),
+            joins,
+            // Where no key is known to be unique, a join that is kept may spread as well.
+            may_spread: self.intermediates.iter().all(Side::multiplies),
+            classes,
             conditions: conditions.collect(),
             arrangements: BTreeSet::new(),
         };
@@ -185,7 +194,7 @@ impl<'a> Region<'a> {
     /// Columns that are all equal.
     fn classes(&self) -> Vec<BTreeSet<usize>> {
         let mut classes: Vec<BTreeSet<usize>> = Vec::new();
-        for (one, other) in &self.equalities {
+        for (one, other) in self.joins.iter().flatten() {
             let is_apart = |class: &BTreeSet<usize>| !class.contains(one) && !class.contains(other);
             let (apart, together): (Vec<_>, Vec<_>) = classes.into_iter().partition(is_apart);
             let mut merged: BTreeSet<usize> = together.into_iter().flatten().collect();

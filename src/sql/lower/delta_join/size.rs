@@ -82,6 +82,11 @@ impl Side {
         self.is_whole = false;
     }
 
+    /// Whether rows have been joined by a key that is unique on neither side.
+    pub fn multiplies(&self) -> bool {
+        self.multiplies
+    }
+
     fn is_unique(&self, key: &BTreeSet<usize>) -> bool {
         !self.unique.is_empty() && self.unique.is_subset(key)
     }
