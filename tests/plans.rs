@@ -86,6 +86,7 @@ fn aggregates_have_their_golden_plans() {
         oracle::aggregates::ADDITIVE,
         oracle::aggregates::PICKED,
         oracle::aggregates::QUANTILES,
+        oracle::aggregates::MODES,
         oracle::aggregates::RECOMPUTED,
         oracle::aggregates::GROUPINGS,
     ];

@@ -99,12 +99,12 @@ fn a_row_is_kept_once_however_many_windows_it_will_leave() {
         let counts = windows.map(|(name, days)| count(name, days)).join(", ");
         let view = format!("CREATE MATERIALIZED VIEW busy AS SELECT page, {counts} FROM clicks GROUP BY page");
         run(&mut session, &view).await.expect("created");
+        let sums = "SELECT sum(d) = 1000 AND sum(y) = 1000 FROM busy";
+        assert_eq!(rows(&mut session, sums).await, "true");
         let waiting = "SELECT CAST(sum(rows) AS BIGINT) FROM mainstem.operators WHERE kind = 'Temporal'";
         assert_eq!(rows(&mut session, waiting).await, "1000");
         let analyzed = rows(&mut session, "EXPLAIN ANALYZE busy").await;
         assert!(analyzed.contains("Temporal") && analyzed.contains("(1000 rows, "), "{analyzed}");
-        let sums = "SELECT sum(d) = 1000 AND sum(y) = 1000 FROM busy";
-        assert_eq!(rows(&mut session, sums).await, "true");
         run(&mut session, "DELETE FROM clicks WHERE id >= 10").await.expect("deleted");
         // The waiting rows of a few buckets are added up when the buckets have doubled, not at once.
         assert_eq!(rows(&mut session, "SELECT sum(d) = 10 AND sum(y) = 10 FROM busy").await, "true");

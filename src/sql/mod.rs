@@ -20,6 +20,7 @@ pub mod json;
 mod like;
 mod lower;
 pub mod mapping;
+pub mod mode;
 mod names;
 pub mod overview;
 mod own_functions;

@@ -93,7 +93,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.state.scalar_functions().keys().cloned().collect()
+        sorted(self.state.scalar_functions().keys())
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -105,12 +105,19 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.state.aggregate_functions().keys().cloned().collect()
+        sorted(self.state.aggregate_functions().keys())
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        self.state.window_functions().keys().cloned().collect()
+        sorted(self.state.window_functions().keys())
     }
+}
+
+/// Names in an order of their own, so that the same one of several similar names is proposed.
+fn sorted<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
+    let mut names: Vec<String> = names.cloned().collect();
+    names.sort();
+    names
 }
 
 /// The name of a function without Postgres's schema for its own.

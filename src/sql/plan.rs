@@ -148,6 +148,8 @@ pub enum AggregateFunction {
     Statistic(Statistic),
     /// The argument in one row of the ordered group.
     Pick(Pick),
+    /// The argument that the group has most often; of several the least.
+    Mode,
     /// A value between the ordered arguments of the group.
     Quantile(Quantile),
     /// Computed anew from all rows of a group that changes.
@@ -192,6 +194,7 @@ impl fmt::Display for AggregateFunction {
             Self::BitOr => "bit_or",
             Self::BitXor => "bit_xor",
             Self::Statistic(statistic) => statistic.name(),
+            Self::Mode => "mode",
             Self::Pick(_) => "pick",
             Self::Quantile(quantile) => return quantile.fmt(f),
             Self::Recomputed(call) => call.function.name(),

@@ -27,6 +27,7 @@ use super::join_order::JoinOrder;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
+use super::mode;
 use super::names::Provider;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
@@ -175,6 +176,7 @@ fn session_state() -> SessionState {
     let _ = state.register_udf(clock::now_function());
     let _ = json::register(&mut state);
     let _ = extremes::register(&mut state);
+    let _ = mode::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
     for function in bounded {

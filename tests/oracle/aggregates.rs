@@ -39,6 +39,14 @@ pub const QUANTILES: &[&str] = &[
     "SELECT median(m) AS mm FROM (SELECT t, median(f) AS m FROM r GROUP BY t)",
 ];
 
+/// Values that come most often.
+pub const MODES: &[&str] = &[
+    "SELECT a, mode(b) AS b, mode(t) AS t, mode(d) FILTER (WHERE b > 2) AS d FROM r GROUP BY a",
+    "SELECT mode() WITHIN GROUP (ORDER BY b) AS b, mode(f) AS f, count(*) AS n FROM r WHERE a < 3",
+    "SELECT t, mode(b + a) AS m, max(b) AS b, string_agg(t, ',' ORDER BY t) AS l FROM r GROUP BY ROLLUP (t)",
+    "SELECT m, count(*) AS n FROM (SELECT a, mode(t) AS m FROM r GROUP BY a) AS q GROUP BY m",
+];
+
 /// Aggregates that are computed anew for each changed group.
 pub const RECOMPUTED: &[&str] = &[
     "SELECT a, array_agg(b ORDER BY b, t) AS x, array_agg(t ORDER BY t DESC NULLS LAST) AS y FROM r GROUP BY a",

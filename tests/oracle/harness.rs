@@ -10,7 +10,7 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::model::{ColumnDefinition, TableDefinition};
-use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, planner, statement};
+use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, mode, planner, statement};
 
 use super::compare::differences;
 use super::history::{Change, History, batch_r, batch_s, schemas};
@@ -214,8 +214,9 @@ fn at_moment(sql: &str, timestamp_ms: u64) -> String {
 }
 
 pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
-    let context =
+    let mut context =
         SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
+    mode::register(&mut context).expect("a function");
     let tables = [
         ("r", batch_r(history.r.iter())),
         ("s", batch_s(history.s.iter())),

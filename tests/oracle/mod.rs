@@ -82,6 +82,7 @@ fn aggregates_equal_batch_answers() {
         aggregates::ADDITIVE,
         aggregates::PICKED,
         aggregates::QUANTILES,
+        aggregates::MODES,
         aggregates::RECOMPUTED,
         aggregates::GROUPINGS,
     ];

@@ -12,6 +12,7 @@ use super::super::function::{AggregateCall, Argument, Pick, Statistic};
 use super::super::plan::{Aggregate, AggregateFunction, Expression, SortKey};
 use super::super::quantile::Quantile;
 use super::aggregate::Columns;
+use super::zero::one_zero;
 use super::{physical, physical_all, refuse_unordered, refused};
 
 /// A call with its arguments in physical form.
@@ -36,7 +37,7 @@ pub fn aggregate(
             .about("bit_xor")
             .with_hint("take the distinct values in a subquery, and bit_xor() of those"));
     }
-    let call = Call {
+    let mut call = Call {
         logical,
         schema,
         arguments: physical_all(&logical.params.args, schema)?,
@@ -47,6 +48,12 @@ pub fn aggregate(
             call.maintained(AggregateFunction::Recomputed(function), columns, 0)
         }
         AggregateFunction::Count => call.count(columns),
+        AggregateFunction::Mode => {
+            let arguments = std::mem::take(&mut call.arguments).into_iter();
+            let arguments = arguments.map(|value| one_zero(value, &columns.input.schema));
+            call.arguments = arguments.collect::<Result<_, _>>()?;
+            call.maintained(AggregateFunction::Mode, columns, 1)
+        }
         AggregateFunction::Statistic(statistic) if call.arguments.len() == 2 => {
             call.maintained(AggregateFunction::Statistic(statistic), columns, 2)
         }
@@ -93,6 +100,7 @@ impl Call<'_> {
             // The least and the greatest of distinct values are those of all values.
             "min" if refuse_unordered(&argument).is_ok() => Some(AggregateFunction::Min),
             "max" if refuse_unordered(&argument).is_ok() => Some(AggregateFunction::Max),
+            "mode" if !self.is_distinct() => Some(AggregateFunction::Mode),
             "bool_and" => Some(AggregateFunction::BoolAnd),
             "bool_or" => Some(AggregateFunction::BoolOr),
             "bit_and" if has_counted_bits(&argument) => Some(AggregateFunction::BitAnd),

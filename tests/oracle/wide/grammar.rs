@@ -216,7 +216,7 @@ impl Grammar<'_> {
         let name = column.name;
         let is_number = column.data_type.is_integer() || column.data_type.is_floating();
         let is_decimal = matches!(column.data_type, DataType::Decimal128(..));
-        let (text, data_type) = match self.below(12) {
+        let (text, data_type) = match self.below(13) {
             0 => ("count(*)".to_owned(), DataType::Int64),
             1 => (format!("count({name})"), DataType::Int64),
             2 => (format!("count(DISTINCT {name})"), DataType::Int64),
@@ -239,6 +239,7 @@ impl Grammar<'_> {
                 DataType::Utf8,
             ),
             10 => (format!("array_agg({name} ORDER BY {name})"), DataType::Null),
+            12 if column.data_type != DataType::Null => (format!("mode({name})"), column.data_type),
             11 if is_number => (format!("sum(DISTINCT {name})"), DataType::Null),
             _ => (
                 format!("first_value({name} ORDER BY {name} DESC NULLS LAST)"),

@@ -5,6 +5,7 @@
 mod additive;
 mod extreme;
 mod meet;
+mod mode;
 mod picked;
 mod quantile;
 mod recomputed;
@@ -101,6 +102,10 @@ impl<'scope> Renderer<'_, 'scope> {
             match &aggregate.function {
                 AggregateFunction::Min | AggregateFunction::Max => {
                     let rows = self.extreme(&assembly, aggregate);
+                    assembly.meet(vec![position], rows);
+                }
+                AggregateFunction::Mode => {
+                    let rows = self.mode(node, aggregate);
                     assembly.meet(vec![position], rows);
                 }
                 AggregateFunction::Pick(_)
