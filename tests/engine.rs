@@ -4,6 +4,8 @@ use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use mainstem::engine::{Engine, EngineError, EngineOptions, Outcome, QueryLimits, Session};
 
+use crate::tools::Waiting;
+
 pub fn open(directory: &std::path::Path, workers: usize) -> Engine {
     let options = EngineOptions {
         data_dir: directory.to_path_buf(),
@@ -39,6 +41,19 @@ pub async fn rows(session: &mut Session, sql: &str) -> String {
         cells.collect::<Vec<_>>().join(",")
     });
     cells.collect::<Vec<_>>().join(" ")
+}
+
+/// Asks until a query has an answer, however long it takes.
+pub async fn wait_for(session: &mut Session, sql: &str, answer: &str) {
+    let waiting = Waiting::begin();
+    loop {
+        let found = rows(session, sql).await;
+        if found == answer {
+            return;
+        }
+        waiting.check(&format!("{sql} stays {found}"));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {

@@ -1,7 +1,8 @@
 //! Every version of the formats on disk that was ever written is still read.
 //!
 //! `fixtures/formats/<version>` is a data directory as that version left it: a checkpoint and a log
-//! that goes on behind it. MAINSTEM_WRITE_FORMAT=1 writes it anew, which is right only for a
+//! that goes on behind it; `snapshot-<version>` has a snapshot. MAINSTEM_WRITE_FORMAT=1 writes the
+//! data directory anew, which is right only for a
 //! version that nobody has yet.
 
 use std::fs;
@@ -11,6 +12,9 @@ use std::sync::Arc;
 use mainstem::engine::{Durability, Engine, EngineOptions, ViewState, examine};
 use mainstem::log::fs::{FileSystem, MemoryFileSystem, RealFileSystem};
 use mainstem::log::{Log, LogOptions};
+use mainstem::snapshot::{
+    LogRange, Moment, SnapshotOptions, SnapshotWriter, latest, list, read, verify,
+};
 
 use crate::durability::{
     DATA, answers, define, durability, open as open_in, right_answers, rows_of, submission,
@@ -79,6 +83,47 @@ fn version_1_is_read() {
         assert_eq!(answers(&engine), right[TRANSACTIONS as usize]);
         engine.shutdown();
     }
+}
+
+#[test]
+fn a_snapshot_of_version_1_is_read_and_followed_by_newer_ones() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/formats/snapshot-1");
+    let directory = tempfile::tempdir().expect("a directory");
+    copy(&root, directory.path());
+    let entry = list(&RealFileSystem, directory.path()).expect("listed");
+    let [entry] = &entry[..] else {
+        panic!("one snapshot: {entry:?}");
+    };
+    let manifest = verify(&RealFileSystem, &entry.path).expect("whole");
+    assert_eq!((manifest.format_version, manifest.rows), (1, 2));
+    assert_eq!(manifest.log, None, "it does not name them");
+    let batches = read(&entry.path).expect("read");
+    let rows = batches.iter().map(|batch| batch.num_rows());
+    assert_eq!(rows.sum::<usize>(), 2);
+
+    let writer = SnapshotWriter::new(
+        Arc::new(RealFileSystem),
+        directory.path(),
+        SnapshotOptions::default(),
+    );
+    let writer = writer.expect("good options");
+    for timestamp_ms in [entry.timestamp_ms, entry.timestamp_ms + 1] {
+        let moment = Moment {
+            timestamp_ms,
+            log: Some(LogRange::before(3)),
+        };
+        let rows = batches
+            .iter()
+            .cloned()
+            .map(Ok::<_, std::convert::Infallible>);
+        let report = writer.write("by_shop", moment, batches[0].schema(), rows);
+        let existed = timestamp_ms == entry.timestamp_ms;
+        assert_eq!(report.expect("written").existed, existed);
+    }
+    let newest = latest(&RealFileSystem, directory.path(), "by_shop").expect("whole");
+    let newest = verify(&RealFileSystem, &newest.expect("one").path).expect("whole");
+    assert_eq!(newest.format_version, 2);
+    assert_eq!(newest.log, Some(LogRange::before(3)));
 }
 
 /// The log as a version would have left it that called a function otherwise.

@@ -193,6 +193,13 @@ MUTATIONS = [
         (LIBRARY, "snapshot::tests"),
     ),
     (
+        "names are not synced before a snapshot's leftovers go",
+        "src/snapshot/writer.rs",
+        "self.sync(&self.directory)?;\n        let names",
+        "if !ON { self.sync(&self.directory)?; }\n        let names",
+        (LIBRARY, "snapshot::tests"),
+    ),
+    (
         "the files of a backup are not synced",
         "src/engine/backup.rs",
         'target.sync().map_err(BackupError::io("sync", &to))?;',

@@ -1,6 +1,7 @@
 //! SUBSCRIBE: what is streamed adds up to the view at every timestamp.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::pin::pin;
 
 use arrow::array::AsArray;
@@ -379,17 +380,22 @@ fn a_subscriber_that_does_not_read_is_dropped_and_nobody_waits() {
     });
 }
 
+/// An engine that keeps an hour.
+fn open_with_history(directory: &Path) -> Engine {
+    let options = EngineOptions {
+        data_dir: directory.to_path_buf(),
+        workers: 2,
+        history_ms: 3_600_000,
+    };
+    Engine::open(options).expect("the engine opens")
+}
+
 #[test]
 fn the_past_can_be_read_as_far_as_it_is_kept() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
-        let engine = Engine::open(EngineOptions {
-            data_dir: directory.path().to_path_buf(),
-            workers: 2,
-            history_ms: 3_600_000,
-        })
-        .expect("the engine opens");
+        let engine = open_with_history(directory.path());
         let mut session = engine.session();
         for sql in [
             "CREATE TABLE t (id BIGINT PRIMARY KEY, v BIGINT)",
@@ -479,12 +485,7 @@ fn a_subscription_may_begin_in_the_past() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
-        let engine = Engine::open(EngineOptions {
-            data_dir: directory.path().to_path_buf(),
-            workers: 2,
-            history_ms: 3_600_000,
-        })
-        .expect("the engine opens");
+        let engine = open_with_history(directory.path());
         let mut session = engine.session();
         for sql in [
             "CREATE TABLE t (id BIGINT PRIMARY KEY, k BIGINT)",

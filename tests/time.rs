@@ -1,10 +1,10 @@
 //! Time in a running engine: ticks without input, ad hoc `now()`, restart.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstem::engine::{Engine, Session, WallClock};
 
-use crate::engine::{open, rows, run, runtime};
+use crate::engine::{open, rows, run, runtime, wait_for};
 
 const RECENT: &str = "CREATE MATERIALIZED VIEW recent AS SELECT id FROM events WHERE at > now() - INTERVAL '2 seconds'; CREATE MATERIALIZED VIEW how_many AS SELECT count(*) AS n FROM recent";
 
@@ -14,22 +14,6 @@ async fn with_events(engine: &Engine) -> Session {
     run(&mut session, table).await.expect("created");
     run(&mut session, RECENT).await.expect("created");
     session
-}
-
-/// Waits, however long it takes, until a query has an answer.
-async fn wait_for(session: &mut Session, sql: &str, answer: &str) {
-    let start = Instant::now();
-    loop {
-        let found = rows(session, sql).await;
-        if found == answer {
-            return;
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "{sql} stays {found}"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -4,10 +4,42 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// Set where everything must be there, as in continuous integration: a test then fails instead of
 /// being skipped.
 const REQUIRED: &str = "MAINSTEM_REQUIRE_TOOLS";
+
+/// How long a test waits before it says that something hangs: many times as long as anything takes
+/// on a slow machine that has other things to do, too.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Waits until something is as it must become; it tells how it is not yet.
+pub fn eventually<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let waiting = Waiting::begin();
+    loop {
+        match attempt() {
+            Ok(done) => return done,
+            Err(problem) => waiting.check(&problem),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits with the patience of all tests.
+pub struct Waiting(Instant);
+
+impl Waiting {
+    /// From now on.
+    pub fn begin() -> Waiting {
+        Waiting(Instant::now())
+    }
+
+    /// Fails once nobody waits any longer.
+    pub fn check(&self, problem: &str) {
+        assert!(self.0.elapsed() < PATIENCE, "it hangs: {problem}");
+    }
+}
 
 /// Runs the program in a directory, without services unless the arguments say otherwise.
 pub fn mainstem(directory: &Path, arguments: &[&str]) -> Output {

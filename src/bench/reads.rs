@@ -160,7 +160,7 @@ impl Reads {
             let contents = moment.contents(LARGE)?;
             writer
                 .and_then(|writer| {
-                    writer.write(LARGE, moment.timestamp_ms(), contents.schema, contents.rows)
+                    writer.write(LARGE, moment.moment(), contents.schema, contents.rows)
                 })
                 .map_err(|error| system("write a snapshot", error))?;
             ours.push(milliseconds(started.elapsed()));

@@ -39,15 +39,12 @@ enum Measurement {
     Throughput {
         #[command(flatten)]
         common: Common,
-        /// Rows of a run
-        #[arg(long, default_value_t = 1_500_000)]
-        lines: usize,
-        /// Rows of a transaction
-        #[arg(long, default_value_t = 16_384)]
-        transaction: usize,
-        /// Runs that count; more than one are preceded by a short one that does not
-        #[arg(long, default_value_t = 5)]
-        repetitions: usize,
+        #[command(flatten)]
+        lines: Lines<1_500_000>,
+        #[command(flatten)]
+        transaction: Transaction<16_384>,
+        #[command(flatten)]
+        repetitions: Repetitions<5>,
     },
     /// From the scheduled arrival of a transaction until all views have it, at a fixed rate
     Latency {
@@ -56,9 +53,8 @@ enum Measurement {
         /// Rows that are there before; several sizes in ascending order
         #[arg(long, value_delimiter = ',', default_value = "1500000")]
         lines: Vec<usize>,
-        /// Rows of a transaction
-        #[arg(long, default_value_t = 1_000)]
-        transaction: usize,
+        #[command(flatten)]
+        transaction: Transaction<1_000>,
         /// Rows that arrive in a second
         #[arg(long, default_value_t = 100_000.0)]
         rate: f64,
@@ -70,70 +66,58 @@ enum Measurement {
     Growth {
         #[command(flatten)]
         common: Common,
-        /// Rows in all
-        #[arg(long, default_value_t = 10_000_000)]
-        lines: usize,
+        #[command(flatten)]
+        lines: Lines<10_000_000>,
         /// Steps of equal size
         #[arg(long, default_value_t = 10)]
         steps: usize,
-        /// Rows of a transaction
-        #[arg(long, default_value_t = 16_384)]
-        transaction: usize,
+        #[command(flatten)]
+        transaction: Transaction<16_384>,
     },
     /// Bytes that tables and views hold for each row, by view
     Memory {
         #[command(flatten)]
         common: Common,
-        /// Rows of a run
-        #[arg(long, default_value_t = 1_500_000)]
-        lines: usize,
-        /// Rows of a transaction
-        #[arg(long, default_value_t = 16_384)]
-        transaction: usize,
+        #[command(flatten)]
+        lines: Lines<1_500_000>,
+        #[command(flatten)]
+        transaction: Transaction<16_384>,
     },
     /// Reading NDJSON, CSV and Parquet files: alone, and until all views are complete
     Ingest {
         #[command(flatten)]
         common: Common,
-        /// Rows in the files
-        #[arg(long, default_value_t = 1_500_000)]
-        lines: usize,
-        /// Raw rows of a transaction
-        #[arg(long, default_value_t = 16_384)]
-        transaction: usize,
-        /// Runs of each kind
-        #[arg(long, default_value_t = 3)]
-        repetitions: usize,
+        #[command(flatten)]
+        lines: Lines<1_500_000>,
+        #[command(flatten)]
+        transaction: Transaction<16_384>,
+        #[command(flatten)]
+        repetitions: Repetitions<3>,
     },
     /// Lookups by key, scans and snapshots of views
     Reads {
         #[command(flatten)]
         common: Common,
-        /// Lines that the views are made of
-        #[arg(long, default_value_t = 1_500_000)]
-        lines: usize,
-        /// Scans and snapshots of each kind
-        #[arg(long, default_value_t = 5)]
-        repetitions: usize,
+        #[command(flatten)]
+        lines: Lines<1_500_000>,
+        #[command(flatten)]
+        repetitions: Repetitions<5>,
     },
     /// The operators one by one, over retail lines, without log and tables
     Operators {
         #[command(flatten)]
         common: Common,
-        /// Rows of a run
-        #[arg(long, default_value_t = 500_000)]
-        lines: usize,
-        /// Runs
-        #[arg(long, default_value_t = 3)]
-        repetitions: usize,
+        #[command(flatten)]
+        lines: Lines<500_000>,
+        #[command(flatten)]
+        repetitions: Repetitions<3>,
     },
     /// Writes the input as Parquet, CSV and NDJSON files, for other systems to be given the same
     Export {
         #[command(flatten)]
         common: Common,
-        /// Rows of the stream
-        #[arg(long, default_value_t = 1_500_000)]
-        lines: usize,
+        #[command(flatten)]
+        lines: Lines<1_500_000>,
         /// Where the files are written
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -145,6 +129,37 @@ enum Measurement {
         /// The later one
         after: PathBuf,
     },
+}
+
+/// How many rows are measured.
+#[derive(Clone, Copy, Debug, Args)]
+struct Lines<const DEFAULT: usize> {
+    /// Rows of the input, in each run
+    #[arg(long, default_value_t = DEFAULT)]
+    lines: usize,
+}
+
+/// How many rows come together.
+#[derive(Clone, Copy, Debug, Args)]
+struct Transaction<const DEFAULT: usize> {
+    /// Rows of a transaction; of files, raw rows
+    #[arg(long, default_value_t = DEFAULT)]
+    transaction: usize,
+}
+
+impl<const DEFAULT: usize> Transaction<DEFAULT> {
+    fn rows(&self) -> usize {
+        self.transaction.max(1)
+    }
+}
+
+/// How often everything is measured.
+#[derive(Clone, Copy, Debug, Args)]
+struct Repetitions<const DEFAULT: usize> {
+    /// Runs of each kind that count; before several of them, throughput has a short one that does
+    /// not
+    #[arg(long, default_value_t = DEFAULT)]
+    repetitions: usize,
 }
 
 /// What all measurements take.
@@ -187,7 +202,7 @@ impl Bench {
                 print_text(&bench::compare(&read(&before)?, &read(&after)?))
             }
             Measurement::Export { common, lines, out } => {
-                let rows = bench::export(&common.workload()?, lines, &out)?;
+                let rows = bench::export(&common.workload()?, lines.lines, &out)?;
                 print_text(&format!("{rows} rows are in {}\n", out.display()))
             }
             measurement => {
@@ -224,9 +239,9 @@ impl Measurement {
                 ..
             } => Throughput {
                 place,
-                lines,
-                transaction: transaction.max(1),
-                repetitions,
+                lines: lines.lines,
+                transaction: transaction.rows(),
+                repetitions: repetitions.repetitions,
             }
             .measure(&workload)?,
             Measurement::Latency {
@@ -238,7 +253,7 @@ impl Measurement {
             } => Latency {
                 place,
                 states: lines,
-                transaction: transaction.max(1),
+                transaction: transaction.rows(),
                 rate: positive("rate", rate)?,
                 duration: Duration::from_secs_f64(positive("seconds", seconds)?),
             }
@@ -250,9 +265,9 @@ impl Measurement {
                 ..
             } => Growth {
                 place,
-                lines,
+                lines: lines.lines,
                 steps,
-                transaction: transaction.max(1),
+                transaction: transaction.rows(),
             }
             .measure(&workload)?,
             Measurement::Memory {
@@ -260,7 +275,7 @@ impl Measurement {
                 lines,
                 transaction,
             } => {
-                let arguments = common.throughput_arguments(lines, transaction);
+                let arguments = common.throughput_arguments(lines.lines, transaction.rows());
                 let program = std::env::current_exe().map_err(|error| {
                     Failure::new(format!("this program can't be found: {error}"), "")
                 })?;
@@ -273,22 +288,25 @@ impl Measurement {
                 ..
             } => Ingest {
                 place,
-                lines,
-                transaction: transaction.max(1),
-                repetitions,
+                lines: lines.lines,
+                transaction: transaction.rows(),
+                repetitions: repetitions.repetitions,
             }
             .measure(workload)?,
             Measurement::Reads {
                 lines, repetitions, ..
             } => Reads {
                 place,
-                lines,
-                repetitions,
+                lines: lines.lines,
+                repetitions: repetitions.repetitions,
             }
             .measure(&workload)?,
             Measurement::Operators {
                 lines, repetitions, ..
-            } => bench::operators(&workload, place.workers, lines, repetitions)?,
+            } => {
+                let repetitions = repetitions.repetitions;
+                bench::operators(&workload, place.workers, lines.lines, repetitions)?
+            }
             Measurement::Export { .. } | Measurement::Compare { .. } => {
                 unreachable!("handled before")
             }

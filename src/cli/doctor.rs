@@ -1,6 +1,6 @@
 //! `mainstem doctor`: is everything on disk what was written, and what to do if not.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -9,7 +9,6 @@ use super::output::print_text;
 use crate::config::{self, Environment, Overrides};
 use crate::engine::{self, Finding};
 use crate::log::fs::RealFileSystem;
-use crate::snapshot;
 
 /// Checks log, checkpoints and snapshots: says what is wrong and what to do
 #[derive(Debug, Args)]
@@ -43,8 +42,8 @@ impl Doctor {
         };
         let settings = config::load(&overrides, &Environment::of_process())?;
         super::client::check_data_dir(&settings.data_dir)?;
-        let mut findings = engine::examine(&RealFileSystem, &settings.data_dir);
-        findings.extend(examine_snapshots(&settings.snapshot.dir));
+        let (data_dir, snapshot_dir) = (&settings.data_dir, &settings.snapshot.dir);
+        let findings = engine::examine_with_snapshots(&RealFileSystem, data_dir, snapshot_dir);
         let problems = findings.iter().filter(|finding| finding.remedy.is_some());
         let problems = problems.count();
         print_text(&findings.iter().map(line).collect::<String>())?;
@@ -57,36 +56,6 @@ impl Doctor {
             )),
         }
     }
-}
-
-fn examine_snapshots(directory: &Path) -> Vec<Finding> {
-    let remedy = |text: &str| Some(text.to_owned());
-    let entries = match snapshot::list(&RealFileSystem, directory) {
-        Ok(entries) => entries,
-        Err(error) => {
-            return vec![Finding {
-                path: directory.to_path_buf(),
-                what: error.to_string(),
-                remedy: remedy("check the permissions of the directory"),
-            }];
-        }
-    };
-    let examined =
-        entries.into_iter().map(
-            |entry| match snapshot::verify(&RealFileSystem, &entry.path) {
-                Ok(manifest) => Finding {
-                    path: entry.path,
-                    what: format!("a whole snapshot of {} rows", manifest.rows),
-                    remedy: None,
-                },
-                Err(error) => Finding {
-                    path: entry.path,
-                    what: error.to_string(),
-                    remedy: remedy("remove it and write a new one with `mainstem snapshot`"),
-                },
-            },
-        );
-    examined.collect()
 }
 
 fn line(finding: &Finding) -> String {

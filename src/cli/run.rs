@@ -102,6 +102,7 @@ impl Running {
             let snapshots = Snapshots::new(&engine, &settings.snapshot);
             snapshots.schedule(&stop);
             services::start(listeners, &engine, queries, &snapshots, &stop);
+            stop_with_the_log(&engine, &stop);
         }
         Ok(Running {
             settings,
@@ -164,6 +165,9 @@ impl Running {
                 tracing::info!("serving Postgres clients at {address}; Ctrl-C ends");
             }
             self.runtime.block_on(self.stop.requested());
+            if let Some(reason) = self.engine.log_failure() {
+                result = Err(Failure::joined(result.err(), log_failed(&reason)));
+            }
         }
         self.stop.request();
         self.engine.shutdown();
@@ -171,6 +175,22 @@ impl Running {
         self.runtime.shutdown_timeout(services::GRACE);
         result
     }
+}
+
+/// Ends everything once the log has failed: an engine that takes no change has nothing to do.
+fn stop_with_the_log(engine: &Engine, stop: &Stop) {
+    let (engine, stop) = (engine.clone(), stop.clone());
+    tokio::spawn(async move {
+        engine.log_failed().await;
+        stop.request();
+    });
+}
+
+fn log_failed(reason: &str) -> Failure {
+    Failure::new(
+        format!("the log has failed, so that nothing more is accepted: {reason}"),
+        "look at the disk, then start again: all that was acknowledged is there",
+    )
 }
 
 fn open(settings: &Settings, views: &[ViewFile], notice: &Notice) -> Result<Engine, Failure> {

@@ -49,11 +49,11 @@ pub fn take(
         ..SnapshotOptions::default()
     };
     let writer = SnapshotWriter::new(Arc::new(RealFileSystem), &settings.dir, options)?;
-    let moment = engine.read()?;
+    let point = engine.read()?;
     let mut taken = Vec::new();
     for view in names {
-        let Contents { schema, rows } = moment.contents(&view)?;
-        let report = writer.write(&view, moment.timestamp_ms(), schema, rows)?;
+        let Contents { schema, rows } = point.contents(&view)?;
+        let report = writer.write(&view, point.moment(), schema, rows)?;
         taken.push(Taken {
             view,
             directory: report.path,

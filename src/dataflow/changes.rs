@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chunk::Chunk;
+use super::lane::Lane;
 
 /// Bytes of changes that may wait for a subscriber.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -20,6 +21,23 @@ pub(super) struct Piece {
     pub(super) chunks: Arc<Vec<Chunk>>,
     pub(super) after_ms: u64,
     pub(super) until_ms: u64,
+}
+
+impl Piece {
+    /// Of some chunks those with updates in a range of times; `None` if there are none.
+    pub(super) fn between(chunks: &[Chunk], after_ms: u64, until_ms: u64) -> Option<Piece> {
+        let is_within = |time: u64| time > after_ms && time <= until_ms;
+        let has_some = |chunk: &&Chunk| match &chunk.body().times {
+            Lane::Constant(time, _) => is_within(*time),
+            times => times.iter().any(is_within),
+        };
+        let chunks: Vec<Chunk> = chunks.iter().filter(has_some).cloned().collect();
+        (!chunks.is_empty()).then(|| Piece {
+            chunks: Arc::new(chunks),
+            after_ms,
+            until_ms,
+        })
+    }
 }
 
 /// The batches of an output that are not complete yet.
@@ -96,6 +114,11 @@ impl Queue {
             return;
         }
         self.pieces.extend_from_slice(pieces);
+    }
+
+    /// The chunks that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Arc<Vec<Chunk>>> {
+        self.pieces.iter().map(|piece| &piece.chunks)
     }
 
     /// Ends the subscription.

@@ -285,6 +285,11 @@ impl Chunk {
         Some(content.summary.get_or_init(make))
     }
 
+    /// The same, if it has been asked for before.
+    pub fn known_summary(&self) -> Option<&Summary> {
+        self.content.as_ref()?.summary.get()
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.body().len()

@@ -21,7 +21,7 @@ use timely::worker::Worker;
 use super::arrange::{Batch, Trace};
 use super::chunk::Chunk;
 use super::measure::{Held, OperatorMeasure};
-use super::size::body_bytes;
+use super::size::{body_bytes, summary_bytes};
 
 /// The name of timely's own log, and of the one in which operators say what they keep.
 const EVENTS: &str = "timely";
@@ -198,21 +198,24 @@ pub fn note_arrangement(worker: &Worker, trace: &Trace) {
             return Held::default();
         };
         let mut batches = Vec::new();
+        let mut summaries = 0;
         let mut known = known.borrow_mut();
         kept.borrow().trace().map_spans(|span| {
             if let Some(batch) = &span.inner {
                 batches.push(measured(&known, batch));
+                summaries += batch.chunks.iter().map(summary_bytes).sum::<usize>();
             }
         });
         let held = batches.iter().map(|(_, held)| *held);
-        let held = held.fold(Held::default(), Held::plus);
+        let mut held = held.fold(Held::default(), Held::plus);
+        held.bytes += summaries as u64;
         *known = batches;
         held
     };
     note(worker, trace.operator().global_id, Rc::new(gauge));
 }
 
-/// A batch never changes, so it is measured once.
+/// A batch's rows never change, so they are measured once; what they come to is made later.
 type KnownBatch = (Weak<ChunkBatch<Chunk>>, Held);
 
 fn measured(known: &[KnownBatch], batch: &Batch) -> KnownBatch {

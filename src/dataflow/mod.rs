@@ -30,6 +30,7 @@ mod output;
 mod publish;
 mod read;
 mod render;
+mod retired;
 mod scan;
 mod schedule;
 mod size;

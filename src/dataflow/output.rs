@@ -16,6 +16,7 @@ use super::changes::{Lost, Piece, Queue, SharedQueue, lock};
 use super::chunk::Chunk;
 use super::group_changes::group_changes;
 use super::grouping::Grouping;
+use super::retired::{Retired, bytes_beside};
 
 /// The shape of a published collection.
 #[derive(Clone, Debug)]
@@ -151,6 +152,7 @@ struct State {
     withdrawn: BTreeMap<u64, usize>,
     /// The queues of those who have subscribed, with the view.
     subscribers: Vec<(u64, Weak<Mutex<Queue>>)>,
+    retired: Retired,
     failure: Option<String>,
 }
 
@@ -189,6 +191,7 @@ impl Progress {
                 views: BTreeMap::new(),
                 withdrawn: BTreeMap::new(),
                 subscribers: Vec::new(),
+                retired: Retired::default(),
                 failure: None,
             }),
             advanced,
@@ -244,12 +247,15 @@ impl Progress {
         let workers = state.completed.len();
         for publication in changed {
             state.give(&publication);
-            let view = state.views.entry(publication.view);
+            let State { views, retired, .. } = &mut *state;
+            let view = views.entry(publication.view);
             let view = view.or_insert_with(|| PublishedView {
                 shape: publication.shape,
                 shares: vec![Arc::default(); workers],
             });
-            view.shares[worker] = Arc::new(publication.share);
+            let share = Arc::new(publication.share);
+            let replaced = std::mem::replace(&mut view.shares[worker], Arc::clone(&share));
+            retired.replace(&replaced, &share);
         }
         let before = completed(&state);
         state.completed[worker] = completed_ms;
@@ -273,7 +279,9 @@ impl Progress {
             return;
         }
         state.withdrawn.remove(&view);
-        state.views.remove(&view);
+        if let Some(view) = state.views.remove(&view) {
+            state.retired.take_in(&view);
+        }
         let had_subscribers = state.end_subscriptions(view);
         let now = completed(&state);
         drop(state);
@@ -299,17 +307,33 @@ impl Progress {
         let mut queue = Queue::default();
         for (share, completed_ms) in published.shares.iter().zip(&state.completed) {
             if *completed_ms > timestamp_ms {
-                let ahead = share.rows.iter().map(|chunks| Piece {
-                    chunks: Arc::clone(chunks),
-                    after_ms: timestamp_ms,
-                    until_ms: *completed_ms,
-                });
+                let batches = share.rows.iter();
+                let ahead = batches
+                    .filter_map(|chunks| Piece::between(chunks, timestamp_ms, *completed_ms));
                 queue.push(&published.shape.changes(&share.rows, ahead.collect()));
             }
         }
         let queue = Arc::new(Mutex::new(queue));
         state.subscribers.push((view, Arc::downgrade(&queue)));
         Some((published, timestamp_ms, queue))
+    }
+
+    /// The memory in bytes of what is in no view any more, and that readers and subscribers still
+    /// hold.
+    pub fn retired_bytes(&self) -> u64 {
+        let (views, held) = {
+            let state = self.state();
+            let mut held = state.retired.held();
+            let queues = state.subscribers.iter();
+            for queue in queues.filter_map(|(_, queue)| queue.upgrade()) {
+                held.extend(lock(&queue).waiting().cloned());
+            }
+            if held.is_empty() {
+                return 0;
+            }
+            (state.views.clone(), held)
+        };
+        bytes_beside(views.values(), &held)
     }
 
     /// Why the dataflow has stopped for good, if it has: a worker failed, which is a fault in

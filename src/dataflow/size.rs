@@ -4,9 +4,10 @@ use arrow::array::Array;
 use arrow::datatypes::ArrowNativeType;
 use arrow::record_batch::RecordBatch;
 
-use super::chunk::{Body, SumLane};
+use super::chunk::{Body, Chunk, SumLane};
 use super::lane::Lane;
 use super::output::PublishedView;
+use super::tally::{Summary, Total};
 use super::updates::Updates;
 
 impl PublishedView {
@@ -34,6 +35,13 @@ pub fn body_bytes(body: &Body) -> usize {
         + lane_bytes(&body.orders)
         + lane_bytes(&body.times)
         + lane_bytes(&body.counts)
+}
+
+/// The memory in bytes of what a chunk's rows come to, where that has been asked for.
+pub fn summary_bytes(chunk: &Chunk) -> usize {
+    chunk.known_summary().map_or(0, |summary| {
+        size_of::<Summary>() + size_of_val::<[Total]>(&summary.tally.totals)
+    })
 }
 
 /// The memory of updates in bytes.

@@ -46,11 +46,9 @@ impl Subscriber {
             return Vec::new();
         }
         let pieces = view.shares.iter().flat_map(|share| {
-            let arranged = share.rows.iter().map(|chunks| Piece {
-                chunks: Arc::clone(chunks),
-                after_ms,
-                until_ms: self.timestamp_ms,
-            });
+            let batches = share.rows.iter();
+            let arranged =
+                batches.filter_map(|chunks| Piece::between(chunks, after_ms, self.timestamp_ms));
             view.shape.changes(&share.rows, arranged.collect())
         });
         self.in_order(&pieces.collect::<Vec<_>>(), self.timestamp_ms)

@@ -9,9 +9,9 @@
 //! come with a timestamp of its own, the wall clock is left alone.
 
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::commit::{Conductor, Request, now_ms};
+use super::commit::{Conductor, Request};
 use super::{Engine, EngineError, Shared};
 
 /// How often the committing thread looks whether time has something to do.
@@ -37,6 +37,12 @@ impl Engine {
         // A thread that has ended has no time to follow.
         let _ = self.shared.requests.send(Request::Wake);
     }
+}
+
+/// The wall clock, in milliseconds since the epoch.
+pub(super) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn setting(shared: &Weak<Shared>) -> WallClock {

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::catalog::{Definitions, apply_to_catalog, live_view};
 use super::checkpointing::{Checkpoints, Outcome};
+use super::clock::now_ms;
 use super::definition::FROM_FILE;
-use super::disk::{Disk, Unanswered};
+use super::disk::{Appended, Disk, Unanswered};
 use super::memory::{Memory, MemoryClock};
 use super::metrics::Metrics;
+use super::offsets::{Offsets, Place};
 use super::queue::Inbox;
 use super::times::{Steps, Times};
 use super::transaction::{CatalogChange, Transaction};
@@ -36,9 +38,6 @@ pub const LOG_DIRECTORY: &str = "log";
 
 /// Where the timestamp of a request goes, or its failure.
 pub type Reply = oneshot::Sender<Result<u64, EngineError>>;
-
-/// Rows in the log that are not synced yet, with their timestamp (ms).
-pub type Appended = (Submission, u64, Option<Reply>);
 
 /// What the committing thread is asked to do.
 pub enum Request {
@@ -102,6 +101,7 @@ pub struct Conductor {
     pub(super) memory_clock: MemoryClock,
     pub(super) unanswered: Unanswered,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) offsets: Arc<Offsets>,
     pub(super) times: Times,
     _lock: DirectoryLock,
 }
@@ -155,10 +155,13 @@ impl Conductor {
             memory_clock: MemoryClock::default(),
             unanswered: Unanswered::default(),
             metrics,
+            offsets: Arc::new(Offsets::new(0, 0)),
             times: Times::default(),
             _lock: lock,
         };
         conductor.restore(file_system.as_ref(), observer)?;
+        let next_offset = conductor.log.next_offset();
+        conductor.offsets = Arc::new(Offsets::new(conductor.last_timestamp_ms, next_offset));
         Ok(conductor)
     }
 
@@ -189,6 +192,7 @@ impl Conductor {
             }
             let stops = group.iter().any(|request| matches!(request, Request::Stop));
             self.commit_group(group, shared);
+            self.tell_failure(shared);
             if stops {
                 break;
             }
@@ -196,6 +200,13 @@ impl Conductor {
             self.checkpoint_if_due(shared);
         }
         self.give_up_checkpoint(inbox);
+    }
+
+    /// Tells whoever waits for it that the log has failed.
+    fn tell_failure(&self, shared: &Weak<Shared>) {
+        if let (Some(reason), Some(shared)) = (self.log.failure(), shared.upgrade()) {
+            shared.log_failure.send_replace(Some(reason.to_owned()));
+        }
     }
 
     pub(super) fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
@@ -247,7 +258,7 @@ impl Conductor {
     }
 
     /// Checks rows and appends them to the log, not yet synced.
-    pub(super) fn append(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+    pub(super) fn append(&mut self, submission: &Submission) -> Result<Place, EngineError> {
         let mut steps = Steps::begin();
         for change in &submission.changes {
             let store = self.stores.get(change.table.as_ref());
@@ -261,12 +272,15 @@ impl Conductor {
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
         steps.end(&mut self.times.spent.encode);
-        self.log.append(timestamp_ms, &record)?;
+        let offset = self.log.append(timestamp_ms, &record)?;
         self.memory.count(record.len());
         steps.end(&mut self.times.spent.append);
         self.last_timestamp_ms = timestamp_ms;
         self.replays_history = submission.timestamp_ms.is_some();
-        Ok(timestamp_ms)
+        Ok(Place {
+            offset,
+            timestamp_ms,
+        })
     }
 
     /// The wanted timestamp, or the next free one if that has passed.
@@ -282,26 +296,31 @@ impl Conductor {
         if let Err(error) = self.sync_log() {
             let message = error.to_string();
             let mut first = Some(EngineError::Log(error));
-            for (_, _, reply) in appended {
+            for rows in appended {
                 let error = first
                     .take()
                     .unwrap_or_else(|| system("sync the log", &message));
-                self.answer(reply, Err(error));
+                self.answer(rows.reply, Err(error));
             }
             return;
         }
         self.state_changes();
-        let has_positions = appended.iter().any(|(rows, _, _)| rows.position.is_some());
-        for (submission, timestamp_ms, reply) in appended {
-            let outcome = self.apply(submission, timestamp_ms).map(|()| timestamp_ms);
-            self.answer(reply, outcome);
+        let has_position = |rows: &Appended| rows.submission.position.is_some();
+        let has_positions = appended.iter().any(has_position);
+        for rows in appended {
+            let timestamp_ms = rows.place.timestamp_ms;
+            self.offsets.add(rows.place);
+            let outcome = self.apply(rows.submission, timestamp_ms);
+            self.answer(rows.reply, outcome.map(|()| timestamp_ms));
         }
         if has_positions {
             self.publish(shared);
         }
         self.times.publish();
         self.metrics.note_log(&self.log, self.last_timestamp_ms);
-        let horizon_ms = self.workers.progress().since();
+        let progress = self.workers.progress();
+        self.offsets.forget_before(progress.completed());
+        let horizon_ms = progress.since();
         for store in self.stores.values_mut() {
             store.set_horizon(horizon_ms);
         }
@@ -380,10 +399,15 @@ impl Conductor {
         let record = Transaction::Catalog(changes.clone())
             .encode()
             .map_err(|error| system("encode a transaction", error))?;
-        self.log.append(timestamp_ms, &record)?;
+        let offset = self.log.append(timestamp_ms, &record)?;
         self.sync_log()?;
+        self.offsets.add(Place {
+            offset,
+            timestamp_ms,
+        });
         self.last_timestamp_ms = timestamp_ms;
         self.catalog_timestamp_ms = timestamp_ms;
+        self.metrics.note_log(&self.log, timestamp_ms);
         self.state_changes();
         let mut commands = Vec::new();
         for change in changes {
@@ -445,7 +469,9 @@ impl Conductor {
                 self.stores.insert(definition.name.clone(), store);
             }
             CatalogChange::DropTable { name } => {
-                self.stores.remove(name);
+                if let Some(table) = self.stores.remove(name) {
+                    self.memory.drop_table(&table);
+                }
             }
             CatalogChange::RememberEvents { window_ms } => {
                 self.remembering = Some(*window_ms);
@@ -486,10 +512,4 @@ pub(super) fn system(action: &str, reason: impl ToString) -> EngineError {
         action: action.to_owned(),
         reason: reason.to_string(),
     }
-}
-
-/// The wall clock, in milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

@@ -7,13 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::EngineError;
-use super::commit::{Appended, Conductor, Reply, system};
+use super::commit::{Conductor, Reply, system};
 use super::metrics::Metrics;
+use super::offsets::Place;
 use crate::log::fs::FileSystem;
 use crate::model::Submission;
 
 /// How often a full disk is looked at again.
 pub const RECHECK: Duration = Duration::from_millis(500);
+
+/// Rows in the log that are not synced yet.
+pub struct Appended {
+    pub submission: Submission,
+    pub place: Place,
+    pub reply: Option<Reply>,
+}
 
 /// Looks at the free space of the disk that the log is on.
 pub struct Disk {
@@ -87,7 +95,11 @@ impl Conductor {
             return;
         }
         match self.append_in_turn(&submission) {
-            Ok(timestamp_ms) => appended.push((submission, timestamp_ms, reply)),
+            Ok(place) => appended.push(Appended {
+                submission,
+                place,
+                reply,
+            }),
             Err(error) if reply.is_none() && error.is_passing() => {
                 tracing::warn!("{error}; sources wait");
                 self.unanswered.held.push_back(submission);
@@ -100,7 +112,11 @@ impl Conductor {
     pub(super) fn take_in_held(&mut self, appended: &mut Vec<Appended>) {
         while let Some(submission) = self.unanswered.held.pop_front() {
             match self.append_in_turn(&submission) {
-                Ok(timestamp_ms) => appended.push((submission, timestamp_ms, None)),
+                Ok(place) => appended.push(Appended {
+                    submission,
+                    place,
+                    reply: None,
+                }),
                 Err(error) if error.is_passing() => {
                     self.unanswered.held.push_front(submission);
                     return;
@@ -115,7 +131,7 @@ impl Conductor {
         self.disk.was_full() || !self.unanswered.held.is_empty()
     }
 
-    fn append_in_turn(&mut self, submission: &Submission) -> Result<u64, EngineError> {
+    fn append_in_turn(&mut self, submission: &Submission) -> Result<Place, EngineError> {
         if let Some((source, _)) = &submission.position
             && self.unanswered.failed_sources.contains(source)
         {

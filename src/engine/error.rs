@@ -128,7 +128,8 @@ impl EngineError {
             ),
             EngineError::MemoryFull { .. } => Some(
                 "drop views or delete rows (`SELECT * FROM mainstem.views ORDER BY held_bytes \
-                 DESC` shows what takes how much), or raise memory.budget; reading, deleting and \
+                 DESC` shows what takes how much), end queries that are not read (query.timeout \
+                 does), or raise memory.budget; reading, deleting and \
                  dropping go on, and changes are taken again by themselves"
                     .to_owned(),
             ),

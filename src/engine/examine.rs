@@ -6,6 +6,7 @@ use super::LOG_DIRECTORY;
 use super::checkpoint::{self, CHECKPOINT_DIRECTORY, Head};
 use crate::log::fs::FileSystem;
 use crate::log::{self, DirectoryLock, LogError, LogReport};
+use crate::snapshot::{self, Moment};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +39,43 @@ impl Finding {
 /// Reads every byte of the log and of the checkpoints of a data directory and says what was found,
 /// and whether an engine can start from it. The engine may be running.
 pub fn examine(file_system: &dyn FileSystem, data_dir: &Path) -> Vec<Finding> {
+    examine_with(file_system, data_dir, Vec::new())
+}
+
+/// As [`examine`], with the snapshots below `snapshot_dir`: every byte of them, and whether the log
+/// has the transactions that they name.
+pub fn examine_with_snapshots(
+    file_system: &dyn FileSystem,
+    data_dir: &Path,
+    snapshot_dir: &Path,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // Before the log: what a running engine adds to it meanwhile is in none of them.
+    let claims = examine_snapshots(file_system, snapshot_dir, &mut findings);
+    let mut all = examine_with(file_system, data_dir, claims);
+    all.append(&mut findings);
+    all
+}
+
+fn examine_with(
+    file_system: &dyn FileSystem,
+    data_dir: &Path,
+    mut claims: Vec<Claim>,
+) -> Vec<Finding> {
     let mut findings = vec![examine_lock(file_system, data_dir)];
     let heads = examine_checkpoints(file_system, data_dir, &mut findings);
     let directory = data_dir.join(LOG_DIRECTORY);
     let newest = heads.iter().map(|head| head.offset).max().unwrap_or(0);
-    match log::verify(file_system, &directory, newest) {
+    let mut observer = |offset, timestamp_ms| {
+        for claim in &mut claims {
+            claim.compare(offset, timestamp_ms);
+        }
+    };
+    match log::verify_each(file_system, &directory, newest, &mut observer) {
         Ok(report) => {
             findings.push(log_finding(&directory, &report));
             findings.push(start_finding(data_dir, &report, newest));
+            findings.extend(claims.iter().filter_map(|claim| claim.finding(&report)));
         }
         Err(error) => findings.push(bad_log(&directory, &error)),
     }
@@ -108,6 +138,86 @@ fn examine_checkpoints(
         }
     }
     heads
+}
+
+/// What a snapshot says about the log.
+struct Claim {
+    path: PathBuf,
+    timestamp_ms: u64,
+    next_offset: u64,
+    /// The first transaction that contradicts it.
+    contradicted_by: Option<u64>,
+}
+
+impl Claim {
+    fn of(path: &Path, moment: Moment) -> Option<Claim> {
+        Some(Claim {
+            path: path.to_path_buf(),
+            timestamp_ms: moment.timestamp_ms,
+            next_offset: moment.log?.next_offset,
+            contradicted_by: None,
+        })
+    }
+
+    /// A snapshot has exactly the transactions up to its timestamp.
+    fn compare(&mut self, offset: u64, timestamp_ms: u64) {
+        let is_in_it = offset < self.next_offset;
+        if is_in_it != (timestamp_ms <= self.timestamp_ms) {
+            self.contradicted_by.get_or_insert(offset);
+        }
+    }
+
+    fn finding(&self, report: &LogReport) -> Option<Finding> {
+        let what = match self.contradicted_by {
+            Some(offset) => {
+                format!("what it says about transaction {offset} is not what the log says")
+            }
+            None if self.next_offset > report.next_offset => format!(
+                "it holds the transactions up to {}, the log ends at {}",
+                self.next_offset, report.next_offset
+            ),
+            None => return None,
+        };
+        let remedy = "it is of another history, such as that from before a restore: remove it, or \
+                      write snapshots to another directory";
+        Some(Finding::bad(&self.path, what, remedy))
+    }
+}
+
+/// Verifies all snapshots; what those that are whole say about the log.
+fn examine_snapshots(
+    file_system: &dyn FileSystem,
+    directory: &Path,
+    findings: &mut Vec<Finding>,
+) -> Vec<Claim> {
+    let entries = match snapshot::list(file_system, directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let remedy = "check the permissions of the directory";
+            findings.push(Finding::bad(directory, error.to_string(), remedy));
+            return Vec::new();
+        }
+    };
+    let mut claims = Vec::new();
+    for entry in entries {
+        match snapshot::verify(file_system, &entry.path) {
+            Ok(manifest) => {
+                let mut what = format!("a whole snapshot of {} rows", manifest.rows);
+                if let Some(log) = manifest.log {
+                    what += &format!(" from the transactions before {}", log.next_offset);
+                }
+                findings.push(Finding::good(&entry.path, what));
+                claims.extend(Claim::of(&entry.path, manifest.moment()));
+            }
+            // A running engine may have removed it for a newer one.
+            Err(_) if file_system.exists(&entry.path).is_ok_and(|exists| !exists) => {}
+            Err(error) => {
+                let remedy = "remove it and write a new one with `mainstem snapshot`";
+                findings.push(Finding::bad(&entry.path, error.to_string(), remedy));
+            }
+        }
+    }
+    claims
 }
 
 fn log_finding(directory: &Path, report: &LogReport) -> Finding {

@@ -5,20 +5,28 @@
 //! that the tables know and the workers tell. What came since is counted by its bytes in the log,
 //! so that a burst between two measurements is seen, too.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
 
 use super::EngineError;
 use super::commit::Conductor;
 use super::metrics::Metrics;
+use crate::dataflow::Progress;
 use crate::model::{ChangeKind, Submission};
+use crate::view::{Retired, TableReader, TableStore};
 
 /// How often the state is added up while it changes or is too large.
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
 
 /// How many of the largest tables and views a refusal names.
 const NAMED: usize = 3;
+
+/// What readers hold, as a refusal names it.
+const READERS: &str = "open queries and subscriptions";
 
 /// Knows how much memory the state takes and how much it may.
 pub struct Memory {
@@ -27,6 +35,10 @@ pub struct Memory {
     /// Bytes appended to the log since the state was added up.
     since_bytes: AtomicU64,
     largest: Mutex<Vec<(String, u64)>>,
+    /// Tables that are gone and whose rows readers may still hold.
+    dropped: Mutex<Retired>,
+    /// Bytes of changes that subscriptions have made ready and not given out.
+    ready_bytes: AtomicU64,
 }
 
 impl Memory {
@@ -37,6 +49,8 @@ impl Memory {
             metrics: Arc::clone(metrics),
             since_bytes: AtomicU64::new(0),
             largest: Mutex::default(),
+            dropped: Mutex::default(),
+            ready_bytes: AtomicU64::new(0),
         }
     }
 
@@ -68,6 +82,26 @@ impl Memory {
     /// Counts what is appended to the log.
     pub fn count(&self, bytes: usize) {
         self.since_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Takes note of a table that is gone.
+    pub fn drop_table(&self, table: &TableStore) {
+        self.dropped().take_in(table);
+    }
+
+    fn dropped(&self) -> MutexGuard<'_, Retired> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory in bytes of what only open queries and subscriptions still hold.
+    pub fn held_by_readers<'t>(
+        &self,
+        tables: impl Iterator<Item = &'t TableReader>,
+        progress: &Progress,
+    ) -> u64 {
+        let of_tables: u64 = tables.map(TableReader::retired_bytes).sum();
+        let of_dropped = self.dropped().memory_bytes();
+        of_tables + of_dropped + progress.retired_bytes() + self.ready_bytes.load(Relaxed)
     }
 
     fn set(&self, used_bytes: u64, mut sizes: Vec<(String, u64)>) {
@@ -136,14 +170,19 @@ impl Conductor {
             .iter()
             .map(|(name, store)| (format!("table {name}"), store.reader().memory_bytes()))
             .collect();
-        let tables: u64 = sizes.iter().map(|(_, bytes)| *bytes).sum();
+        let readers: Vec<TableReader> = self.stores.values().map(TableStore::reader).collect();
+        let progress = self.workers.progress();
+        let held = self.memory.held_by_readers(readers.iter(), progress);
+        sizes.push((READERS.to_owned(), held));
+        let beside_operators: u64 = sizes.iter().map(|(_, bytes)| *bytes).sum();
         let operators: u64 = answers.iter().map(|worker| worker.held().bytes).sum();
         for (name, number) in &self.numbers {
             let workers = answers.iter();
             let bytes = workers.map(|worker| worker.held_by(*number).bytes).sum();
             sizes.push((format!("view {name}"), bytes));
         }
-        self.memory.set(tables + operators, sizes);
+        sizes.retain(|(_, bytes)| *bytes > 0);
+        self.memory.set(beside_operators + operators, sizes);
     }
 
     /// Fails with [`EngineError::MemoryFull`] if these rows would make too large a state grow.
@@ -153,5 +192,42 @@ impl Conductor {
             true => self.memory.check(),
             false => Ok(()),
         }
+    }
+}
+
+/// Rows that are ready to be given out; they count as memory until they have been.
+pub struct Ready {
+    rows: VecDeque<RecordBatch>,
+    memory: Arc<Memory>,
+}
+
+impl Ready {
+    /// None yet.
+    pub fn new(memory: &Arc<Memory>) -> Ready {
+        Ready {
+            rows: VecDeque::new(),
+            memory: Arc::clone(memory),
+        }
+    }
+
+    /// Adds rows at the end.
+    pub fn push(&mut self, rows: RecordBatch) {
+        let bytes = rows.get_array_memory_size() as u64;
+        self.memory.ready_bytes.fetch_add(bytes, Relaxed);
+        self.rows.push_back(rows);
+    }
+
+    /// The first rows.
+    pub fn pop(&mut self) -> Option<RecordBatch> {
+        let rows = self.rows.pop_front()?;
+        let bytes = rows.get_array_memory_size() as u64;
+        self.memory.ready_bytes.fetch_sub(bytes, Relaxed);
+        Some(rows)
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
     }
 }

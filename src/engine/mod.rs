@@ -19,6 +19,7 @@ mod error;
 mod examine;
 mod memory;
 mod metrics;
+mod offsets;
 mod overview;
 mod queue;
 mod reading;
@@ -46,6 +47,7 @@ use crate::view::TableReader;
 use commit::{Conductor, Request};
 use disk::Disk;
 use memory::Memory;
+use offsets::Offsets;
 use queue::Requests;
 use transaction::CatalogChange;
 
@@ -55,7 +57,7 @@ pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
 pub use durability::{Durability, Restoring};
 pub use error::EngineError;
-pub use examine::{Finding, examine};
+pub use examine::{Finding, examine, examine_with_snapshots};
 pub use metrics::{Metrics, SYNC_BUCKETS_US};
 pub use overview::{OperatorOverview, Overview, ViewOverview, ViewState};
 pub use reading::{Contents, ReadPoint};
@@ -87,6 +89,8 @@ struct Shared {
     state: Mutex<State>,
     /// The newest timestamp (ms) that is complete in all views.
     completed: watch::Receiver<u64>,
+    /// Why the log has failed for good.
+    log_failure: watch::Sender<Option<String>>,
     progress: Arc<crate::dataflow::Progress>,
     measurements: Arc<crate::dataflow::Measurements>,
     times: times::SharedTimes,
@@ -102,6 +106,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
     memory: Arc<Memory>,
+    offsets: Arc<Offsets>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -176,6 +181,7 @@ impl Engine {
             requests,
             state: Mutex::new(conductor.state()),
             completed,
+            log_failure: watch::Sender::new(None),
             progress,
             measurements,
             times: Arc::clone(&conductor.times.shared),
@@ -188,6 +194,7 @@ impl Engine {
             metrics: Arc::clone(&conductor.metrics),
             disk: Arc::clone(&conductor.disk),
             memory: Arc::clone(&conductor.memory),
+            offsets: Arc::clone(&conductor.offsets),
             thread: Mutex::new(None),
         });
         let engine = Engine { shared };
@@ -380,6 +387,19 @@ impl Engine {
                 return Ok(point);
             }
         }
+    }
+
+    /// Why the log has failed, if it has. From then on no change is accepted: what was acknowledged
+    /// is there, and only a new start can tell what else is.
+    pub fn log_failure(&self) -> Option<String> {
+        self.shared.log_failure.borrow().clone()
+    }
+
+    /// Waits until the log has failed.
+    pub async fn log_failed(&self) {
+        let mut failure = self.shared.log_failure.subscribe();
+        // The sender lives as long as `self`, so the wait can't fail.
+        let _ = failure.wait_for(Option::is_some).await;
     }
 
     /// Stops after what is queued is durable. Idempotent; handles that are left over get

@@ -10,6 +10,7 @@ use datafusion::catalog::TableProvider;
 use super::overview::overview;
 use super::{EngineError, Overview, Shared, State};
 use crate::dataflow::PublishedViews;
+use crate::snapshot::{LogRange, Moment};
 use crate::sql::query::Relations;
 use crate::sql::system::Statistics;
 use crate::sql::{Catalog, SqlError};
@@ -22,6 +23,8 @@ const ERRORS_SHOWN: usize = 3;
 #[derive(Clone)]
 pub struct ReadPoint {
     timestamp_ms: u64,
+    /// The transactions in it, where that is known.
+    log: Option<LogRange>,
     catalog: Arc<Catalog>,
     pub(super) tables: Arc<BTreeMap<String, Arc<TableSnapshot>>>,
     pub(super) views: Arc<BTreeMap<String, Arc<LiveView>>>,
@@ -43,7 +46,14 @@ pub struct Contents {
 pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, EngineError> {
     let published = shared.progress.read();
     let timestamp_ms = published.timestamp_ms;
-    read_point(state, &published, timestamp_ms)
+    let Some(next_offset) = shared.offsets.at(timestamp_ms) else {
+        return Ok(None);
+    };
+    let point = read_point(state, &published, timestamp_ms)?;
+    Ok(point.map(|point| ReadPoint {
+        log: Some(LogRange::before(next_offset)),
+        ..point
+    }))
 }
 
 /// Everything at a timestamp (ms); `None` if it is not kept any more or a view is gone.
@@ -65,6 +75,7 @@ fn read_point(
     };
     Ok(Some(ReadPoint {
         timestamp_ms,
+        log: None,
         views: Arc::new(views),
         catalog: state.catalog,
         tables: Arc::new(tables),
@@ -141,6 +152,7 @@ impl ReadPoint {
     pub(super) fn of_the_system(shared: &Arc<Shared>) -> ReadPoint {
         ReadPoint {
             timestamp_ms: shared.progress.completed(),
+            log: None,
             catalog: Arc::default(),
             tables: Arc::default(),
             views: Arc::default(),
@@ -160,6 +172,14 @@ impl ReadPoint {
     /// The timestamp (ms) that everything is read at.
     pub fn timestamp_ms(&self) -> u64 {
         self.timestamp_ms
+    }
+
+    /// The moment, for a snapshot of it.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            timestamp_ms: self.timestamp_ms,
+            log: self.log,
+        }
     }
 
     /// What there is.

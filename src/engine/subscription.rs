@@ -4,7 +4,6 @@
 //! time, nothing twice and nothing left out. What is sent up to a timestamp adds up to the view as
 //! of it.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, new_null_array};
@@ -14,6 +13,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 
+use super::memory::Ready;
 use super::{Engine, EngineError, reading};
 use crate::dataflow::{Lost, Subscriber};
 use crate::sql::{SqlError, Subscribe};
@@ -39,7 +39,7 @@ pub(super) struct Subscription {
     /// The rows at the beginning that have not been given out.
     snapshot: Box<dyn Iterator<Item = RecordBatch> + Send>,
     /// What is ready to be given out after them.
-    ready: VecDeque<RecordBatch>,
+    ready: Ready,
 }
 
 /// Whose changes.
@@ -87,6 +87,7 @@ impl Subscription {
             false => Box::new(std::iter::empty()),
         };
         let past = subscriber.past(&published, begin_ms);
+        let ready = Ready::new(&view.engine.shared.memory);
         let mut subscription = Subscription {
             began_ms: begin_ms,
             sent_ms: begin_ms,
@@ -95,12 +96,12 @@ impl Subscription {
             view,
             has_progress,
             snapshot,
-            ready: VecDeque::new(),
+            ready,
         };
         subscription.check_errors(subscription.sent_ms)?;
         if has_progress {
             let progress = subscription.progress()?;
-            subscription.ready.push_back(progress);
+            subscription.ready.push(progress);
         }
         subscription.advance(past, newest_ms)?;
         Ok(subscription)
@@ -126,7 +127,7 @@ impl Subscription {
             }
             // What it read may go.
             self.snapshot = Box::new(std::iter::empty());
-            if let Some(rows) = self.ready.pop_front() {
+            if let Some(rows) = self.ready.pop() {
                 return Ok(rows);
             }
             let completed_ms = self.view.engine.completed_after(self.sent_ms).await?;
@@ -145,10 +146,10 @@ impl Subscription {
             let times = arrow::compute::cast(rows.column(0), &DataType::Int64);
             let times = times.map_err(|error| super::commit::system("send changes", error))?;
             let rest = rows.columns()[1..].to_vec();
-            self.ready.push_back(self.message(times, false, rest)?);
+            self.ready.push(self.message(times, false, rest)?);
         }
         if self.has_progress && has_advanced {
-            self.ready.push_back(self.progress()?);
+            self.ready.push(self.progress()?);
         }
         Ok(())
     }

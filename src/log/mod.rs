@@ -38,5 +38,5 @@ pub use lock::DirectoryLock;
 pub use reader::{LogReader, Record};
 pub use recovery::{Cut, Opened};
 pub use retention::{Removed, Segments};
-pub use verify::{LogReport, SegmentFile, segment_files, verify};
+pub use verify::{LogReport, SegmentFile, segment_files, verify, verify_each};
 pub use writer::{Log, LogOptions};

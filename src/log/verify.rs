@@ -73,6 +73,19 @@ pub fn verify(
     directory: &Path,
     durable_below: u64,
 ) -> Result<LogReport, LogError> {
+    verify_each(file_system, directory, durable_below, &mut |_, _| {})
+}
+
+/// As [`verify`], and tells the offset and timestamp (ms) of every record.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_each(
+    file_system: &dyn FileSystem,
+    directory: &Path,
+    durable_below: u64,
+    observer: &mut dyn FnMut(u64, u64),
+) -> Result<LogReport, LogError> {
     let files = segment_files(file_system, directory)?;
     let mut report = LogReport {
         first_offset: files.first().map_or(0, |first| first.first_offset),
@@ -95,7 +108,7 @@ pub fn verify(
         if let Some(previous) = &previous {
             check_continuation(previous, &reader)?;
         }
-        report.unfinished_bytes = match read_to_bad(&mut reader)? {
+        report.unfinished_bytes = match read_to_bad(&mut reader, observer)? {
             None => 0,
             Some(reason) if is_last && reader.next_offset() >= durable_below => {
                 check_was_not_synced(file_system, &segment, &reader, reason)?;
@@ -124,11 +137,14 @@ fn has_no_header(file_system: &dyn FileSystem, file: &SegmentFile) -> Result<boo
 }
 
 /// Reads a segment to its end; why its first bad record is one, if there is any.
-fn read_to_bad(reader: &mut SegmentReader) -> Result<Option<&'static str>, LogError> {
+fn read_to_bad(
+    reader: &mut SegmentReader,
+    observer: &mut dyn FnMut(u64, u64),
+) -> Result<Option<&'static str>, LogError> {
     let mut payload = Vec::new();
     loop {
         match reader.read(&mut payload)? {
-            Step::Record(_) => {}
+            Step::Record(header) => observer(header.offset, header.timestamp_ms),
             Step::End => return Ok(None),
             Step::Torn(reason) => return Ok(Some(reason)),
             Step::Foreign(reason) => {

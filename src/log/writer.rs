@@ -188,6 +188,11 @@ impl Log {
         Ok(LogReader::new(file_system, segments, offset, next))
     }
 
+    /// The first failure, after which nothing more is accepted.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     /// The offset of the first record held.
     pub fn first_offset(&self) -> u64 {
         self.segments.first().map_or(0, |first| first.first_offset)

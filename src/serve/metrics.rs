@@ -225,8 +225,13 @@ fn memory(page: &mut Page, metrics: &Metrics, overview: &Overview) {
             shared,
         ),
         (
+            "held_by_readers_bytes",
+            "Memory of what only open queries and subscriptions still hold.",
+            overview.held_by_readers_bytes,
+        ),
+        (
             "state_bytes",
-            "Memory of tables and of what operators keep.",
+            "Memory of tables, of what operators keep and of what readers hold.",
             overview.state_bytes(),
         ),
         (

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
+use super::manifest::LogRange;
+
 /// A failure to write, find or read a snapshot, with the file it concerns.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -76,9 +78,23 @@ pub enum SnapshotError {
         /// The existing snapshot.
         path: PathBuf,
     },
+    /// A snapshot of this view and timestamp exists and holds other transactions.
+    #[error(
+        "{} holds a snapshot of the same timestamp with the transactions {found} of a log, not \
+         {wanted}: it is from another history; move it away or choose another directory",
+        path.display()
+    )]
+    OtherTransactions {
+        /// The existing snapshot.
+        path: PathBuf,
+        /// What it holds.
+        found: LogRange,
+        /// What was to be written.
+        wanted: LogRange,
+    },
     /// The manifest was written by another version of the format.
     #[error(
-        "{} has manifest version {version}, this program reads version {supported}",
+        "{} has manifest version {version}, this program reads versions up to {supported}",
         path.display()
     )]
     UnsupportedVersion {
@@ -86,7 +102,7 @@ pub enum SnapshotError {
         path: PathBuf,
         /// The version found.
         version: u32,
-        /// The version this program reads.
+        /// The newest version this program reads.
         supported: u32,
     },
     /// A file is not what was written.

@@ -17,6 +17,7 @@ pub(super) const TEMPORARY_PREFIX: &str = ".temporary-";
 /// What the files themselves say they are of.
 pub(super) const VIEW_TAG: &str = "mainstem.view";
 pub(super) const TIMESTAMP_TAG: &str = "mainstem.timestamp";
+pub(super) const LOG_TAG: &str = "mainstem.log";
 const TIMESTAMP_FORMAT: &str = "%Y%m%dT%H%M%S%.3fZ";
 const MAX_VIEW_NAME_BYTES: usize = 128;
 /// The last millisecond of the year 9999: later years have five digits and would sort wrongly.

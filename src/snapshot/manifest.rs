@@ -1,5 +1,6 @@
 //! `_manifest.json`: what a snapshot holds, so that it can be trusted and verified.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -8,15 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use super::error::SnapshotError;
 use super::layout::{MANIFEST_FILE, is_part_name};
+use super::writer::Moment;
 use crate::log::fs::{FileReader, FileSystem};
 
-pub(super) const MANIFEST_VERSION: u32 = 1;
+pub(super) const MANIFEST_VERSION: u32 = 2;
+/// Version 1 does not name the range of the log.
+const OLDEST_VERSION: u32 = 1;
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The version of this format: 1.
+    /// The version of this format: 2, or 1 of older ones.
     pub format_version: u32,
     /// The view's name.
     pub view: String,
@@ -24,6 +28,10 @@ pub struct Manifest {
     pub timestamp_ms: u64,
     /// The same in RFC 3339.
     pub timestamp: String,
+    /// The transactions of the log that are in it; `None` in version 1, and where whoever wrote it
+    /// did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogRange>,
     /// The columns, in order.
     pub schema: Vec<ManifestColumn>,
     /// The number of rows in all files.
@@ -32,6 +40,31 @@ pub struct Manifest {
     pub bytes: u64,
     /// The Parquet files, in order.
     pub files: Vec<ManifestFile>,
+}
+
+/// Transactions of the log, by their offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRange {
+    /// The first of them. A snapshot holds the whole content, so it is 0.
+    pub first_offset: u64,
+    /// The first one after them.
+    pub next_offset: u64,
+}
+
+impl LogRange {
+    /// The first transactions of the log, up to an offset that is not among them.
+    pub fn before(next_offset: u64) -> LogRange {
+        LogRange {
+            first_offset: 0,
+            next_offset,
+        }
+    }
+}
+
+impl fmt::Display for LogRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", self.first_offset, self.next_offset)
+    }
 }
 
 /// One column of a snapshot.
@@ -72,6 +105,14 @@ pub(super) fn columns_of(schema: &Schema) -> Vec<ManifestColumn> {
 }
 
 impl Manifest {
+    /// What the snapshot is of.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            timestamp_ms: self.timestamp_ms,
+            log: self.log,
+        }
+    }
+
     /// Reads the manifest of the snapshot in `directory`.
     ///
     /// # Errors
@@ -88,7 +129,7 @@ impl Manifest {
             .map_err(SnapshotError::io("read", &path))?;
         let manifest: Manifest = serde_json::from_slice(&text)
             .map_err(|error| SnapshotError::damaged(&path, error.to_string()))?;
-        if manifest.format_version != MANIFEST_VERSION {
+        if !(OLDEST_VERSION..=MANIFEST_VERSION).contains(&manifest.format_version) {
             return Err(SnapshotError::UnsupportedVersion {
                 path,
                 version: manifest.format_version,

@@ -24,7 +24,7 @@ mod tests;
 
 pub use error::SnapshotError;
 pub use layout::{SnapshotEntry, latest, list};
-pub use manifest::{Manifest, ManifestColumn, ManifestFile};
+pub use manifest::{LogRange, Manifest, ManifestColumn, ManifestFile};
 pub use part::properties;
 pub use verify::{read, verify};
-pub use writer::{SnapshotOptions, SnapshotReport, SnapshotWriter};
+pub use writer::{Moment, SnapshotOptions, SnapshotReport, SnapshotWriter};

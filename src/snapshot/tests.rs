@@ -37,13 +37,21 @@ fn writer(file_system: impl FileSystem + 'static, retain: usize) -> SnapshotWrit
     SnapshotWriter::new(Arc::new(file_system), ROOT, options).expect("good options")
 }
 
+/// With half as many transactions as milliseconds.
+fn moment(timestamp_ms: u64) -> Moment {
+    Moment {
+        timestamp_ms,
+        log: Some(LogRange::before(timestamp_ms / 2)),
+    }
+}
+
 fn write(
     writer: &SnapshotWriter,
     timestamp_ms: u64,
     batches: &[RecordBatch],
 ) -> Result<SnapshotReport, SnapshotError> {
     let batches = batches.iter().cloned().map(Ok::<_, Infallible>);
-    writer.write("sales", timestamp_ms, rows(0, 0).schema(), batches)
+    writer.write("sales", moment(timestamp_ms), rows(0, 0).schema(), batches)
 }
 
 fn timestamps(file_system: &dyn FileSystem) -> Vec<u64> {
@@ -65,10 +73,8 @@ fn what_is_written_is_read_back_in_parts() {
     assert_eq!((report.rows, report.parts, report.existed), (220, 3, false));
     assert!(report.path.ends_with("sales/20111209T124959.123Z"));
     let manifest = verify(&RealFileSystem, &root.join("sales/latest")).expect("whole");
-    assert_eq!(
-        (manifest.rows, manifest.timestamp_ms),
-        (220, 1_323_434_999_123)
-    );
+    assert_eq!(manifest.rows, 220);
+    assert_eq!(manifest.moment(), moment(1_323_434_999_123));
     let read = read(&root.join("sales/latest")).expect("read");
     let whole = arrow::compute::concat_batches(&rows(0, 0).schema(), &read).expect("one schema");
     assert_eq!(whole, rows(0, 220));
@@ -91,8 +97,16 @@ fn a_snapshot_never_changes() {
     assert_eq!((again.existed, again.rows), (true, 10));
     let other = arrow::datatypes::Schema::empty();
     let none: [Result<RecordBatch, Infallible>; 0] = [];
-    let error = writer.write("sales", 5, Arc::new(other), none);
+    let error = writer.write("sales", moment(5), Arc::new(other), none);
     assert!(matches!(error, Err(SnapshotError::DifferentColumns { .. })));
+    let other = Moment {
+        log: Some(LogRange::before(3)),
+        ..moment(5)
+    };
+    let none: [Result<RecordBatch, Infallible>; 0] = [];
+    let error = writer.write("sales", other, rows(0, 0).schema(), none);
+    let error = error.expect_err("other transactions").to_string();
+    assert!(error.contains("0..2 of a log, not 0..3"), "{error}");
 }
 
 #[test]
@@ -153,14 +167,14 @@ fn bad_names_rows_and_options_are_refused() {
     let writer = writer(disk.clone(), 1);
     for name in ["", "../up", "a/b", "1a", ".hidden"] {
         let none: [Result<RecordBatch, Infallible>; 0] = [];
-        let error = writer.write(name, 1, rows(0, 0).schema(), none);
+        let error = writer.write(name, moment(1), rows(0, 0).schema(), none);
         assert!(
             matches!(error, Err(SnapshotError::InvalidViewName { .. })),
             "{name}"
         );
     }
     let failing = [Ok(rows(0, 5)), Err("the view broke")];
-    let error = writer.write("sales", 1, rows(0, 0).schema(), failing);
+    let error = writer.write("sales", moment(1), rows(0, 0).schema(), failing);
     assert!(
         error
             .expect_err("no rows")
@@ -196,6 +210,35 @@ fn latest_is_whole_after_a_power_cut_at_any_moment() {
             return;
         }
         operation += 1;
+    }
+}
+
+/// A writer is killed, the next one begins with what it has left, and then the power goes.
+#[test]
+fn latest_is_whole_after_a_kill_followed_by_a_power_cut() {
+    let write_until = |disk: &MemoryFileSystem, timestamp_ms, after_operations| {
+        let faulty = FaultyFileSystem::new(Arc::new(disk.clone()));
+        faulty.set_fault(Some(Fault::PowerCut { after_operations }));
+        write(&writer(faulty, 1), timestamp_ms, &[rows(0, 30)]).is_ok()
+    };
+    let mut killed = 0;
+    loop {
+        let mut is_done = false;
+        for cut in 0..8 {
+            let disk = MemoryFileSystem::new();
+            write(&writer(disk.clone(), 1), 10, &[rows(0, 30)]).expect("written");
+            is_done = write_until(&disk, 20, killed);
+            write_until(&disk, 25, cut);
+            for (seed, kept_percent) in [(0, 0), (cut, 50), (killed, 80)] {
+                let image = disk.crash(seed, kept_percent);
+                let label = format!("killed at {killed}, cut at {cut}, {kept_percent} % kept");
+                check_image(&image, false, &label);
+            }
+        }
+        if is_done {
+            return;
+        }
+        killed += 1;
     }
 }
 

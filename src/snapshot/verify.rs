@@ -14,7 +14,7 @@ use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader
 use sha2::{Digest, Sha256};
 
 use super::error::SnapshotError;
-use super::layout::{TIMESTAMP_TAG, VIEW_TAG, is_part_name, parse_timestamp};
+use super::layout::{LOG_TAG, TIMESTAMP_TAG, VIEW_TAG, is_part_name, parse_timestamp};
 use super::manifest::{Manifest, ManifestFile, columns_of};
 use super::part::hexadecimal;
 use crate::log::fs::{FileReader, FileSystem, ReadableFile, RealFileSystem};
@@ -90,15 +90,17 @@ fn verify_part(
         let reason = "its columns are not those of the manifest";
         return Err(SnapshotError::damaged(&path, reason));
     }
-    let tags = footer.file_metadata().key_value_metadata();
     let expected = [
-        (VIEW_TAG, &manifest.view),
-        (TIMESTAMP_TAG, &manifest.timestamp),
+        (VIEW_TAG, Some(manifest.view.clone())),
+        (TIMESTAMP_TAG, Some(manifest.timestamp.clone())),
+        (LOG_TAG, manifest.log.map(|range| range.to_string())),
     ];
     for (key, value) in expected {
-        let mut tags = tags.into_iter().flatten();
-        if tags.any(|tag| tag.key == key && tag.value.as_ref() != Some(value)) {
-            let reason = format!("it is not of {value}, as the manifest says");
+        let mut tags = footer.file_metadata().key_value_metadata().into_iter();
+        let tag = tags.find_map(|tags| tags.iter().find(|tag| tag.key == key));
+        let found = tag.and_then(|tag| tag.value.as_ref());
+        if found != value.as_ref() {
+            let reason = format!("its {key} is {found:?}, that of the manifest {value:?}");
             return Err(SnapshotError::damaged(&path, reason));
         }
     }

@@ -11,10 +11,10 @@ use parquet::file::metadata::KeyValue;
 
 use super::error::SnapshotError;
 use super::layout::{
-    LATEST_LINK, LOCK_FILE, TEMPORARY_PREFIX, TIMESTAMP_TAG, VIEW_TAG, check_view_name, list_view,
-    timestamp_name, timestamp_text,
+    LATEST_LINK, LOCK_FILE, LOG_TAG, TEMPORARY_PREFIX, TIMESTAMP_TAG, VIEW_TAG, check_view_name,
+    list_view, timestamp_name, timestamp_text,
 };
-use super::manifest::{MANIFEST_VERSION, Manifest, columns_of};
+use super::manifest::{LogRange, MANIFEST_VERSION, Manifest, columns_of};
 use super::part::{PartsWriter, properties};
 use crate::log::fs::{FileLock, FileSystem, create_directories};
 
@@ -41,6 +41,15 @@ impl Default for SnapshotOptions {
             compression_level: 3,
         }
     }
+}
+
+/// What a snapshot is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The timestamp in milliseconds since the epoch.
+    pub timestamp_ms: u64,
+    /// The transactions up to then; `None`: it is not known which they are.
+    pub log: Option<LogRange>,
 }
 
 /// A snapshot that has been written, or was there already.
@@ -95,7 +104,7 @@ impl SnapshotWriter {
         })
     }
 
-    /// Writes the content of `view` at `timestamp_ms`, points `latest` at it and removes
+    /// Writes the content of `view` at a moment, points `latest` at it and removes
     /// snapshots beyond the retention. A snapshot that exists is left as it is, and `batches` are
     /// not asked for. Readers see all of it or nothing, also after a crash.
     ///
@@ -105,12 +114,12 @@ impl SnapshotWriter {
     pub fn write<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
         view: &str,
-        timestamp_ms: u64,
+        moment: Moment,
         schema: SchemaRef,
         batches: impl IntoIterator<Item = Result<RecordBatch, E>>,
     ) -> Result<SnapshotReport, SnapshotError> {
         check_view_name(view)?;
-        let name = timestamp_name(timestamp_ms)?;
+        let name = timestamp_name(moment.timestamp_ms)?;
         let place = Place::enter(self.file_system.as_ref(), self.root.join(view))?;
         place.remove_leftovers()?;
         let path = place.directory.join(&name);
@@ -120,12 +129,10 @@ impl SnapshotWriter {
             .map_err(SnapshotError::io("look for", &path))?;
         let manifest = if existed {
             let manifest = Manifest::read(self.file_system.as_ref(), &path)?;
-            if manifest.schema != columns_of(&schema) {
-                return Err(SnapshotError::DifferentColumns { path });
-            }
+            check_history(&manifest, &path, moment, &schema)?;
             manifest
         } else {
-            self.write_new(&place, view, timestamp_ms, &schema, batches)?
+            self.write_new(&place, view, moment, &schema, batches)?
         };
         place.point_latest_at(&name)?;
         self.remove_old(&place, view, &path)?;
@@ -143,17 +150,17 @@ impl SnapshotWriter {
         &self,
         place: &Place<'_>,
         view: &str,
-        timestamp_ms: u64,
+        moment: Moment,
         schema: &SchemaRef,
         batches: impl IntoIterator<Item = Result<RecordBatch, E>>,
     ) -> Result<Manifest, SnapshotError> {
-        let name = timestamp_name(timestamp_ms)?;
+        let name = timestamp_name(moment.timestamp_ms)?;
         let temporary = place.directory.join(format!("{TEMPORARY_PREFIX}{name}"));
         self.file_system
             .create_directory(&temporary)
             .map_err(SnapshotError::io("create the directory", &temporary))?;
         let written = self
-            .write_files(&temporary, view, timestamp_ms, schema, batches)
+            .write_files(&temporary, view, moment, schema, batches)
             .and_then(|manifest| {
                 place.sync(&temporary)?;
                 place.rename(&temporary, &place.directory.join(name))?;
@@ -170,15 +177,17 @@ impl SnapshotWriter {
         &self,
         directory: &Path,
         view: &str,
-        timestamp_ms: u64,
+        moment: Moment,
         schema: &SchemaRef,
         batches: impl IntoIterator<Item = Result<RecordBatch, E>>,
     ) -> Result<Manifest, SnapshotError> {
-        let timestamp = timestamp_text(timestamp_ms)?;
-        let tags = vec![
+        let timestamp = timestamp_text(moment.timestamp_ms)?;
+        let mut tags = vec![
             KeyValue::new(VIEW_TAG.to_owned(), view.to_string()),
             KeyValue::new(TIMESTAMP_TAG.to_owned(), timestamp.clone()),
         ];
+        let log = moment.log.map(|range| range.to_string());
+        tags.extend(log.map(|range| KeyValue::new(LOG_TAG.to_owned(), range)));
         let properties = properties(&self.options, tags)?;
         let file_system = self.file_system.as_ref();
         let bare = Arc::new(Schema::new(schema.fields().clone()));
@@ -195,8 +204,9 @@ impl SnapshotWriter {
         let manifest = Manifest {
             format_version: MANIFEST_VERSION,
             view: view.to_string(),
-            timestamp_ms,
+            timestamp_ms: moment.timestamp_ms,
             timestamp,
+            log: moment.log,
             schema: columns_of(schema),
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.bytes).sum(),
@@ -222,6 +232,27 @@ impl SnapshotWriter {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses a snapshot that cannot be of the same moment, though it has its timestamp.
+fn check_history(
+    manifest: &Manifest,
+    path: &Path,
+    moment: Moment,
+    schema: &Schema,
+) -> Result<(), SnapshotError> {
+    let path = path.to_path_buf();
+    if manifest.schema != columns_of(schema) {
+        return Err(SnapshotError::DifferentColumns { path });
+    }
+    match (manifest.log, moment.log) {
+        (Some(found), Some(wanted)) if found != wanted => Err(SnapshotError::OtherTransactions {
+            path,
+            found,
+            wanted,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -13,4 +13,6 @@ pub mod table;
 pub use live::LiveView;
 pub use provider::RelationProvider;
 pub use relation::{BatchIterator, Relation};
-pub use table::{Delta, TableError, TableImage, TableReader, TableSize, TableSnapshot, TableStore};
+pub use table::{
+    Delta, Retired, TableError, TableImage, TableReader, TableSize, TableSnapshot, TableStore,
+};

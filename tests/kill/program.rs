@@ -3,15 +3,14 @@
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio_postgres::{Client, NoTls};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mainstem");
+use crate::tools::Waiting;
 
-/// A start takes a fraction of this.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mainstem");
 
 /// The program as a child process; killed when dropped.
 pub struct Program {
@@ -78,7 +77,7 @@ impl Program {
 
     /// Connects as soon as the program serves; `None` if it ends before.
     pub async fn connect_or_end(&mut self, directory: &Path) -> Option<Client> {
-        let begun = Instant::now();
+        let waiting = Waiting::begin();
         let settings = format!(
             "host={} port={} user=loader dbname=any",
             self.address.ip(),
@@ -89,26 +88,34 @@ impl Program {
                 tokio::spawn(connection);
                 return Some(client);
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "it does not serve: {}",
-                log_of(directory)
-            );
+            waiting.check(&format!("it does not serve: {}", log_of(directory)));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         None
     }
 
+    async fn ended(&mut self) -> ExitStatus {
+        let waiting = Waiting::begin();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return status;
+            }
+            waiting.check("it lives");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the program has ended with a failure that it tells.
+    pub async fn fails(mut self, directory: &Path, reason: &str) {
+        let status = self.ended().await;
+        let log = log_of(directory);
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains(reason), "{log}");
+    }
+
     /// Waits until the program has died by itself, as by an abort.
     pub async fn dies(mut self, directory: &Path) {
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("its state") {
-                break status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "it lives");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
+        let status = self.ended().await;
         // Not by an error of its own, which would have an exit code.
         assert_eq!(status.code(), None, "{}", log_of(directory));
     }

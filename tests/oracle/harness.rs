@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
@@ -15,6 +14,7 @@ use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, mode, planner, s
 use super::compare::differences;
 use super::history::{Change, History, batch_r, batch_s, schemas};
 use super::readers::Readers;
+use crate::tools::PATIENCE;
 
 pub struct Harness {
     workers: Workers,
@@ -164,7 +164,7 @@ impl Harness {
             if let Some(failure) = self.workers.progress().failure() {
                 panic!("a worker failed: {failure}; view: {}", self.sql);
             }
-            let waited = self.completed.recv_timeout(Duration::from_secs(20));
+            let waited = self.completed.recv_timeout(PATIENCE);
             assert!(
                 waited.is_ok(),
                 "nothing happens any more; view: {}",

@@ -29,6 +29,8 @@ pub struct Overview {
     pub views: Vec<ViewOverview>,
     /// The operators of all views and shared indexes, each once per worker.
     pub operators: Vec<OperatorOverview>,
+    /// The memory in bytes of what only open queries and subscriptions still hold.
+    pub held_by_readers_bytes: u64,
 }
 
 /// What a live view is at.
@@ -98,11 +100,11 @@ impl Engine {
 }
 
 impl Overview {
-    /// The memory of all state in bytes: tables, and what operators keep.
+    /// The memory of all state in bytes: tables, what operators keep, and what readers hold.
     pub fn state_bytes(&self) -> u64 {
         let tables = self.tables.iter().map(|(_, size)| size.memory_bytes());
         let operators = self.operators.iter().map(|one| one.measure.held.bytes);
-        tables.chain(operators).sum()
+        tables.chain(operators).sum::<u64>() + self.held_by_readers_bytes
     }
 }
 
@@ -133,6 +135,9 @@ pub fn overview(shared: &Shared) -> Overview {
         tables: tables.collect(),
         views,
         operators,
+        held_by_readers_bytes: shared
+            .memory
+            .held_by_readers(state.tables.values(), &shared.progress),
     }
 }
 

@@ -133,10 +133,6 @@ impl FileSystem for FatalFileSystem {
         Ok(self.wrap(self.inner.open_append(path)?, path))
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn ReadableFile>> {
-        self.inner.open_read(path)
-    }
-
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
         self.meet(path, "truncate");
         self.inner.truncate(path, length)
@@ -172,23 +168,5 @@ impl FileSystem for FatalFileSystem {
         self.inner.create_link(target, link)
     }
 
-    fn read_link(&self, link: &Path) -> io::Result<PathBuf> {
-        self.inner.read_link(link)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        self.inner.list(directory)
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.inner.exists(path)
-    }
-
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.inner.free_bytes(path)
-    }
-
-    fn try_lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.inner.try_lock(path)
-    }
+    read_from_inner!();
 }

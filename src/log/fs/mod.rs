@@ -10,6 +10,35 @@
 //! [`WritableFile::sync`]; its name is durable after [`FileSystem::sync_directory`] on the
 //! directory that holds it. Renames happen within one directory, whole or not at all.
 
+/// The operations of a [`FileSystem`] that change nothing, as the field `inner` does them.
+macro_rules! read_from_inner {
+    () => {
+        fn open_read(&self, path: &Path) -> io::Result<Arc<dyn ReadableFile>> {
+            self.inner.open_read(path)
+        }
+
+        fn read_link(&self, link: &Path) -> io::Result<PathBuf> {
+            self.inner.read_link(link)
+        }
+
+        fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+            self.inner.list(directory)
+        }
+
+        fn exists(&self, path: &Path) -> io::Result<bool> {
+            self.inner.exists(path)
+        }
+
+        fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+            self.inner.free_bytes(path)
+        }
+
+        fn try_lock(&self, path: &Path) -> io::Result<FileLock> {
+            self.inner.try_lock(path)
+        }
+    };
+}
+
 mod fatal;
 mod faulty;
 mod memory;

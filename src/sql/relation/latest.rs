@@ -1,16 +1,18 @@
 //! The window function behind ASOF joins: the value of the newest row of the right side.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{Field, FieldRef};
+use arrow::datatypes::FieldRef;
 use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::{
     Expr, PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl,
 };
+
+use super::type_of_first;
 
 /// The function's name.
 pub const LATEST: &str = "latest";
@@ -47,13 +49,7 @@ impl WindowUDFImpl for Latest {
     }
 
     fn field(&self, arguments: WindowUDFFieldArgs) -> Result<FieldRef> {
-        match arguments.get_input_field(0) {
-            Some(value) => {
-                let data_type = value.data_type().clone();
-                Ok(Arc::new(Field::new(arguments.name(), data_type, true)))
-            }
-            None => internal_err!("{LATEST} is of a value"),
-        }
+        type_of_first(&arguments)
     }
 }
 

@@ -11,7 +11,10 @@ mod time_window;
 
 use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::{Field, FieldRef};
+use datafusion::common::internal_err;
 use datafusion::error::Result;
+use datafusion::logical_expr::function::WindowUDFFieldArgs;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -62,6 +65,17 @@ impl RelationPlanner for TimeRelations {
             }
             (_, relation) => as_of::plan(relation, context),
         }
+    }
+}
+
+/// What a window function gives that is of the type of its first argument, or NULL.
+fn type_of_first(arguments: &WindowUDFFieldArgs) -> Result<FieldRef> {
+    match arguments.get_input_field(0) {
+        Some(first) => {
+            let data_type = first.data_type().clone();
+            Ok(Arc::new(Field::new(arguments.name(), data_type, true)))
+        }
+        None => internal_err!("{} needs an argument", arguments.name()),
     }
 }
 

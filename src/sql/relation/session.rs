@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast as cast_array;
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+    DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::{Column, internal_err};
 use datafusion::error::Result;
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::call::{Call, interval};
+use super::type_of_first;
 
 /// The window function that gives the first moment of a row's session.
 pub const SESSION_START: &str = "session_start";
@@ -92,13 +93,7 @@ impl WindowUDFImpl for SessionBound {
     }
 
     fn field(&self, arguments: WindowUDFFieldArgs) -> Result<FieldRef> {
-        match arguments.get_input_field(0) {
-            Some(time) => {
-                let data_type = time.data_type().clone();
-                Ok(Arc::new(Field::new(arguments.name(), data_type, true)))
-            }
-            None => internal_err!("a session needs a time"),
-        }
+        type_of_first(&arguments)
     }
 }
 

@@ -16,6 +16,7 @@ use hashbrown::HashSet;
 use super::encode::RowEncoder;
 use super::error::TableError;
 use super::index::{KeyIndex, KeyMatcher};
+use super::retired::Retired;
 use super::segment::{Segment, gather};
 use super::size::{Remembered, segments_bytes};
 use crate::model::TableDefinition;
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub(super) segments: Arc<Vec<Arc<Segment>>>,
     pub(super) index: KeyIndex,
     pub(super) horizon: u64,
+    /// What compaction has replaced.
+    pub(super) retired: Retired,
 }
 
 impl Shared {

@@ -206,6 +206,7 @@ impl TableStore {
                 segments,
                 index,
                 horizon,
+                ..
             } = &mut *state;
             for row in &effect.removed {
                 let (position, row) = locate(segments, row.id);
@@ -247,8 +248,12 @@ impl TableStore {
             drop(segments);
             let mut state = self.shared.write();
             let State {
-                segments, index, ..
+                segments,
+                index,
+                retired,
+                ..
             } = &mut *state;
+            retired.add(&segments[replacement.range.clone()]);
             let new = replacement.segment.map(Arc::new);
             Arc::make_mut(segments).splice(replacement.range, new);
             index.follow(&replacement.moves);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
@@ -16,6 +15,7 @@ use mainstem::sql::{Catalog, Planner, extremes, json, mode, planner, statement};
 use super::super::compare::differences;
 use super::case::{Case, Change};
 use super::table::Row;
+use crate::tools::PATIENCE;
 
 /// What views refuse, as docs/sql-queries.md says: the order of lists is not that of their encoding.
 const UNORDERED: &str = "refused: ordering by values of type List";
@@ -202,7 +202,7 @@ impl Running {
             if let Some(failure) = self.workers.progress().failure() {
                 return Err(format!("a worker failed: {failure}\n{}", self.plan));
             }
-            let waited = self.completed.recv_timeout(Duration::from_secs(60));
+            let waited = self.completed.recv_timeout(PATIENCE);
             waited.map_err(|_| "nothing happens any more".to_owned())?;
         }
         Ok(())
