@@ -261,6 +261,7 @@ fn a_huge_cross_join_ends_with_its_time_limit_and_within_its_memory() {
                 memory_bytes: 64 << 20,
                 partitions: 2,
                 timeout: Some(Duration::from_secs(1)),
+                ..QueryLimits::default()
             })
             .expect("limited");
         let mut session = engine.session();

@@ -53,6 +53,7 @@ pub const KEYS: &[Key] = &[
     key("memory.budget", Kind::Size),
     key("query.memory", Kind::Size),
     key("query.timeout", Kind::Duration),
+    key("query.rows", Kind::Count),
     key("checkpoint.every", Kind::Duration),
     key("checkpoint.retain", Kind::Count),
     key("snapshot.dir", Kind::Path),

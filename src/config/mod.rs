@@ -104,6 +104,8 @@ pub struct QuerySettings {
     pub memory_bytes: u64,
     /// The longest time from a query to its last row; `None`: as long as it takes.
     pub timeout: Option<Duration>,
+    /// The most rows of an answer.
+    pub rows: usize,
 }
 
 impl QuerySettings {
@@ -112,6 +114,7 @@ impl QuerySettings {
         QueryLimits {
             memory_bytes: usize::try_from(self.memory_bytes).unwrap_or(usize::MAX),
             timeout: self.timeout,
+            rows: self.rows,
             ..QueryLimits::default()
         }
     }

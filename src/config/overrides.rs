@@ -63,6 +63,9 @@ pub struct Overrides {
     /// How long a query may take until its last row is fetched, or `off` [default: off]
     #[arg(long, value_name = "DURATION")]
     pub query_timeout: Option<String>,
+    /// The most rows of an answer [default: no limit]
+    #[arg(long, value_name = "COUNT")]
+    pub query_rows: Option<String>,
     /// How often checkpoints are written, or `off` [default: 10 minutes]
     #[arg(long, value_name = "DURATION")]
     pub checkpoint_every: Option<String>,
@@ -101,6 +104,7 @@ impl Overrides {
             "memory.budget" => &self.memory_budget,
             "query.memory" => &self.query_memory,
             "query.timeout" => &self.query_timeout,
+            "query.rows" => &self.query_rows,
             "checkpoint.every" => &self.checkpoint_every,
             "checkpoint.retain" => &self.checkpoint_retain,
             "snapshot.dir" => &self.snapshot_dir,

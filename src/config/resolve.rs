@@ -69,6 +69,7 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
                 "any query",
             ),
             timeout: resolver.duration(value("query.timeout")),
+            rows: resolver.count(value("query.rows"), usize::MAX, usize::MAX),
         },
         checkpoint: CheckpointSettings {
             every: resolver.duration_or(value("checkpoint.every"), CHECKPOINT_EVERY),

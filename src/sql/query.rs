@@ -48,6 +48,8 @@ pub struct QueryLimits {
     pub partitions: usize,
     /// The longest time from a query to its last row; `None`: as long as it takes.
     pub timeout: Option<Duration>,
+    /// The most rows of an answer.
+    pub rows: usize,
 }
 
 impl Default for QueryLimits {
@@ -56,6 +58,7 @@ impl Default for QueryLimits {
             memory_bytes: 2 << 30,
             partitions: std::thread::available_parallelism().map_or(2, usize::from),
             timeout: None,
+            rows: usize::MAX,
         }
     }
 }

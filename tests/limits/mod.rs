@@ -249,6 +249,37 @@ fn a_query_that_takes_too_much_memory_or_time_fails_alone() {
     engine.shutdown();
 }
 
+#[test]
+fn an_answer_of_too_many_rows_is_an_error_and_one_of_as_many_as_may_be_is_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open(directory.path(), 1);
+    runtime().block_on(async {
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (id BIGINT PRIMARY KEY)")
+            .await
+            .expect("created");
+        let limits = QueryLimits {
+            rows: 10,
+            ..QueryLimits::default()
+        };
+        engine.limit_queries(limits).expect("limited");
+        // What is written is not an answer.
+        let insert = "INSERT INTO t SELECT unnest(range(0, 11))";
+        run(&mut session, insert).await.expect("inserted");
+        let all = "SELECT id FROM t ORDER BY id";
+        let refused = run(&mut session, all).await.expect_err("too many");
+        assert_eq!(refused.sqlstate(), "54000", "{refused}");
+        assert!(
+            refused.to_string().contains("more than 10 rows"),
+            "{refused}"
+        );
+        let ten = rows(&mut session, &format!("{all} LIMIT 10")).await;
+        assert_eq!(ten, "0 1 2 3 4 5 6 7 8 9");
+        assert_eq!(rows(&mut session, "SELECT count(*) FROM t").await, "11");
+    });
+    engine.shutdown();
+}
+
 /// The memory of the table and of the view in bytes.
 async fn held_bytes(session: &mut Session) -> u64 {
     let bytes = "SELECT CAST((SELECT sum(bytes) FROM mainstem.tables) \

@@ -9,6 +9,7 @@ mod follow;
 mod own_writes;
 mod returning;
 mod rewrite;
+mod row_limit;
 mod rows;
 mod settings;
 mod show;
@@ -34,6 +35,7 @@ use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
 use block::{Block, Ended};
 use cursor::Cursors;
 use own_writes::OwnWrites;
+use row_limit::at_most;
 use settings::Settings;
 use time_limit::within;
 
@@ -362,14 +364,20 @@ impl Session {
         self.run_query(&context, plan).await
     }
 
-    /// The rows of a query, for as long as a query may take.
+    /// The rows of a query, as many and for as long as may be.
     async fn run_query(
         &self,
         context: &QueryContext,
         plan: LogicalPlan,
     ) -> Result<SendableRecordBatchStream, EngineError> {
         let rows = context.execute(plan).await?;
-        Ok(match self.engine.shared.query_runtime().limits().timeout {
+        let runtime = self.engine.shared.query_runtime();
+        let limits = runtime.limits();
+        let rows = match limits.rows {
+            usize::MAX => rows,
+            most => at_most(rows, most),
+        };
+        Ok(match limits.timeout {
             Some(timeout) => within(rows, timeout),
             None => rows,
         })
