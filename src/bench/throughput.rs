@@ -36,7 +36,7 @@ struct Run {
 struct Memory {
     /// What the engine holds at the end, without the rows that were handed in.
     held: u64,
-    /// The most it held on the way.
+    /// The most it held on the way, at least: without the whole input.
     peak: u64,
 }
 
@@ -72,11 +72,12 @@ impl Throughput {
         let seconds = started.elapsed().as_secs_f64();
         let processor_seconds = processor_seconds() - processor;
         debug_assert_eq!(rows, rows_expected as u64);
+        let held = resident_bytes().saturating_sub(before);
+        // How much of the input was left when most was held is not known.
+        let peak = peak_memory_bytes().unwrap_or(0);
         let memory = Memory {
-            held: resident_bytes().saturating_sub(before),
-            peak: peak_memory_bytes()
-                .unwrap_or(0)
-                .saturating_sub(before + input),
+            held,
+            peak: peak.saturating_sub(before + input).max(held),
         };
         Ok(Run {
             rows,
