@@ -1,14 +1,11 @@
-//! Arrangements: collections indexed by key, kept by differential's spine over our chunks.
+//! Arrangements: collections indexed by key, as batches of sorted chunks.
 
-use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::chunk::{ChunkBatch, ChunkBatcher, ChunkSpine};
-use timely::container::{ContainerBuilder, NoopBuilder, PushInto};
+use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::Message;
 use timely::dataflow::channels::pact::{DistributorPact, Pipeline};
@@ -16,19 +13,19 @@ use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::operators::{CapabilitySet, Operator};
 use timely::progress::Stamp;
 
+use super::batch::ChunkBatcher;
 use super::chunk::{Chunk, SumLane};
 use super::column::Column;
 use super::form::{Unsorted, form};
 use super::lane::Lane;
 use super::meter;
 use super::order;
+use super::spine::Spine;
 use super::updates::Updates;
 use crate::sql::plan::SortKey;
 
 /// A shared handle to an arrangement's history.
-pub type Trace = TraceAgent<ChunkSpine<Chunk>>;
-/// One batch of an arrangement.
-pub type Batch = Rc<ChunkBatch<Chunk>>;
+pub type Trace = TraceAgent<Spine>;
 /// A stream of collection changes.
 pub type Changes<'scope> = Stream<'scope, u64, Updates>;
 /// An arrangement inside a dataflow.
@@ -169,12 +166,9 @@ pub fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<Sum
 /// Indexes chunks: exchanges them by ranges of the hash and maintains their history.
 pub fn arrange<'scope>(stream: Stream<'scope, u64, Chunk>, name: &str) -> Index<'scope> {
     let scope = stream.scope();
-    let index = arrange_core::<_, _, ChunkBatcher<Chunker, Chunk>, ChunkSpine<Chunk>>(
-        stream,
-        by_hash(),
-        name,
-        ChunkBatcher::<Chunker, Chunk>::new,
-    );
+    let index = arrange_core::<_, _, ChunkBatcher, Spine>(stream, by_hash(), name, |_, _| {
+        ChunkBatcher::default()
+    });
     meter::note_arrangement(scope.worker(), &index.trace);
     index
 }
@@ -214,31 +208,5 @@ impl Distributor<Chunk> for HashRanges {
         _stamp: &Stamp<T>,
         _pushers: &mut [P],
     ) {
-    }
-}
-
-/// Takes formed chunks as they are; they are cut to size when they are settled.
-#[derive(Default)]
-struct Chunker {
-    ready: VecDeque<Chunk>,
-    given: Option<Chunk>,
-}
-
-impl PushInto<&mut Chunk> for Chunker {
-    fn push_into(&mut self, chunk: &mut Chunk) {
-        self.ready.push_back(std::mem::take(chunk));
-    }
-}
-
-impl ContainerBuilder for Chunker {
-    type Container = Chunk;
-
-    fn extract(&mut self) -> Option<&mut Chunk> {
-        self.given = self.ready.pop_front();
-        self.given.as_mut()
-    }
-
-    fn finish(&mut self) -> Option<&mut Chunk> {
-        self.extract()
     }
 }

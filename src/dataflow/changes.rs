@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::batch::Batch;
 use super::chunk::Chunk;
 use super::lane::Lane;
 
@@ -46,8 +47,8 @@ pub(super) struct Tap(Rc<RefCell<Vec<Arc<Vec<Chunk>>>>>);
 
 impl Tap {
     /// Takes in a batch that has been sealed.
-    pub(super) fn add(&self, chunks: &[Chunk]) {
-        self.0.borrow_mut().push(Arc::new(chunks.to_vec()));
+    pub(super) fn add(&self, batch: &Batch) {
+        self.0.borrow_mut().push(Arc::clone(&batch.chunks));
     }
 
     /// Whether there is anything to take.

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use super::chunk::{Body, Chunk};
 use super::lane::Pick;
-use super::maintenance::gallop;
 
 /// A forward position in the chunks of one batch.
 ///
@@ -213,6 +212,17 @@ fn interpolate(hashes: &[u64], hash: u64) -> usize {
     }
     let low = high.saturating_sub(step);
     low + hashes[low..high].partition_point(|other| *other < hash)
+}
+
+/// How many of the ascending `hashes` are below `limit`, found from the front.
+pub fn gallop(hashes: &[u64], limit: u64) -> usize {
+    let mut bound = 1;
+    while bound < hashes.len() && hashes[bound] < limit {
+        bound *= 2;
+    }
+    let low = bound / 2;
+    let high = bound.min(hashes.len());
+    low + hashes[low..high].partition_point(|hash| *hash < limit)
 }
 
 /// The chunks of several batches side by side, with a cursor for each batch.

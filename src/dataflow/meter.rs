@@ -7,18 +7,18 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use differential_dataflow::trace::TraceReader;
-use differential_dataflow::trace::chunk::ChunkBatch;
 use hashbrown::HashMap;
 use timely::container::CapacityContainerBuilder;
 use timely::logging::{StartStop, TimelyEvent, TimelyEventBuilder};
 use timely::worker::Worker;
 
-use super::arrange::{Batch, Trace};
+use super::arrange::Trace;
+use super::batch::Batch;
 use super::chunk::Chunk;
 use super::measure::{Held, OperatorMeasure};
 use super::size::{body_bytes, summary_bytes};
@@ -216,16 +216,16 @@ pub fn note_arrangement(worker: &Worker, trace: &Trace) {
 }
 
 /// A batch's rows never change, so they are measured once; what they come to is made later.
-type KnownBatch = (Weak<ChunkBatch<Chunk>>, Held);
+type KnownBatch = (Weak<Vec<Chunk>>, Held);
 
 fn measured(known: &[KnownBatch], batch: &Batch) -> KnownBatch {
-    let this = Rc::downgrade(batch);
+    let this = Arc::downgrade(&batch.chunks);
     if let Some((_, held)) = known.iter().find(|(other, _)| other.ptr_eq(&this)) {
         return (this, *held);
     }
     let bytes = batch.chunks.iter().map(|chunk| body_bytes(chunk.body()));
     let held = Held {
-        rows: batch.chunks.iter().map(|chunk| chunk.rows() as u64).sum(),
+        rows: batch.rows() as u64,
         bytes: bytes.sum::<usize>() as u64,
         batches: 1,
     };

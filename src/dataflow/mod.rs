@@ -1,12 +1,13 @@
 //! The dataflow: keeps views up to date, on timely workers and differential's notion of change.
 //!
 //! Collections are Arrow batches with a time and a count per row ([`updates`]); arrangements are
-//! sorted Arrow chunks ([`chunk`]) that differential maintains ([`maintenance`]); a plan is
+//! sorted Arrow chunks ([`chunk`]) in [`batch`]es whose history is a [`spine`]; a plan is
 //! [`render`]ed to [`operator`]s; [`worker`]s run the result and [`output`] hands it to readers; the
 //! [`meter`] tells what each operator holds and costs.
 //! Nothing outside this module sees a type of timely or differential.
 
 mod arrange;
+mod batch;
 mod changes;
 mod chunk;
 mod column;
@@ -21,8 +22,8 @@ mod group_changes;
 mod grouping;
 mod lane;
 mod long_sum;
-mod maintenance;
 mod measure;
+mod merge;
 mod meter;
 mod operator;
 mod order;
@@ -31,9 +32,11 @@ mod publish;
 mod read;
 mod render;
 mod retired;
+mod running;
 mod scan;
 mod schedule;
 mod size;
+mod spine;
 mod statistics;
 mod subscription;
 mod sums;

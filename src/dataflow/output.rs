@@ -153,6 +153,8 @@ struct State {
     /// The queues of those who have subscribed, with the view.
     subscribers: Vec<(u64, Weak<Mutex<Queue>>)>,
     retired: Retired,
+    /// The newest timestamp that readers may see.
+    shown_ms: u64,
     failure: Option<String>,
 }
 
@@ -192,6 +194,7 @@ impl Progress {
                 withdrawn: BTreeMap::new(),
                 subscribers: Vec::new(),
                 retired: Retired::default(),
+                shown_ms: u64::MAX,
                 failure: None,
             }),
             advanced,
@@ -203,9 +206,22 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest timestamp that every worker has completed.
+    /// The newest timestamp that every worker has completed and readers may see.
     pub fn completed(&self) -> u64 {
         completed(&self.state())
+    }
+
+    /// Lets readers see nothing beyond a timestamp (ms): what comes after it is being computed but
+    /// not known to be durable.
+    pub fn show_until(&self, timestamp_ms: u64) {
+        let mut state = self.state();
+        let before = completed(&state);
+        state.shown_ms = timestamp_ms;
+        let now = completed(&state);
+        drop(state);
+        if now > before {
+            (self.advanced)(now);
+        }
     }
 
     /// The timestamp (ms) at which rows of some view change next by the passing of time alone, as
@@ -381,5 +397,6 @@ impl State {
 }
 
 fn completed(state: &State) -> u64 {
-    state.completed.iter().copied().min().unwrap_or(0)
+    let completed = state.completed.iter().copied().min();
+    completed.unwrap_or(0).min(state.shown_ms)
 }

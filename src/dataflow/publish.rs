@@ -10,7 +10,8 @@ use timely::dataflow::operators::core::Inspect;
 use timely::dataflow::operators::{CapabilitySet, Probe};
 use timely::dataflow::{ProbeHandle, Scope};
 
-use super::arrange::{Batch, Changes, Index, Layout, Trace, arrange, key_by};
+use super::arrange::{Changes, Index, Layout, Trace, arrange, key_by};
+use super::batch::Batch;
 use super::changes::Tap;
 use super::chunk::Chunk;
 use super::operator::accumulate::aggregate;
@@ -29,8 +30,8 @@ pub struct Output {
     pub has_changed: Rc<Cell<bool>>,
     /// What has changed, for those who have subscribed.
     pub tap: Tap,
-    /// Batches that have been given out, to be given out again without copying.
-    given: Vec<(Batch, Arc<Vec<Chunk>>)>,
+    /// What was last given out.
+    given: Vec<Arc<Vec<Chunk>>>,
 }
 
 /// How the errors of a view are arranged.
@@ -57,7 +58,7 @@ impl Output {
                 let Ok((_, spans)) = event else { return };
                 for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
                     flag.set(true);
-                    tapped.add(&batch.chunks);
+                    tapped.add(batch);
                 }
             })
             .probe_with(probe);
@@ -69,27 +70,26 @@ impl Output {
         }
     }
 
-    /// All batches, each shared with those who got it before.
+    /// All batches.
     pub fn publish(&mut self) -> Vec<Arc<Vec<Chunk>>> {
-        let mut given = Vec::new();
+        self.given = self.batches();
+        self.given.clone()
+    }
+
+    /// Whether the batches are others than those last given out.
+    pub fn is_merged_further(&self) -> bool {
+        let batches = self.batches();
+        let mut pairs = batches.iter().zip(&self.given);
+        batches.len() != self.given.len() || !pairs.all(|(now, given)| Arc::ptr_eq(now, given))
+    }
+
+    fn batches(&self) -> Vec<Arc<Vec<Chunk>>> {
+        let mut batches = Vec::new();
         self.trace.map_spans(|span| {
-            if let Some(batch) = &span.inner {
-                let known = self
-                    .given
-                    .iter()
-                    .find(|(other, _)| Rc::ptr_eq(other, batch));
-                let chunks = match known {
-                    Some((_, chunks)) => Arc::clone(chunks),
-                    None => Arc::new(batch.chunks.clone()),
-                };
-                given.push((Rc::clone(batch), chunks));
-            }
+            let chunks = |batch: &Batch| Arc::clone(&batch.chunks);
+            batches.extend(span.inner.as_ref().map(chunks));
         });
-        self.given = given;
-        self.given
-            .iter()
-            .map(|(_, chunks)| Arc::clone(chunks))
-            .collect()
+        batches
     }
 
     /// The rows in another dataflow.

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::chunk::{Body, Chunk};
-use super::cursor::{Cursor, Reader, least_hash};
+use super::cursor::{Cursor, Reader, gallop, least_hash};
 use super::lane::Pick;
-use super::maintenance::gallop;
 use super::read::{Found, Wanted, rows_of_hash};
 
 /// Rows gathered into one batch.

@@ -1,16 +1,20 @@
 //! Chunk maintenance against a plain model, and dataflows of hand-made plans against recomputation.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, StringArray};
-use differential_dataflow::trace::chunk::{Chunk as ChunkContract, is_graded, settle_all};
+use differential_dataflow::batcher::{Batcher, Extract};
+use differential_dataflow::trace::{Description, Span, Trace, TraceReader};
 use proptest::prelude::*;
 use timely::progress::Antichain;
 
+use super::batch::{Batch, ChunkBatcher};
 use super::chunk::{Chunk, SumLane};
 use super::column::Column;
 use super::form::{Unsorted, form};
+use super::merge::Merge;
+use super::spine::{Idle, Spine, merge_what_is_due, merge_when_idle};
 
 /// (key, value, time) to (count, sum).
 type Model = BTreeMap<(i64, Option<String>, u64), (i64, i128)>;
@@ -81,15 +85,47 @@ fn content<'a>(chunks: impl IntoIterator<Item = &'a Chunk>) -> Model {
     model
 }
 
-/// A sorted sequence of small chunks.
-fn cut(rows: &[Row], size: usize) -> VecDeque<Chunk> {
-    let Some(chunk) = chunk(rows) else {
-        return VecDeque::new();
-    };
+/// A batch of chunks of the given size.
+fn cut(rows: &[Row], size: usize) -> Option<Batch> {
+    let chunk = chunk(rows)?;
     let starts = (0..chunk.rows()).step_by(size);
-    starts
-        .map(|start| chunk.slice(start, size.min(chunk.rows() - start)))
-        .collect()
+    let chunks = starts.map(|start| chunk.slice(start, size.min(chunk.rows() - start)));
+    Batch::new(chunks.collect())
+}
+
+fn advanced(rows: &[Row], since: u64) -> Vec<Row> {
+    let advance = |row: &Row| (row.0, row.1, row.2.max(since), row.3, row.4);
+    rows.iter().map(advance).collect()
+}
+
+fn content_of(batches: &[Batch]) -> Model {
+    let mut sum = Model::new();
+    for batch in batches {
+        for ((key, value, time), (count, total)) in content(batch.chunks.iter()) {
+            add(&mut sum, key, value, time, count, total);
+        }
+    }
+    sum.retain(|_, total| *total != (0, 0));
+    sum
+}
+
+/// The rows of what a trace holds, with times before `since` moved to it.
+fn content_since(spine: &Spine, since: u64) -> Model {
+    let mut batches = Vec::new();
+    spine.map_spans(|span| batches.extend(span.inner.clone()));
+    let mut moved = Model::new();
+    for ((key, value, time), (count, sum)) in content_of(&batches) {
+        add(&mut moved, key, value, time.max(since), count, sum);
+    }
+    moved.retain(|_, total| *total != (0, 0));
+    moved
+}
+
+fn no_more_than_needed(batch: &Batch) -> bool {
+    let sizes: Vec<usize> = batch.chunks.iter().map(Chunk::rows).collect();
+    sizes
+        .windows(2)
+        .all(|pair| pair[0] + pair[1] > Chunk::TARGET_ROWS)
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
@@ -110,46 +146,124 @@ proptest! {
     }
 
     #[test]
-    fn merging_adds_up(left in rows(), right in rows(), size in 1usize..7) {
-        let (mut one, mut two) = (cut(&left, size), cut(&right, size));
-        let mut merged = VecDeque::new();
-        while !one.is_empty() && !two.is_empty() {
-            Chunk::merge(&mut one, &mut two, &mut merged);
+    fn merging_adds_up(
+        parts in proptest::collection::vec(rows(), 1..5),
+        size in 1usize..7,
+        since in proptest::option::of(0u64..6),
+    ) {
+        let batches = parts.iter().filter_map(|rows| cut(rows, size));
+        let mut merge = Merge::new(batches, since);
+        while merge.rows_left() > 0 {
+            merge.step();
         }
-        merged.extend(one.into_iter().chain(two));
-        prop_assert_eq!(content(&merged), model(left.iter().chain(&right)));
-        let settled = settle_all(merged);
-        prop_assert!(is_graded(&settled));
+        let merged = merge.done();
+        let rows = advanced(&parts.concat(), since.unwrap_or(0));
+        prop_assert_eq!(content(merged.iter().flat_map(|batch| batch.chunks.iter())), model(&rows));
+        prop_assert!(merged.iter().all(no_more_than_needed));
     }
 
     #[test]
-    fn extracting_splits_by_time(rows in rows(), size in 1usize..7, at in 0u64..6) {
-        let mut input = cut(&rows, size);
-        let frontier = Antichain::from_elem(at);
-        let mut residual = Antichain::new();
-        let (mut keep, mut ship) = (VecDeque::new(), VecDeque::new());
-        while !input.is_empty() {
-            Chunk::extract(&mut input, frontier.borrow(), &mut residual, &mut keep, &mut ship);
+    fn extracting_splits_by_time(
+        parts in proptest::collection::vec(rows(), 0..20),
+        at in 0u64..6,
+    ) {
+        let mut batcher = ChunkBatcher::default();
+        for rows in &parts {
+            if let Some(mut chunk) = chunk(rows) {
+                batcher.insert(&mut chunk);
+            }
         }
-        let is_kept = |row: &&Row| row.2 >= at;
-        prop_assert_eq!(content(&keep), model(rows.iter().filter(is_kept)));
-        prop_assert_eq!(content(&ship), model(rows.iter().filter(|row| !is_kept(row))));
-        let least = content(&keep).keys().map(|key| key.2).min();
-        prop_assert_eq!(residual.first().copied(), least);
+        let rows = parts.concat();
+        let is_late = |row: &&Row| row.2 >= at;
+        let (early, least) = batcher.extract(Antichain::from_elem(at).borrow());
+        let least = least.first().copied();
+        let early: Vec<Batch> = early.into_iter().collect();
+        prop_assert_eq!(content_of(&early), model(rows.iter().filter(|row| !is_late(row))));
+        let (late, _) = batcher.extract(Antichain::new().borrow());
+        let late: Vec<Batch> = late.into_iter().collect();
+        let late = content_of(&late);
+        prop_assert_eq!(&late, &model(rows.iter().filter(is_late)));
+        // Rows that cancel out each other may have been counted.
+        let remaining = late.keys().map(|key| key.2).min();
+        prop_assert!(remaining.is_none_or(|time| least.is_some_and(|least| least <= time)));
     }
 
     #[test]
-    fn advancing_moves_times_and_consolidates(rows in rows(), size in 1usize..7, at in 0u64..6, bite in 1usize..4) {
-        let mut waiting = cut(&rows, size);
-        let (mut input, mut advanced) = (VecDeque::new(), VecDeque::new());
-        let frontier = Antichain::from_elem(at);
-        while !waiting.is_empty() {
-            input.extend(waiting.drain(..bite.min(waiting.len())));
-            Chunk::advance(&mut input, frontier.borrow(), false, &mut advanced);
+    fn a_history_keeps_what_it_was_given(
+        parts in proptest::collection::vec((rows(), 0u8..4), 1..40),
+    ) {
+        let info = timely::dataflow::operators::generic::OperatorInfo::new(0, 0, [].into());
+        let mut spine = <Spine as Trace>::new(info, None, None);
+        let mut given: Vec<Row> = Vec::new();
+        let (mut since, mut held) = (0, 0);
+        for (time, (rows, action)) in (0u64..).zip(parts) {
+            let rows: Vec<Row> = rows.iter().map(|row| (row.0, row.1, time, row.3, row.4)).collect();
+            let bounds = |at: u64| Antichain::from_elem(at);
+            let description = Description::new(bounds(time), bounds(time + 1), bounds(0));
+            spine.insert(Span::new(description, cut(&rows, 5)));
+            given.extend(&rows);
+            if action > 0 {
+                (since, held) = (time.saturating_sub(2), time);
+                spine.set_logical_compaction(bounds(since).borrow());
+                spine.set_physical_compaction(bounds(held).borrow());
+            }
+            match action {
+                2 => { merge_what_is_due(); }
+                3 => while merge_when_idle() != Idle::Nothing {},
+                _ => {}
+            }
+            prop_assert_eq!(content_since(&spine, since), model(&advanced(&given, since)));
+            let mut upper = Antichain::new();
+            spine.read_upper(&mut upper);
+            prop_assert_eq!(upper, bounds(time + 1));
+            let before = spine.spans_through(bounds(held).borrow()).unwrap_or_default();
+            let before: Vec<Batch> = before.into_iter().filter_map(|span| span.inner).collect();
+            let earlier: Vec<Row> = given.iter().filter(|row| row.2 < held).copied().collect();
+            let mut moved = Model::new();
+            for ((key, value, time), (count, sum)) in content_of(&before) {
+                add(&mut moved, key, value, time.max(since), count, sum);
+            }
+            moved.retain(|_, total| *total != (0, 0));
+            prop_assert_eq!(moved, model(&advanced(&earlier, since)));
         }
-        Chunk::advance(&mut input, frontier.borrow(), true, &mut advanced);
-        prop_assert!(input.is_empty());
-        let moved: Vec<Row> = rows.iter().map(|row| (row.0, row.1, row.2.max(at), row.3, row.4)).collect();
-        prop_assert_eq!(content(&advanced), model(&moved));
+    }
+}
+
+/// Enough rows for many chunks, so that some lie apart and parts are let go.
+#[test]
+fn large_batches_add_up_at_every_moment() {
+    let rows = |part: i64, count: i64, keys: i64, time: u64| -> Vec<Row> {
+        let row = |row: i64| {
+            let key = (row * 7919 + part * 104_729) % keys;
+            (key, Some((row % 3) as u8), time, 1 - 2 * (row % 5 / 4), row)
+        };
+        (0..count).map(row).collect()
+    };
+    for keys in [3, 1_000, 1_000_000] {
+        let parts = [
+            rows(1, 30_000, keys, 1),
+            rows(2, 20_000, keys, 2),
+            rows(3, 100, keys, 9),
+            rows(1, 30_000, keys, 4),
+        ];
+        let batches = parts
+            .iter()
+            .filter_map(|rows| cut(rows, Chunk::TARGET_ROWS));
+        let mut merge = Merge::new(batches, Some(3));
+        let expected = model(&advanced(&parts.concat(), 3));
+        while merge.rows_left() > 0 {
+            merge.step();
+            let mut moved = Model::new();
+            for ((key, value, time), (count, sum)) in content_of(&merge.let_go()) {
+                add(&mut moved, key, value, time.max(3), count, sum);
+            }
+            moved.retain(|_, total| *total != (0, 0));
+            assert_eq!(moved.len(), expected.len(), "{keys} keys");
+            assert!(moved == expected, "{keys} keys");
+        }
+        let merged = merge.done();
+        let chunks = merged.iter().flat_map(|batch| batch.chunks.iter());
+        assert!(content(chunks) == expected, "{keys} keys");
+        assert!(merged.iter().all(no_more_than_needed));
     }
 }

@@ -11,20 +11,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use differential_dataflow::trace::TraceReader;
+use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::Probe;
-use timely::dataflow::{ProbeHandle, Scope};
 use timely::progress::Antichain;
 use timely::worker::Worker;
 
-use super::arrange::{Changes, Index, Trace};
+use super::arrange::Index;
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
-use super::meter::{Lines, Meter};
-use super::operator::temporal::Due;
-use super::output::{OutputShape, Progress, Publication, Share};
-use super::publish::{Output, Stop, error_shape};
-use super::render::output::Rendered;
-use super::render::{self, IndexName, Renderer, TableInput};
+use super::meter::Meter;
+use super::output::{Progress, Publication, Share};
+use super::publish::error_shape;
+use super::render::{self, IndexName, Renderer};
+use super::running::{Flow, RunningView, SharedIndex, import_views, publish_rows, publish_view};
+use super::spine::{Idle, merge_what_is_due, merge_when_idle};
 use crate::sql::plan::Plan;
 
 /// Transactions that are worked on at a time, whatever their size.
@@ -35,33 +35,6 @@ const ROWS_IN_FLIGHT: usize = 16_384;
 
 /// What even the smallest transaction counts for, so that their number is bounded.
 const LEAST_ROWS: usize = 64;
-
-/// A dataflow's entries and its progress.
-struct Flow {
-    inputs: HashMap<Arc<str>, TableInput>,
-    stops: Vec<Stop>,
-    probe: ProbeHandle<u64>,
-    dues: Vec<Due>,
-    /// The number of the dataflow on this worker.
-    dataflow: usize,
-    lines: Lines,
-    since_ms: u64,
-}
-
-struct RunningView {
-    flow: Flow,
-    shape: Arc<OutputShape>,
-    rows: Output,
-    errors: Output,
-    indexes: Vec<IndexName>,
-    is_published: bool,
-}
-
-struct SharedIndex {
-    flow: Flow,
-    trace: Trace,
-    users: usize,
-}
 
 /// One worker with everything it runs.
 pub struct Running<'w> {
@@ -115,7 +88,12 @@ impl<'w> Running<'w> {
             }
             self.measure_if_asked();
             if self.complete() {
-                // Room for further commands.
+                // Room for further commands, once what came is paid for.
+                merge_what_is_due();
+                continue;
+            }
+            if self.is_idle() && self.merge() {
+                self.worker.step();
                 continue;
             }
             // Works if there is anything to do, else sleeps until another worker's message or a
@@ -202,6 +180,13 @@ impl<'w> Running<'w> {
         let Some(completed_ms) = completed else {
             return false;
         };
+        self.publish(completed_ms);
+        self.compact(completed_ms);
+        true
+    }
+
+    /// Publishes the views that have changed, as of a timestamp.
+    fn publish(&mut self, completed_ms: u64) {
         let subscribed = self.progress.subscribed();
         let mut changed = Vec::new();
         for (number, view) in &mut self.views {
@@ -234,8 +219,26 @@ impl<'w> Running<'w> {
         self.completed_ms = completed_ms;
         self.progress
             .publish(self.worker.index(), completed_ms, next_change_ms, changed);
-        self.compact(completed_ms);
-        true
+    }
+
+    /// Whether everything that has come is complete and published.
+    fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.views.values().all(|view| view.is_published)
+    }
+
+    /// Merges a little, as there is nothing else to do, and publishes what has thereby become
+    /// fewer batches; whether there was anything to merge.
+    fn merge(&mut self) -> bool {
+        let outcome = merge_when_idle();
+        if outcome == Idle::Changed {
+            for view in self.views.values_mut() {
+                if view.rows.is_merged_further() || view.errors.is_merged_further() {
+                    view.rows.has_changed.set(true);
+                }
+            }
+            self.publish(self.completed_ms);
+        }
+        outcome != Idle::Nothing
     }
 
     /// Works until everything that has been taken in is complete.
@@ -299,7 +302,7 @@ impl<'w> Running<'w> {
             let rendered = renderer.render_output(&view.plan, &view.key);
             let errors = renderer.errors();
             let mut probe = ProbeHandle::new();
-            let (rows, shape) = publish(rendered, view, &mut probe);
+            let (rows, shape) = publish_view(rendered, view, &mut probe);
             let (errors, _) = publish_rows(errors, error_shape(), &mut probe);
             let flow = Flow {
                 inputs: std::mem::take(&mut renderer.inputs),
@@ -439,58 +442,4 @@ impl<'w> Running<'w> {
             index.flow.close();
         }
     }
-}
-
-impl Flow {
-    fn close(mut self) {
-        for stop in &mut self.stops {
-            stop.press();
-        }
-    }
-}
-
-/// Publishes what has been rendered for a view.
-fn publish(
-    rendered: Rendered<'_>,
-    view: &ViewTask,
-    probe: &mut ProbeHandle<u64>,
-) -> (Output, OutputShape) {
-    let schema = Arc::clone(&view.plan.schema);
-    match rendered {
-        Rendered::Rows(rows) => publish_rows(rows, OutputShape::new(schema, &view.key), probe),
-        Rendered::Groups(groups) => {
-            let shape = OutputShape::grouped(schema, groups.key, groups.grouping);
-            (Output::of(groups.index, probe), shape)
-        }
-    }
-}
-
-fn publish_rows(
-    rows: Changes<'_>,
-    shape: OutputShape,
-    probe: &mut ProbeHandle<u64>,
-) -> (Output, OutputShape) {
-    let layout = OutputShape::layout(&shape.schema, &shape.key);
-    (Output::new(rows, layout, probe), shape)
-}
-
-/// The rows and errors of the views that a view reads.
-fn import_views<'scope>(
-    views: &mut BTreeMap<u64, RunningView>,
-    reader: &ViewTask,
-    scope: Scope<'scope, u64>,
-    stops: &mut Vec<Stop>,
-) -> HashMap<Arc<str>, (Changes<'scope>, Changes<'scope>)> {
-    let mut imported = HashMap::new();
-    for (name, number) in &reader.reads {
-        let Some(view) = views.get_mut(number) else {
-            continue;
-        };
-        let (rows, stop) = view.rows.import(scope, &view.shape);
-        stops.push(stop);
-        let (errors, stop) = view.errors.import(scope, &error_shape());
-        stops.push(stop);
-        imported.insert(Arc::clone(name), (rows, errors));
-    }
-    imported
 }

@@ -77,6 +77,7 @@ impl Conductor {
     /// Lets all views move on to the wall clock, unless it is to be left alone; returns the
     /// timestamp (ms) they move to.
     pub(super) fn pass_time(&mut self, shared: &Weak<Shared>) -> Result<u64, EngineError> {
+        self.check_log()?;
         let now_ms = now_ms();
         let is_ignored = self.replays_history || setting(shared) == WallClock::Ignored;
         if !is_ignored && now_ms > self.last_timestamp_ms {

@@ -4,27 +4,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::catalog::{Definitions, apply_to_catalog, live_view};
 use super::checkpointing::{Checkpoints, Outcome};
-use super::clock::now_ms;
 use super::definition::FROM_FILE;
-use super::disk::{Appended, Disk, Unanswered};
+use super::disk::{Disk, Unanswered};
 use super::memory::{Memory, MemoryClock};
 use super::metrics::Metrics;
 use super::offsets::{Offsets, Place};
 use super::queue::Inbox;
-use super::times::{Steps, Times};
+use super::times::Times;
 use super::transaction::{CatalogChange, Transaction};
 use super::{Durability, EngineError, Restoring, Shared, State};
-use crate::dataflow::{Command, TableChange, Workers};
-use crate::log::{DirectoryLock, Log, LogError, LogOptions, Opened};
+use crate::dataflow::{Command, Workers};
+use crate::log::{DirectoryLock, Log, LogOptions, Opened};
 use crate::model::Submission;
-use crate::sql::{Catalog, Planner, SqlError};
-use crate::view::{TableError, TableStore};
+use crate::sql::{Catalog, Planner};
+use crate::view::TableStore;
 
 /// Transactions that are written to the log with one sync.
 const GROUP_COMMIT_MAX: usize = 64;
@@ -257,127 +255,6 @@ impl Conductor {
         self.finish(appended, shared);
     }
 
-    /// Checks rows and appends them to the log, not yet synced.
-    pub(super) fn append(&mut self, submission: &Submission) -> Result<Place, EngineError> {
-        let mut steps = Steps::begin();
-        for change in &submission.changes {
-            let store = self.stores.get(change.table.as_ref());
-            let store = store.ok_or_else(|| SqlError::undefined_table(&change.table))?;
-            store.validate(change)?;
-            store.check_limits(change)?;
-        }
-        steps.end(&mut self.times.spent.check);
-        let timestamp_ms = self.next_timestamp(submission.timestamp_ms.unwrap_or_else(now_ms));
-        let record = Transaction::Rows(submission.clone())
-            .encode()
-            .map_err(|error| system("encode a transaction", error))?;
-        steps.end(&mut self.times.spent.encode);
-        let offset = self.log.append(timestamp_ms, &record)?;
-        self.memory.count(record.len());
-        steps.end(&mut self.times.spent.append);
-        self.last_timestamp_ms = timestamp_ms;
-        self.replays_history = submission.timestamp_ms.is_some();
-        Ok(Place {
-            offset,
-            timestamp_ms,
-        })
-    }
-
-    /// The wanted timestamp, or the next free one if that has passed.
-    fn next_timestamp(&self, wanted_ms: u64) -> u64 {
-        wanted_ms.max(self.last_timestamp_ms + 1)
-    }
-
-    /// Syncs what has been appended, makes it visible and answers.
-    fn finish(&mut self, appended: Vec<Appended>, shared: &Weak<Shared>) {
-        if appended.is_empty() {
-            return;
-        }
-        if let Err(error) = self.sync_log() {
-            let message = error.to_string();
-            let mut first = Some(EngineError::Log(error));
-            for rows in appended {
-                let error = first
-                    .take()
-                    .unwrap_or_else(|| system("sync the log", &message));
-                self.answer(rows.reply, Err(error));
-            }
-            return;
-        }
-        self.state_changes();
-        let has_position = |rows: &Appended| rows.submission.position.is_some();
-        let has_positions = appended.iter().any(has_position);
-        for rows in appended {
-            let timestamp_ms = rows.place.timestamp_ms;
-            self.offsets.add(rows.place);
-            let outcome = self.apply(rows.submission, timestamp_ms);
-            self.answer(rows.reply, outcome.map(|()| timestamp_ms));
-        }
-        if has_positions {
-            self.publish(shared);
-        }
-        self.times.publish();
-        self.metrics.note_log(&self.log, self.last_timestamp_ms);
-        let progress = self.workers.progress();
-        self.offsets.forget_before(progress.completed());
-        let horizon_ms = progress.since();
-        for store in self.stores.values_mut() {
-            store.set_horizon(horizon_ms);
-        }
-    }
-
-    fn sync_log(&mut self) -> Result<(), LogError> {
-        let begun = Instant::now();
-        self.log.sync()?;
-        let elapsed = begun.elapsed();
-        self.times.spent.sync += elapsed;
-        self.metrics.syncs.observe(elapsed);
-        Ok(())
-    }
-
-    /// Applies durable rows to the tables and hands the workers what changed.
-    fn apply(&mut self, submission: Submission, timestamp_ms: u64) -> Result<(), EngineError> {
-        let mut steps = Steps::begin();
-        let changes = self.apply_to_tables(&submission, timestamp_ms)?;
-        steps.end(&mut self.times.spent.apply);
-        self.times.spent.transactions += 1;
-        self.metrics.count(&submission);
-        if let Some((source, position)) = submission.position {
-            self.positions.insert(source, position);
-        }
-        self.workers.send(&Command::Commit {
-            timestamp_ms,
-            changes: Arc::new(changes),
-        })?;
-        steps.end(&mut self.times.spent.hand_over);
-        Ok(())
-    }
-
-    /// Resolves rows in the tables: which come and which go.
-    pub(super) fn apply_to_tables(
-        &mut self,
-        submission: &Submission,
-        timestamp_ms: u64,
-    ) -> Result<Vec<TableChange>, TableError> {
-        let mut changes = Vec::new();
-        for change in &submission.changes {
-            let Some(store) = self.stores.get_mut(change.table.as_ref()) else {
-                continue;
-            };
-            let delta = store.apply(change, timestamp_ms)?;
-            if delta.is_empty() {
-                continue;
-            }
-            let is_plain = delta.diffs.iter().all(|diff| *diff == 1);
-            changes.push(TableChange {
-                table: Arc::clone(&change.table),
-                rows: delta.rows,
-                counts: (!is_plain).then(|| delta.diffs.into()),
-            });
-        }
-        Ok(changes)
-    }
-
     /// Changes the catalog: checked as a whole, logged, then carried out.
     fn change_catalog(
         &mut self,
@@ -491,7 +368,7 @@ impl Conductor {
         Ok(())
     }
 
-    fn publish(&self, shared: &Weak<Shared>) {
+    pub(super) fn publish(&self, shared: &Weak<Shared>) {
         if let Some(shared) = shared.upgrade() {
             *shared.state.lock().unwrap_or_else(PoisonError::into_inner) = self.state();
         }

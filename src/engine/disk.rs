@@ -158,6 +158,7 @@ impl Conductor {
 
     /// What a flush is told: the newest timestamp, unless something failed or still waits.
     pub(super) fn flushed(&mut self) -> Result<u64, EngineError> {
+        self.check_log()?;
         self.unanswered.failed_sources.clear();
         if let Some(error) = self.unanswered.failure.take() {
             return Err(error);

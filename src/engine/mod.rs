@@ -24,6 +24,7 @@ mod overview;
 mod queue;
 mod reading;
 mod recovery;
+mod rows;
 mod session;
 mod subscription;
 mod temporary;

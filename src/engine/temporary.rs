@@ -44,6 +44,7 @@ impl Conductor {
     }
 
     fn start_temporary(&mut self, query: &Query) -> Result<Temporary, EngineError> {
+        self.check_log()?;
         let name = "subscription";
         let view = self.planner.plan_view(&self.catalog, name, query, "")?;
         // A moment of its own, at which nothing but the view begins. It is not in the log: after a

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 
-use super::super::arrange::{Batch, Changes, Index};
+use super::super::arrange::{Changes, Index};
+use super::super::batch::Batch;
 use super::super::chunk::{Body, SumLane, columns};
 use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};

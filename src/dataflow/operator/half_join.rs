@@ -18,7 +18,8 @@ use timely::dataflow::operators::{CapabilitySet, Operator};
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use super::super::arrange::{Batch, Changes, Index, Trace, by_hash};
+use super::super::arrange::{Changes, Index, Trace, by_hash};
+use super::super::batch::Batch;
 use super::super::chunk::Chunk;
 use super::super::lane::Lane;
 use super::super::measure::Held;

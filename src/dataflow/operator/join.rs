@@ -8,7 +8,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use differential_dataflow::operators::join::{Fresh, JoinTactic, join_with_tactic};
 
-use super::super::arrange::{Batch, Changes, Index};
+use super::super::arrange::{Changes, Index};
+use super::super::batch::Batch;
 use super::super::chunk::{Chunk, columns};
 use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};

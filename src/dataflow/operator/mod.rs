@@ -60,11 +60,13 @@ pub fn flatten<'scope>(
             move |input, output| {
                 input.for_each(|capability, spans| {
                     let batches = spans.drain(..).filter_map(|span| span.inner);
-                    for chunk in batches.flat_map(|batch| batch.chunks.clone()) {
-                        let mut updates = rows_of(&chunk, &schema, &positions);
-                        output
-                            .session_with_builder(&capability)
-                            .give_container(&mut updates);
+                    for batch in batches {
+                        for chunk in batch.chunks.iter() {
+                            let mut updates = rows_of(chunk, &schema, &positions);
+                            output
+                                .session_with_builder(&capability)
+                                .give_container(&mut updates);
+                        }
                     }
                 });
             }

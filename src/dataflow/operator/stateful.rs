@@ -6,7 +6,8 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::{CapabilitySet, Operator};
 use timely::progress::{Antichain, Timestamp};
 
-use super::super::arrange::{Batch, Changes, Index};
+use super::super::arrange::{Changes, Index};
+use super::super::batch::Batch;
 use super::super::updates::Updates;
 
 /// Runs `react` on each set of new batches together with all batches before them, and emits what

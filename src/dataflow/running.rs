@@ -1,0 +1,100 @@
+//! What a worker runs: the dataflows of views and of the indexes that they share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use timely::dataflow::{ProbeHandle, Scope};
+
+use super::arrange::{Changes, Trace};
+use super::command::ViewTask;
+use super::meter::Lines;
+use super::operator::temporal::Due;
+use super::output::OutputShape;
+use super::publish::{Output, Stop, error_shape};
+use super::render::output::Rendered;
+use super::render::{IndexName, TableInput};
+
+/// A dataflow's entries and its progress.
+pub struct Flow {
+    pub inputs: HashMap<Arc<str>, TableInput>,
+    pub stops: Vec<Stop>,
+    pub probe: ProbeHandle<u64>,
+    pub dues: Vec<Due>,
+    /// The number of the dataflow on this worker.
+    pub dataflow: usize,
+    pub lines: Lines,
+    pub since_ms: u64,
+}
+
+/// A view that is kept up to date.
+pub struct RunningView {
+    pub flow: Flow,
+    pub shape: Arc<OutputShape>,
+    pub rows: Output,
+    pub errors: Output,
+    pub indexes: Vec<IndexName>,
+    pub is_published: bool,
+}
+
+/// An index that several views read.
+pub struct SharedIndex {
+    pub flow: Flow,
+    pub trace: Trace,
+    pub users: usize,
+}
+
+impl Flow {
+    /// Lets go of what it reads, so that it ends once its entries are closed.
+    pub fn close(mut self) {
+        for stop in &mut self.stops {
+            stop.press();
+        }
+    }
+}
+
+/// Publishes what has been rendered for a view.
+pub fn publish_view(
+    rendered: Rendered<'_>,
+    view: &ViewTask,
+    probe: &mut ProbeHandle<u64>,
+) -> (Output, OutputShape) {
+    let schema = Arc::clone(&view.plan.schema);
+    match rendered {
+        Rendered::Rows(rows) => publish_rows(rows, OutputShape::new(schema, &view.key), probe),
+        Rendered::Groups(groups) => {
+            let shape = OutputShape::grouped(schema, groups.key, groups.grouping);
+            (Output::of(groups.index, probe), shape)
+        }
+    }
+}
+
+/// Publishes rows.
+pub fn publish_rows(
+    rows: Changes<'_>,
+    shape: OutputShape,
+    probe: &mut ProbeHandle<u64>,
+) -> (Output, OutputShape) {
+    let layout = OutputShape::layout(&shape.schema, &shape.key);
+    (Output::new(rows, layout, probe), shape)
+}
+
+/// The rows and errors of the views that a view reads.
+pub fn import_views<'scope>(
+    views: &mut BTreeMap<u64, RunningView>,
+    reader: &ViewTask,
+    scope: Scope<'scope, u64>,
+    stops: &mut Vec<Stop>,
+) -> HashMap<Arc<str>, (Changes<'scope>, Changes<'scope>)> {
+    let mut imported = HashMap::new();
+    for (name, number) in &reader.reads {
+        let Some(view) = views.get_mut(number) else {
+            continue;
+        };
+        let (rows, stop) = view.rows.import(scope, &view.shape);
+        stops.push(stop);
+        let (errors, stop) = view.errors.import(scope, &error_shape());
+        stops.push(stop);
+        imported.insert(Arc::clone(name), (rows, errors));
+    }
+    imported
+}
