@@ -179,7 +179,7 @@ impl Publication {
 
 impl Progress {
     /// Progress of `workers` workers; `advanced` is called with each timestamp that all of them
-    /// have completed, in ascending order, possibly skipping some.
+    /// have completed and readers may see, possibly skipping some. Two threads may call it at a time.
     pub fn new(
         workers: usize,
         history_ms: u64,

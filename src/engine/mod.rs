@@ -168,8 +168,9 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let planner = Planner::with_functions(functions)?;
         let (sender, completed) = watch::channel(0);
-        let advanced = move |timestamp_ms| {
-            sender.send_modify(|completed| *completed = timestamp_ms);
+        // Two threads may tell in the other order. Who waits is woken in any case.
+        let advanced = move |timestamp_ms: u64| {
+            sender.send_modify(|completed| *completed = timestamp_ms.max(*completed));
         };
         let workers = Workers::start_with_history(options.workers, options.history_ms, advanced)?;
         let progress = Arc::clone(workers.progress());
