@@ -7,7 +7,7 @@ use super::machine::{forget_peak, peak_memory_bytes, processor_seconds, resident
 use super::report::{Better, Plot, Report, spread};
 use super::workload::{Workload, rows_of, take};
 use super::{BenchError, check};
-use crate::engine::CommitTimes;
+use crate::engine::{CommitTimes, Overview};
 
 /// How throughput is measured.
 #[derive(Clone, Debug)]
@@ -32,11 +32,15 @@ struct Run {
     checked: Vec<check::Checked>,
 }
 
-/// Bytes, resident in memory.
+/// Bytes.
+#[derive(Default)]
 struct Memory {
-    /// What the engine holds at the end, without the rows that were handed in.
+    /// What is resident at the end, without the rows that were handed in.
     held: u64,
-    /// The most it held on the way, at least: without the whole input.
+    /// What the engine counts of its tables and views.
+    tables: u64,
+    views: u64,
+    /// The most that was resident on the way, at least: without the whole input.
     peak: u64,
 }
 
@@ -78,6 +82,7 @@ impl Throughput {
         let memory = Memory {
             held,
             peak: peak.saturating_sub(before + input).max(held),
+            ..counted(&bed.engine.overview())
         };
         Ok(Run {
             rows,
@@ -120,6 +125,13 @@ impl Throughput {
                 "bytes/line",
                 Better::Lower,
             );
+            let state = [
+                ("state of the tables, as counted", first.memory.tables),
+                ("state of the views, as counted", first.memory.views),
+            ];
+            for (name, bytes) in state {
+                report.figure(group, name, per_line(bytes), "bytes/line", Better::Lower);
+            }
             let peak = per_line(first.memory.peak);
             report.figure(group, "peak", peak, "bytes/line", Better::Lower);
             report.figure(group, "lines", first.rows as f64, "", Better::Neither);
@@ -166,6 +178,19 @@ fn add_commit_times(report: &mut Report, runs: &[Run]) {
         .map(|run| 100.0 * run.times.log().as_secs_f64() / run.seconds);
     let (_, share, _) = spread(&shares.collect::<Vec<f64>>());
     report.figure(group, "log's share of the time", share, "%", Better::Lower);
+}
+
+/// What the engine counts itself, beside what the process holds.
+fn counted(overview: &Overview) -> Memory {
+    let tables = overview.tables.iter();
+    let tables = tables.map(|(_, size)| size.memory_bytes()).sum();
+    let operators = overview.operators.iter();
+    let views = operators.map(|one| one.measure.held.bytes).sum();
+    Memory {
+        tables,
+        views,
+        ..Memory::default()
+    }
 }
 
 fn bytes_of(submission: &crate::model::Submission) -> u64 {
