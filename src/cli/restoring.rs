@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
+use super::faults;
+use super::privacy;
 use super::progress::screen;
 use crate::config::Settings;
 use crate::engine::{Durability, Engine, EngineOptions, Recovered, Restoring};
@@ -42,13 +44,19 @@ pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
         }),
     };
     let mut bar = Bar::new();
-    let engine = Engine::open_with(options, &durability, &mut |state| {
+    let mut observer = |state| {
         bar.show(state);
         notice.say(bar.in_words(state));
-    })?;
+    };
+    let functions = faults::functions();
+    let engine = Engine::open_with_functions(options, &durability, &functions, &mut observer)?;
     bar.finish();
     engine.limit_queries(settings.query.limits())?;
     report(engine.recovered());
+    if let Some(file) = privacy::readable_by_others(&settings.data_dir) {
+        let remedy = privacy::remedy(&settings.data_dir);
+        tracing::warn!("other users may read {}; {remedy}", file.display());
+    }
     Ok(engine)
 }
 

@@ -4,29 +4,38 @@
 //! must name this host, and one that comes from a page must come from this one.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::format::{Format, write_rows};
+use super::http_connection::{BoundedListener, Pace};
 use super::metrics;
 use super::named_query::{self, NamedQuery, NamedQueryError};
 use crate::engine::{Engine, EngineError, Outcome};
 use crate::sql::SqlError;
 
+pub use super::http_connection::HttpOptions;
+
 /// The longest SQL text, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How much of a body that is too long is read, and forgotten, so that its sender gets the answer.
+const BODY_BYTES_READ: usize = 64 << 20;
 
 /// The most memory of an answer, in bytes; larger ones go through the Postgres protocol, which
 /// streams.
@@ -54,7 +63,23 @@ pub fn router(engine: Engine, queries: BTreeMap<String, NamedQuery>, more: Route
         .with_state(service)
         .merge(more)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(take_whole_body))
         .layer(middleware::from_fn(refuse_other_sites))
+}
+
+/// Serves as many connections, each for as long, as the options say, until `stop` completes.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: HttpOptions,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let listener = BoundedListener::new(listener, options);
+    let service = router.into_make_service_with_connect_info::<Pace>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(stop);
+    if let Err(error) = served.await {
+        tracing::error!("HTTP is not served any more: {error}");
+    }
 }
 
 /// Ready: a read at one moment succeeds.
@@ -226,6 +251,21 @@ impl Failure {
         }
     }
 
+    fn of_status(status: StatusCode, message: String, sqlstate: &str) -> Failure {
+        Failure {
+            status,
+            ..Failure::bad(message, sqlstate)
+        }
+    }
+
+    /// As the last answer of its connection: what else the client sends is not read.
+    fn and_close(self) -> Response {
+        let mut response = self.into_response();
+        let close = header::HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        response
+    }
+
     fn internal(error: &impl ToString) -> Failure {
         Failure {
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -278,6 +318,50 @@ impl From<NamedQueryError> for Failure {
             status,
             ..Failure::bad(error.to_string(), "22023")
         }
+    }
+}
+
+/// Hands a request on once all of its body is there, if that is not too long and does not take too
+/// long.
+async fn take_whole_body(request: Request, next: Next) -> Response {
+    let pace = request.extensions().get::<ConnectInfo<Pace>>();
+    let pace = pace.map(|pace| pace.0.clone()).unwrap_or_default();
+    pace.begin();
+    let (parts, body) = request.into_parts();
+    let response = match tokio::time::timeout(pace.body_time(), whole(body)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, body)).await,
+        Ok(Err(failure)) => failure.and_close(),
+        Err(_) => Failure::of_status(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not come within {:?}", pace.body_time()),
+            "57014",
+        )
+        .and_close(),
+    };
+    pace.end();
+    response
+}
+
+async fn whole(body: Body) -> Result<Body, Failure> {
+    let mut pieces = body.into_data_stream();
+    let mut text = Vec::new();
+    let mut bytes = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Failure::bad(error.to_string(), "08P01"))?;
+        bytes += piece.len();
+        match bytes {
+            ..=BODY_BYTES_MAX => text.extend_from_slice(&piece),
+            ..=BODY_BYTES_READ => text = Vec::new(),
+            _ => break,
+        }
+    }
+    match bytes <= BODY_BYTES_MAX {
+        true => Ok(Body::from(text)),
+        false => Err(Failure::of_status(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is longer than {BODY_BYTES_MAX} bytes; send COPY or files instead"),
+            "54000",
+        )),
     }
 }
 

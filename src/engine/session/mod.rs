@@ -309,6 +309,19 @@ impl Session {
         Ok(self.context_over(relations))
     }
 
+    /// What a query is planned in; for one of system tables alone views are not waited for.
+    async fn context_of(&self, query: &Query) -> Result<QueryContext, EngineError> {
+        match overview::reads(query) {
+            Reads::SystemTables => Ok(self.system_context()),
+            Reads::Relations | Reads::Both => self.context().await,
+        }
+    }
+
+    fn system_context(&self) -> QueryContext {
+        let point = ReadPoint::of_the_system(&self.engine.shared);
+        self.context_over(Arc::new(point))
+    }
+
     fn context_over(&self, relations: Arc<dyn Relations>) -> QueryContext {
         let shared = &self.engine.shared;
         let planner = shared.planner.clone();
@@ -350,8 +363,7 @@ impl Session {
     ) -> Result<SendableRecordBatchStream, EngineError> {
         let (context, plan) = match overview::reads(query) {
             Reads::SystemTables => {
-                let point = ReadPoint::of_the_system(&self.engine.shared);
-                let context = self.context_over(Arc::new(point));
+                let context = self.system_context();
                 let plan = context.plan(query)?;
                 (context, plan)
             }
