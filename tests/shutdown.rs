@@ -3,13 +3,25 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use futures::SinkExt;
+use mainstem::arrow::array::AsArray;
+use mainstem::arrow::datatypes::{DataType, Int64Type};
+use mainstem::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use mainstem::engine::{Durability, Engine, EngineOptions};
+use mainstem::sql::Functions;
 use tokio_postgres::{Client, NoTls};
 
-use crate::engine::runtime;
+use crate::engine::{rows, run};
 use crate::tools::{Waiting, ask};
+
+/// A runtime with sockets and time.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("a runtime")
+}
 
 /// The program; killed when dropped.
 struct Program {
@@ -238,4 +250,72 @@ fn after_a_fault_of_a_worker_nothing_more_is_logged_and_the_program_ends() {
         assert!(log.contains("a fault that a test has asked for"), "{log}");
         assert!(taken < 100, "everything is taken");
     });
+}
+
+#[test]
+fn after_a_fault_of_a_worker_every_change_is_refused_before_it_is_logged() {
+    let fault = |arguments: &[ColumnarValue]| {
+        let numbers = arguments[0].to_array(1)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        assert!(
+            !numbers.values().contains(&13),
+            "a fault that a test has asked for"
+        );
+        Ok(ColumnarValue::Array(Arc::new(numbers.clone())))
+    };
+    let (takes, gives) = (vec![DataType::Int64], DataType::Int64);
+    let fault = create_udf(
+        "fault",
+        takes,
+        gives,
+        Volatility::Immutable,
+        Arc::new(fault),
+    );
+    let functions = Functions::new().with_scalar(fault).expect("taken");
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = EngineOptions {
+        data_dir: directory.path().to_path_buf(),
+        workers: 2,
+        history_ms: 0,
+    };
+    let durability = Durability::default();
+    let engine = Engine::open_with_functions(options, &durability, &functions, &mut |_| {});
+    let engine = engine.expect("opened");
+    runtime().block_on(async {
+        let mut session = engine.session();
+        for statement in [
+            "CREATE TABLE t (id BIGINT PRIMARY KEY)",
+            "CREATE MATERIALIZED VIEW faulty AS SELECT fault(id) AS id FROM t",
+            "INSERT INTO t VALUES (1)",
+            "INSERT INTO t VALUES (13)",
+        ] {
+            run(&mut session, statement).await.expect(statement);
+        }
+        engine.failed().await;
+        let reason = engine.failure().expect("it has failed");
+        assert!(
+            reason.contains("a fault that a test has asked for"),
+            "{reason}"
+        );
+        let logged = engine.metrics().log_next_offset.load(Relaxed);
+        for statement in [
+            "INSERT INTO t VALUES (2)",
+            "DELETE FROM t",
+            "CREATE TABLE other (id BIGINT)",
+            "SELECT * FROM faulty",
+        ] {
+            let error = run(&mut session, statement).await.expect_err(statement);
+            assert!(
+                error.to_string().contains("a dataflow worker has failed"),
+                "{error}"
+            );
+        }
+        // What the engine tells about itself it tells all the same.
+        let views = "SELECT name FROM mainstem.views";
+        assert_eq!(rows(&mut session, views).await, "faulty");
+        let refused = engine.metrics().log_next_offset.load(Relaxed);
+        assert_eq!(refused, logged, "something was logged");
+        assert_eq!(engine.log_failure(), None);
+    });
+    engine.shutdown();
 }

@@ -2,6 +2,7 @@
 
 mod history;
 mod power_cuts;
+mod space;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -394,6 +395,28 @@ fn a_full_disk_refuses_changes_and_takes_them_again_by_itself() {
     assert!(!answers(&engine).is_empty(), "reading goes on");
     memory.set_free_bytes(1000);
     engine.enqueue(submission(2)).expect("queued again");
+    engine.flush().expect("complete");
+    assert_eq!(answers(&engine), right_answers(3)[3]);
+    engine.shutdown();
+}
+
+#[test]
+fn what_a_source_sends_after_something_refused_is_refused_until_it_has_been_told() {
+    let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+    let engine = open(&durability(&file_system)).expect("opened");
+    define(&engine).expect("defined");
+    engine.enqueue(submission(0)).expect("queued");
+    let mut hole = submission(1);
+    hole.changes[0].table = Arc::from("nowhere");
+    engine.enqueue(hole).expect("queued");
+    engine.enqueue(submission(2)).expect("queued");
+    let error = engine.flush().expect_err("one of them was refused");
+    assert_eq!(error.sqlstate(), "42P01", "{error}");
+    // Its position has not passed over the hole; others go on, and so does it from there.
+    assert_eq!(answers(&engine), right_answers(1)[1]);
+    for number in 1..3 {
+        engine.enqueue(submission(number)).expect("queued again");
+    }
     engine.flush().expect("complete");
     assert_eq!(answers(&engine), right_answers(3)[3]);
     engine.shutdown();
