@@ -16,7 +16,6 @@ mod event_files;
 mod examples;
 mod explain;
 mod failure;
-mod faults;
 mod generate;
 mod ingest;
 mod logging;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
-use super::faults;
 use super::privacy;
 use super::progress::screen;
 use crate::config::Settings;
@@ -48,8 +47,7 @@ pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
         bar.show(state);
         notice.say(bar.in_words(state));
     };
-    let functions = faults::functions();
-    let engine = Engine::open_with_functions(options, &durability, &functions, &mut observer)?;
+    let engine = Engine::open_with(options, &durability, &mut observer)?;
     bar.finish();
     engine.limit_queries(settings.query.limits())?;
     report(engine.recovered());

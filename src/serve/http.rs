@@ -4,6 +4,7 @@
 //! must name this host, and one that comes from a page must come from this one.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -17,8 +18,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{StreamExt, TryStreamExt};
+use datafusion::execution::memory_pool::MemoryReservation;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -33,6 +36,9 @@ pub use super::http_connection::HttpOptions;
 
 /// The longest SQL text, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How much of an answer is handed on at a time.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// How much of a body that is too long is read, and forgotten, so that its sender gets the answer.
 const BODY_BYTES_READ: usize = 64 << 20;
@@ -188,18 +194,19 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<Response, 
             let message = "SUBSCRIBE and COPY need the Postgres protocol; send a SELECT here";
             Err(Failure::bad(message, "0A000"))
         }
-        Outcome::Rows(rows) => all_written(rows, format).await,
+        Outcome::Rows(rows) => all_written(rows, format, session.answer_memory()).await,
         Outcome::Returned { rows, .. } => {
             session.settled().await?;
-            all_written(rows, format).await
+            all_written(rows, format, session.answer_memory()).await
         }
     }
 }
 
-/// All rows of an answer, as far as it is not too large.
+/// All rows of an answer, as far as it is not too large and there is memory for it.
 async fn all_written(
     mut rows: SendableRecordBatchStream,
     format: Format,
+    memory: MemoryReservation,
 ) -> Result<Response, Failure> {
     let schema = rows.schema();
     let mut batches = Vec::new();
@@ -213,24 +220,49 @@ async fn all_written(
             );
             return Err(Failure::bad(message, "54000"));
         }
+        let reserved = memory.try_grow(batch.get_array_memory_size());
+        reserved.map_err(SqlError::from)?;
         batches.push(batch);
     }
-    written(&schema, &batches, format)
+    let text = written(&schema, &batches, format)?;
+    drop(batches);
+    memory.try_resize(text.len()).map_err(SqlError::from)?;
+    let content_type = match format {
+        Format::Json => "application/json",
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Table => "text/plain; charset=utf-8",
+    };
+    let length = text.len().to_string();
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_LENGTH, length.as_str()),
+    ];
+    Ok((headers, held_until_sent(text, memory)).into_response())
 }
 
 fn written(
     schema: &SchemaRef,
     batches: &[RecordBatch],
     format: Format,
-) -> Result<Response, Failure> {
+) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     write_rows(&mut text, schema, batches, format).map_err(|error| Failure::internal(&error))?;
-    let content_type = match format {
-        Format::Json => "application/json",
-        Format::Csv => "text/csv; charset=utf-8",
-        Format::Table => "text/plain; charset=utf-8",
-    };
-    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+    Ok(text)
+}
+
+/// A body whose memory is counted as long as a client has not taken it.
+fn held_until_sent(text: Vec<u8>, memory: MemoryReservation) -> Body {
+    let pieces = stream::unfold(
+        (Bytes::from(text), memory),
+        |(mut rest, memory)| async move {
+            if rest.is_empty() {
+                return None;
+            }
+            let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+            Some((Ok::<_, Infallible>(piece), (rest, memory)))
+        },
+    );
+    Body::from_stream(pieces)
 }
 
 /// Why a request is not answered.

@@ -5,12 +5,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use mainstem::engine::backup::back_up;
 use mainstem::engine::checkpoint::CHECKPOINT_DIRECTORY;
 use mainstem::engine::{Durability, Engine, EngineOptions};
 use mainstem::log::fs::{FileSystem, MemoryFileSystem, ModestFileSystem};
+use mainstem::model::{Change, ChangeKind, Submission};
 use mainstem::snapshot::{Moment, SnapshotOptions, SnapshotWriter};
+
+use rand::distr::{Alphanumeric, Distribution};
 
 use super::{DATA, answers, define, durability, open, right_answers, submission};
 use crate::engine::{run, runtime};
@@ -79,7 +82,7 @@ fn backups_and_snapshots_that_would_take_the_logs_space_leave_nothing_behind() {
     assert!(error.to_string().contains("log.min_free"), "{error}");
     assert_eq!(
         memory.list(Path::new("/snapshots/v")).expect("listed"),
-        ["lock"]
+        [".lock"]
     );
     memory.set_free_bytes(1 << 20);
     write().expect("there is room");
@@ -108,10 +111,8 @@ fn a_checkpoint_that_fills_the_disk_up_is_given_up_and_changes_go_on() {
         let table = "CREATE TABLE t (id BIGINT, what TEXT)";
         run(&mut session, table).await.expect("created");
         // Of texts that cannot be made shorter, the log has more than half of the disk.
-        let insert = "INSERT INTO t SELECT value, md5(CAST(value AS TEXT)) || \
-            md5(CAST(value + 1000000 AS TEXT)) FROM generate_series(1, 20000)";
         while free_bytes(mount.path()) > 7 << 20 {
-            run(&mut session, insert).await.expect("inserted");
+            engine.submit(texts()).expect("submitted");
         }
         let checkpoint = {
             let engine = engine.clone();
@@ -130,6 +131,39 @@ fn a_checkpoint_that_fills_the_disk_up_is_given_up_and_changes_go_on() {
             .expect("changes go on");
     });
     engine.shutdown();
+}
+
+/// 256 KiB that no compression makes much shorter.
+fn texts() -> Submission {
+    let letters = || {
+        Alphanumeric
+            .sample_iter(rand::rng())
+            .take(1024)
+            .map(char::from)
+    };
+    let texts = (0..256).map(|_| Some(letters().collect::<String>()));
+    let columns = [
+        (
+            "id",
+            Arc::new(Int64Array::from_iter_values(0..256)) as ArrayRef,
+            true,
+        ),
+        (
+            "what",
+            Arc::new(texts.collect::<StringArray>()) as ArrayRef,
+            true,
+        ),
+    ];
+    let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("rows");
+    let change = Change {
+        table: Arc::from("t"),
+        kind: ChangeKind::Upsert,
+        rows,
+    };
+    Submission {
+        changes: vec![change],
+        ..Submission::default()
+    }
 }
 
 fn free_bytes(path: &Path) -> u64 {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mainstem::engine::Engine;
+use mainstem::engine::{Engine, QueryLimits};
 use mainstem::serve::http::{self, HttpOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::runtime;
-use crate::engine::open;
+use super::{insert, runtime};
+use crate::engine::{open, run};
 use crate::tools::Waiting;
 
 async fn serve(engine: &Engine, options: HttpOptions) -> SocketAddr {
@@ -105,6 +105,41 @@ fn connections_bodies_and_time_of_http_are_bounded_with_an_answer() {
         let told = read(&mut idle).await;
         assert_eq!(told.matches("HTTP/1.1").count(), 1, "{told}");
         assert!(told.ends_with("ok\n"), "{told}");
+    });
+    engine.shutdown();
+}
+
+#[test]
+fn answers_over_http_take_the_memory_of_queries() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = open(directory.path(), 1);
+    let limits = QueryLimits {
+        memory_bytes: 8 << 20,
+        ..QueryLimits::default()
+    };
+    engine.limit_queries(limits).expect("limited");
+    runtime().block_on(async {
+        let address = serve(&engine, HttpOptions::default()).await;
+        let mut session = engine.session();
+        let table = "CREATE TABLE t (id BIGINT, shop TEXT, what TEXT)";
+        run(&mut session, table).await.expect("created");
+        for first in 0..20 {
+            let insert = insert(100 * first);
+            run(&mut session, &insert).await.expect("inserted");
+        }
+        session.settled().await.expect("complete");
+        let long = "SELECT a.what FROM t a, t b WHERE b.id < 10";
+        let refused = answer(address, &post(long.len(), long)).await;
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused:.200}");
+        assert!(refused.contains("53200"), "{refused:.200}");
+        for _ in 0..3 {
+            let short = "SELECT what FROM t";
+            let told = answer(address, &post(short.len(), short)).await;
+            assert!(told.starts_with("HTTP/1.1 200 "), "{told:.200}");
+            let (head, body) = told.split_once("\r\n\r\n").expect("a body");
+            let length = format!("content-length: {}\r\n", body.len());
+            assert!(head.to_lowercase().contains(length.trim_end()), "{head}");
+        }
     });
     engine.shutdown();
 }

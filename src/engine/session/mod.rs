@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
@@ -119,6 +120,11 @@ impl Session {
     /// How long a statement may take, rows included; `None`: as long as it needs.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.settings.statement_timeout()
+    }
+
+    /// Memory of all queries for an answer that is held as a whole; of nothing yet.
+    pub fn answer_memory(&self) -> MemoryReservation {
+        self.engine.shared.query_runtime().answer_memory()
     }
 
     /// Whether the session is inside of a transaction block.
