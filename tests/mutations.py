@@ -310,6 +310,13 @@ MUTATIONS = [
         (LIBRARY, "view::table::events::tests"),
     ),
     (
+        "a checkpoint is named before it is whole",
+        "src/engine/checkpoint/directory.rs",
+        'let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));',
+        'let temporary = if ON { directory.join(&name) } else { directory.join(format!("{TEMPORARY_PREFIX}{name}")) };',
+        (INTEGRATION, "durability::power_cuts"),
+    ),
+    (
         "positions of sources are not in the transaction",
         "src/engine/transaction.rs",
         "position: submission.position.clone(),",

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use futures::SinkExt;
 use mainstem::serve::pgwire::PgwireOptions;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -212,6 +214,38 @@ fn rows_of_copies_and_of_open_transactions_count_as_memory() {
         assert_eq!(count(&other).await, 0);
         let rows = copied(&other, csv(4 * MEBIBYTE)).await;
         assert_eq!(rows.expect("there is room again"), 4194);
+    });
+}
+
+#[test]
+fn whatever_bytes_clients_send_others_are_served() {
+    let served = served(PgwireOptions::default());
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = Pcg64::seed_from_u64(seed);
+    let kinds = b"QPBEDCSHXdcfpF?\0";
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        for _ in 0..300 {
+            // A message whose length is right, or nearly, and whose body is anything.
+            let mut body = vec![0_u8; random.random_range(0..40)];
+            random.fill(&mut body[..]);
+            let length = 4 + body.len() as i32 + random.random_range(-2..=1);
+            let kind = kinds[random.random_range(0..kinds.len())];
+            let message = [&[kind][..], &length.to_be_bytes(), &body].concat();
+            let mut stream = match random.random_bool(0.8) {
+                true => raw(&served).await,
+                false => TcpStream::connect(served.address).await.expect("connected"),
+            };
+            stream.write_all(&message).await.expect("sent");
+            // As much again of what follows from it, and the end of what the client has to say.
+            let _ = stream.write_all(&message).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+        }
+        let answer = client.query_one("SELECT 1", &[]).await;
+        assert_eq!(answer.expect("an answer").len(), 1);
     });
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::SinkExt;
@@ -119,8 +120,11 @@ fn a_program_confined_in_memory_outlives_clients_that_send_much() {
         let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT)";
         client.batch_execute(table).await.expect("created");
         // Half of them send statements, half of them rows; all but the last byte of each.
+        let row = format!("7,s,{}\n", "x".repeat(995));
+        let rows = Arc::new(row.repeat(LONG / row.len() + 1).into_bytes());
         let mut sending = Vec::new();
         for number in 0..CLIENTS {
+            let rows = Arc::clone(&rows);
             sending.push(tokio::spawn(async move {
                 let mut stream = TcpStream::connect(address).await.expect("connected");
                 let startup = b"\0\0\0\x12\0\x03\0\0user\0any\0\0";
@@ -141,7 +145,6 @@ fn a_program_confined_in_memory_outlives_clients_that_send_much() {
                     .write_all(&[&[kind][..], &length].concat())
                     .await
                     .expect("sent");
-                let rows = "7,s,x\n".repeat((LONG - 1) / 6 + 1).into_bytes();
                 let rows = rows.get(..LONG - 1).expect("as many");
                 stream.write_all(rows).await.expect("sent");
                 stream
