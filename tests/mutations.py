@@ -345,6 +345,13 @@ MUTATIONS = [
         (INTEGRATION, "durability::what_a_source_sends"),
     ),
     (
+        "every transaction has a sync of its own",
+        "src/engine/commit.rs",
+        "while group.len() < GROUP_COMMIT_MAX {",
+        "while !ON && group.len() < GROUP_COMMIT_MAX {",
+        (INTEGRATION, "durability::one_sync_serves"),
+    ),
+    (
         "timestamps may go back",
         "src/engine/commit.rs",
         "wanted_ms.max(self.last_timestamp_ms + 1)",

@@ -6,6 +6,7 @@ mod space;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use mainstem::engine::{Durability, EngineError};
@@ -367,6 +368,47 @@ fn a_checkpoint_that_fails_harms_nothing() {
             engine.shutdown();
         }
     }
+}
+
+#[test]
+fn one_sync_serves_all_that_wait() {
+    const WRITERS: i64 = 16;
+    const EACH: i64 = 5;
+    let faulty = FaultyFileSystem::new(Arc::new(MemoryFileSystem::new()));
+    let file_system: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+    let engine = open(&durability(&file_system)).expect("opened");
+    define(&engine).expect("defined");
+    let syncs = || {
+        let buckets = engine.metrics().syncs.buckets.iter();
+        buckets.map(|bucket| bucket.load(Relaxed)).sum::<u64>()
+    };
+    let before = syncs();
+    let time = Duration::from_millis(10);
+    faulty.set_fault(Some(Fault::SlowSyncs { time }));
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let engine = &engine;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let row = [(EACH * writer + number, 1, "north")];
+                    let changes = vec![change("sales", ChangeKind::Upsert, &row)];
+                    let submission = Submission {
+                        changes,
+                        ..Submission::default()
+                    };
+                    engine.submit(submission).expect("submitted");
+                }
+            });
+        }
+    });
+    let transactions = (WRITERS * EACH) as u64;
+    let syncs = syncs() - before;
+    println!("{syncs} syncs for {transactions} transactions");
+    assert!(syncs >= EACH as u64, "nobody is answered before a sync");
+    assert!(syncs <= transactions / 2, "{syncs} syncs");
+    engine.flush().expect("complete");
+    assert_eq!(rows_of(&engine, "sales").len() as u64, transactions);
+    engine.shutdown();
 }
 
 #[test]
