@@ -355,7 +355,7 @@ impl From<NamedQueryError> for Failure {
 
 /// Hands a request on once all of its body is there, if that is not too long and does not take too
 /// long.
-async fn take_whole_body(request: Request, next: Next) -> Response {
+pub(super) async fn take_whole_body(request: Request, next: Next) -> Response {
     let pace = request.extensions().get::<ConnectInfo<Pace>>();
     let pace = pace.map(|pace| pace.0.clone()).unwrap_or_default();
     pace.begin();
