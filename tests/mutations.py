@@ -398,7 +398,7 @@ MUTATIONS = [
         "src/engine/reading.rs",
         "match reader.snapshot(timestamp_ms) {",
         "match reader.snapshot(if ON { u64::MAX } else { timestamp_ms }) {",
-        (INTEGRATION, "transfers"),
+        (INTEGRATION, "consistency::every_read"),
     ),
     (
         "changes are logged after a worker has failed",

@@ -178,7 +178,8 @@ fn message(kind: u8, text: &str) -> Vec<u8> {
 fn what_cannot_be_ended_does_not_hold_up_the_end() {
     let directory = tempfile::tempdir().expect("a directory");
     runtime().block_on(async {
-        let mut program = Program::start(directory.path(), &["--shutdown-timeout", "2s"]);
+        let arguments = ["--shutdown-timeout", "2s", "--log-format", "json"];
+        let mut program = Program::start(directory.path(), &arguments);
         let client = program.connect().await;
         client.batch_execute(TABLES).await.expect("created");
         let rows = (0..30_000)
@@ -214,6 +215,12 @@ fn what_cannot_be_ended_does_not_hold_up_the_end() {
         let log = log_of(directory.path());
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("shutdown_timeout"), "{log}");
+        // Every line is an object that a machine reads.
+        for line in log.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect(line);
+            let message = &line["fields"]["message"];
+            assert!(message.is_string() && line["level"].is_string(), "{line}");
+        }
     });
 }
 
