@@ -12,6 +12,7 @@ if a mutation is not noticed. CARGO names another cargo, CARGO_TARGET_DIR anothe
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -441,6 +442,9 @@ def copy_with_mutations():
         if text.count(before) != 1:
             sys.exit(f"{name}: {file} has the text {text.count(before)} times; adapt the mutation")
         path.write_text(text.replace(before, after.replace("ON", f'crate::mutation("{name}")')))
+    # A version of its own: else the build system would take what it builds here for the program.
+    package = COPY / "Cargo.toml"
+    package.write_text(re.sub(r'(?m)^version = "(.*)"$', r'version = "\1-mutated"', package.read_text(), count=1))
     library = COPY / "src" / "lib.rs"
     library.write_text(library.read_text() + FUNCTION)
 
