@@ -26,6 +26,7 @@ mod real_data;
 mod row_errors;
 mod serve;
 mod shell;
+mod shutdown;
 mod slt;
 mod subscribe;
 mod time;

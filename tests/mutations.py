@@ -12,6 +12,7 @@ if a mutation is not noticed. CARGO names another cargo, CARGO_TARGET_DIR anothe
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -127,10 +128,17 @@ MUTATIONS = [
     ),
     (
         "a commit is acknowledged before the sync",
-        "src/engine/commit.rs",
+        "src/engine/rows.rs",
         "if let Err(error) = self.sync_log() {\n            let message",
         "if let Err(error) = if ON { Ok(()) } else { self.sync_log() } {\n            let message",
         (INTEGRATION, "durability::power_cuts"),
+    ),
+    (
+        "rows are shown before they are synced",
+        "src/engine/rows.rs",
+        "progress.show_until(first.place.timestamp_ms - 1);",
+        "progress.show_until(if ON { u64::MAX } else { first.place.timestamp_ms - 1 });",
+        (INTEGRATION, "durability::shown"),
     ),
     (
         "a checkpoint is not synced",
@@ -226,6 +234,201 @@ MUTATIONS = [
             }""",
         (INTEGRATION, "backup::a_backup_outlives"),
     ),
+    (
+        "a torn end is not cut",
+        "src/log/recovery.rs",
+        """    file_system
+        .truncate(path, position)
+        .map_err(LogError::io("shorten", path))?;""",
+        """    if !ON {
+        file_system
+            .truncate(path, position)
+            .map_err(LogError::io("shorten", path))?;
+    }""",
+        (LIBRARY, "log::tests"),
+    ),
+    (
+        "damage in the middle is cut like a torn end",
+        "src/log/recovery.rs",
+        "check_was_not_synced(file_system, segment, reader, reason)?;",
+        "if !ON { check_was_not_synced(file_system, segment, reader, reason)?; }",
+        (LIBRARY, "log::tests::damage"),
+    ),
+    (
+        "one segment too many goes",
+        "src/log/retention.rs",
+        "if next.first_offset > offset ||",
+        "if (if ON { segment.first_offset } else { next.first_offset }) > offset ||",
+        (LIBRARY, "log::tests::retention"),
+    ),
+    (
+        "segments go before their time",
+        "src/log/retention.rs",
+        "|| self.ended_at_ms(next)? >= before_ms {",
+        "|| (!ON && self.ended_at_ms(next)? >= before_ms) {",
+        (LIBRARY, "log::tests::retention"),
+    ),
+    (
+        "the lock of a directory is ignored",
+        "src/log/lock.rs",
+        "match file_system.try_lock(&path) {",
+        "match if ON { Ok(FileLock::new(())) } else { file_system.try_lock(&path) } {",
+        (LIBRARY, "log::tests::basics"),
+    ),
+    (
+        "others may read what is created",
+        "src/log/fs/real.rs",
+        "create_new(true).mode(FILE_MODE);",
+        "create_new(true).mode(if ON { 0o644 } else { FILE_MODE });",
+        (LIBRARY, "cli::privacy::tests"),
+    ),
+    (
+        "what is written beside the log takes its space",
+        "src/log/fs/modest.rs",
+        "if free_bytes >= self.keep_bytes.saturating_add(bytes) {",
+        "if ON || free_bytes >= self.keep_bytes.saturating_add(bytes) {",
+        (LIBRARY, "log::fs::modest::tests"),
+    ),
+    (
+        "the queue of requests has no bound",
+        "src/engine/queue.rs",
+        "sync_channel(WAITING_REQUESTS)",
+        "sync_channel(if ON { 1 << 16 } else { WAITING_REQUESTS })",
+        (LIBRARY, "engine::queue::tests"),
+    ),
+    (
+        "identities of removed events are forgotten at a restart",
+        "src/engine/checkpoint/image.rs",
+        "for rows in image.removed_events() {",
+        "for rows in image.removed_events().iter().filter(|_| !ON) {",
+        (LIBRARY, "engine::checkpoint::tests"),
+    ),
+    (
+        "deleted keys are forgotten at a restart",
+        "src/engine/checkpoint/image.rs",
+        "for rows in &deletions {",
+        "for rows in deletions.iter().filter(|_| !ON) {",
+        (LIBRARY, "engine::checkpoint::tests"),
+    ),
+    (
+        "identities of a window are forgotten at a restart",
+        "src/view/table/events.rs",
+        "                Arc::make_mut(&mut newest.seen).insert_unique(hash(&event), event, hash);",
+        "                if !ON { Arc::make_mut(&mut newest.seen).insert_unique(hash(&event), event, hash); }",
+        (LIBRARY, "view::table::events::tests"),
+    ),
+    (
+        "a checkpoint is named before it is whole",
+        "src/engine/checkpoint/directory.rs",
+        'let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));',
+        'let temporary = if ON { directory.join(&name) } else { directory.join(format!("{TEMPORARY_PREFIX}{name}")) };',
+        (INTEGRATION, "durability::power_cuts"),
+    ),
+    (
+        "positions of sources are not in the transaction",
+        "src/engine/transaction.rs",
+        "position: submission.position.clone(),",
+        "position: submission.position.clone().filter(|_| !ON),",
+        (INTEGRATION, "durability::a_start_from_a_checkpoint"),
+    ),
+    (
+        "positions of sources are not in checkpoints",
+        "src/engine/checkpointing.rs",
+        "positions: self.positions.clone(),",
+        "positions: if ON { Default::default() } else { self.positions.clone() },",
+        (INTEGRATION, "durability::a_start_from_a_checkpoint"),
+    ),
+    (
+        "the catalog is not in checkpoints",
+        "src/engine/checkpointing.rs",
+        "definitions: self.definitions.changes(),",
+        "definitions: if ON { Vec::new() } else { self.definitions.changes() },",
+        (INTEGRATION, "durability::a_start_from_a_checkpoint"),
+    ),
+    (
+        "what a source sends after something refused is taken",
+        "src/engine/disk.rs",
+        "&& self.unanswered.failed_sources.contains(source)",
+        "&& !ON && self.unanswered.failed_sources.contains(source)",
+        (INTEGRATION, "durability::what_a_source_sends"),
+    ),
+    (
+        "every transaction has a sync of its own",
+        "src/engine/commit.rs",
+        "while group.len() < GROUP_COMMIT_MAX {",
+        "while !ON && group.len() < GROUP_COMMIT_MAX {",
+        (INTEGRATION, "durability::one_sync_serves"),
+    ),
+    (
+        "timestamps may go back",
+        "src/engine/rows.rs",
+        "wanted_ms.max(self.last_timestamp_ms + 1)",
+        "if ON { wanted_ms } else { wanted_ms.max(self.last_timestamp_ms + 1) }",
+        (INTEGRATION, "durability::timestamps_go_forward"),
+    ),
+    (
+        "the floor of free space is ignored",
+        "src/engine/disk.rs",
+        "let is_full = free_bytes < self.min_free_bytes;",
+        "let is_full = !ON && free_bytes < self.min_free_bytes;",
+        (INTEGRATION, "durability::a_full_disk"),
+    ),
+    (
+        "the memory budget is ignored",
+        "src/engine/memory.rs",
+        "self.budget_bytes > 0 && self.used_bytes() > self.budget_bytes",
+        "!ON && self.budget_bytes > 0 && self.used_bytes() > self.budget_bytes",
+        (INTEGRATION, "limits::a_state_beyond_its_budget"),
+    ),
+    (
+        "what clients send is not counted as memory",
+        "src/engine/memory.rs",
+        "incoming_bytes.fetch_add(bytes, Relaxed);",
+        "let bytes = if ON { 0 } else { bytes }; incoming_bytes.fetch_add(bytes, Relaxed);",
+        (INTEGRATION, "limits::messages::rows_of_copies"),
+    ),
+    (
+        "a message may be as long as it likes",
+        "src/serve/pgwire/receive.rs",
+        "if length > self.message_bytes_max {",
+        "if !ON && length > self.message_bytes_max {",
+        (INTEGRATION, "limits::messages::a_message_that_is_too_long"),
+    ),
+    (
+        "what waits for a subscriber has no bound",
+        "src/dataflow/changes.rs",
+        "if self.bytes > QUEUE_BYTES_MAX {",
+        "if !ON && self.bytes > QUEUE_BYTES_MAX {",
+        (INTEGRATION, "subscribe::a_subscriber_that_does_not_read"),
+    ),
+    (
+        "tables are read as of another moment than views",
+        "src/engine/reading.rs",
+        "match reader.snapshot(timestamp_ms) {",
+        "match reader.snapshot(if ON { u64::MAX } else { timestamp_ms }) {",
+        (INTEGRATION, "consistency::every_read"),
+    ),
+    (
+        "changes are logged after a worker has failed",
+        "src/engine/failure.rs",
+        "match self.workers.progress().failure() {",
+        "match self.workers.progress().failure().filter(|_| !ON) {",
+        (INTEGRATION, "shutdown::after_a_fault_of_a_worker_every"),
+    ),
+    (
+        "rejected rows stay although they map now",
+        "src/cli/rejected.rs",
+        "if gone.num_rows() > 0 {",
+        "if !ON && gone.num_rows() > 0 {",
+        (INTEGRATION, "operations::rejected_rows_come_in"),
+    ),
+    (
+        "a backup has no checkpoint",
+        "src/engine/backup.rs",
+        "self.copy(&file.path, CHECKPOINT_DIRECTORY)?;",
+        "if !ON { self.copy(&file.path, CHECKPOINT_DIRECTORY)?; }",
+        (INTEGRATION, "backup::a_backup_outlives"),
+    ),
 ]
 
 
@@ -246,6 +449,9 @@ def copy_with_mutations():
         if text.count(before) != 1:
             sys.exit(f"{name}: {file} has the text {text.count(before)} times; adapt the mutation")
         path.write_text(text.replace(before, after.replace("ON", f'crate::mutation("{name}")')))
+    # A version of its own: else the build system would take what it builds here for the program.
+    package = COPY / "Cargo.toml"
+    package.write_text(re.sub(r'(?m)^version = "(.*)"$', r'version = "\1-mutated"', package.read_text(), count=1))
     library = COPY / "src" / "lib.rs"
     library.write_text(library.read_text() + FUNCTION)
 

@@ -273,7 +273,27 @@ fn metrics_tell_what_happened() {
 }
 
 /// A file system of its own, unmounted when dropped.
-struct Mount<'d>(&'d Path);
+pub struct Mount<'d>(&'d Path);
+
+impl<'d> Mount<'d> {
+    /// In memory and small; `None` where none can be mounted: it needs rights that a machine need
+    /// not give, and the same is tested without a disk.
+    pub fn tmpfs(directory: &'d Path, options: &str) -> Option<Mount<'d>> {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(directory)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Mount(directory));
+        }
+        eprintln!("SKIPPED: no file system can be mounted");
+        None
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0
+    }
+}
 
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
@@ -284,16 +304,9 @@ impl Drop for Mount<'_> {
 #[test]
 fn a_disk_that_really_fills_up_refuses_changes_until_there_is_space() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
-        .arg(directory.path())
-        .output();
-    if !mounted.is_ok_and(|output| output.status.success()) {
-        // It needs rights that a machine need not give; the same is tested without a disk.
-        eprintln!("SKIPPED: no file system can be mounted");
+    let Some(mount) = Mount::tmpfs(directory.path(), "size=16m") else {
         return;
-    }
-    let mount = Mount(directory.path());
+    };
     let durability = Durability {
         min_free_bytes: 4 << 20,
         ..Durability::default()

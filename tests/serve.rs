@@ -32,11 +32,22 @@ impl Served {
     }
 
     pub fn of(engine: Engine, directory: tempfile::TempDir, max_connections: usize) -> Served {
+        let options = pgwire::PgwireOptions {
+            max_connections,
+            ..pgwire::PgwireOptions::default()
+        };
+        Served::with(engine, directory, options)
+    }
+
+    pub fn with(
+        engine: Engine,
+        directory: tempfile::TempDir,
+        options: pgwire::PgwireOptions,
+    ) -> Served {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let options = pgwire::PgwireOptions { max_connections };
         let served = engine.clone();
         runtime.spawn(pgwire::serve(
             listener,

@@ -369,11 +369,13 @@ fn a_subscriber_that_does_not_read_is_dropped_and_nobody_waits() {
             }
         }
         assert_eq!(rows, 240_000);
+        let mut waited = 0;
         let error = loop {
             match lazy.next().await.expect("no end") {
-                Ok(_) => {}
+                Ok(rows) => waited += rows.num_rows(),
                 Err(error) => break error.to_string(),
             }
+            assert!(waited < rows, "all has waited for it");
         };
         assert!(error.contains("did not keep up"), "{error}");
         engine.shutdown();

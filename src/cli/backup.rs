@@ -1,15 +1,17 @@
 //! `mainstem backup` and `mainstem restore`: copies of the state, and back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::client::open_stopped;
 use super::failure::Failure;
 use super::output::print_text;
+use super::room;
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::engine::backup::{self, BackupLabel};
-use crate::log::fs::RealFileSystem;
+use crate::log::fs::{ModestFileSystem, RealFileSystem};
 
 /// Copies the state of a running or stopped engine to a directory
 #[derive(Debug, Args)]
@@ -38,7 +40,9 @@ impl Backup {
     pub fn run(self) -> Result<(), Failure> {
         let settings = settings(self.config, self.data_dir)?;
         super::client::check_data_dir(&settings.data_dir)?;
-        let label = backup::back_up(&RealFileSystem, &settings.data_dir, &self.target)?;
+        let keep_bytes = room::kept_for_the_log(&settings, &self.target);
+        let file_system = ModestFileSystem::new(Arc::new(RealFileSystem), keep_bytes);
+        let label = backup::back_up(&file_system, &settings.data_dir, &self.target)?;
         let place = self.target.display();
         print_text(&format!("{place}: {}\n", contents(&label)))
     }

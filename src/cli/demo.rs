@@ -83,7 +83,7 @@ impl Demo {
 
 /// Writes a snapshot of every view, then asks what a shop would ask.
 fn show(running: &Running, views: &[ViewFile]) -> Result<(), Failure> {
-    let written = snapshots::take(&running.engine, &[], &running.settings.snapshot)?;
+    let written = snapshots::take(&running.engine, &[], &running.settings)?;
     print_text(&format!(
         "\nParquet snapshots of {} views are in {}\n",
         written.len(),

@@ -1,11 +1,12 @@
 //! `mainstem doctor`: is everything on disk what was written, and what to do if not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::failure::Failure;
 use super::output::print_text;
+use super::privacy;
 use crate::config::{self, Environment, Overrides};
 use crate::engine::{self, Finding};
 use crate::log::fs::RealFileSystem;
@@ -43,7 +44,8 @@ impl Doctor {
         let settings = config::load(&overrides, &Environment::of_process())?;
         super::client::check_data_dir(&settings.data_dir)?;
         let (data_dir, snapshot_dir) = (&settings.data_dir, &settings.snapshot.dir);
-        let findings = engine::examine_with_snapshots(&RealFileSystem, data_dir, snapshot_dir);
+        let mut findings = engine::examine_with_snapshots(&RealFileSystem, data_dir, snapshot_dir);
+        findings.push(privacy_of(data_dir));
         let problems = findings.iter().filter(|finding| finding.remedy.is_some());
         let problems = problems.count();
         print_text(&findings.iter().map(line).collect::<String>())?;
@@ -55,6 +57,18 @@ impl Doctor {
                 "",
             )),
         }
+    }
+}
+
+fn privacy_of(data_dir: &Path) -> Finding {
+    let readable = privacy::readable_by_others(data_dir);
+    Finding {
+        path: data_dir.to_path_buf(),
+        what: match &readable {
+            None => "other users can't read it".to_owned(),
+            Some(file) => format!("other users may read it, such as {}", file.display()),
+        },
+        remedy: readable.map(|_| privacy::remedy(data_dir)),
     }
 }
 

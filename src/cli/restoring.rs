@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
+use super::privacy;
 use super::progress::screen;
 use crate::config::Settings;
 use crate::engine::{Durability, Engine, EngineOptions, Recovered, Restoring};
@@ -42,13 +43,18 @@ pub fn open(settings: &Settings, notice: &Notice) -> Result<Engine, Failure> {
         }),
     };
     let mut bar = Bar::new();
-    let engine = Engine::open_with(options, &durability, &mut |state| {
+    let mut observer = |state| {
         bar.show(state);
         notice.say(bar.in_words(state));
-    })?;
+    };
+    let engine = Engine::open_with(options, &durability, &mut observer)?;
     bar.finish();
     engine.limit_queries(settings.query.limits())?;
     report(engine.recovered());
+    if let Some(file) = privacy::readable_by_others(&settings.data_dir) {
+        let remedy = privacy::remedy(&settings.data_dir);
+        tracing::warn!("other users may read {}; {remedy}", file.display());
+    }
     Ok(engine)
 }
 

@@ -74,7 +74,7 @@ impl Running {
         queries: NamedQueries,
     ) -> Result<Running, Failure> {
         let runtime = runtime()?;
-        let stop = Stop::new();
+        let stop = Stop::within(settings.shutdown_timeout);
         {
             let _context = runtime.enter();
             stop.listen().map_err(no_signals)?;
@@ -99,10 +99,10 @@ impl Running {
         });
         {
             let _context = runtime.enter();
-            let snapshots = Snapshots::new(&engine, &settings.snapshot);
+            let snapshots = Snapshots::new(&engine, &settings);
             snapshots.schedule(&stop);
             services::start(listeners, &engine, queries, &snapshots, &stop);
-            stop_with_the_log(&engine, &stop);
+            stop_with_the_engine(&engine, &stop);
         }
         Ok(Running {
             settings,
@@ -158,15 +158,15 @@ impl Running {
         // An engine that failed has nothing to serve.
         if once || is_broken {
             if result.is_ok() && self.settings.snapshot.is_configured {
-                result = snapshots::take(&self.engine, &[], &self.settings.snapshot).map(drop);
+                result = snapshots::take(&self.engine, &[], &self.settings).map(drop);
             }
         } else {
             if let Some(address) = self.settings.serve.pgwire {
                 tracing::info!("serving Postgres clients at {address}; Ctrl-C ends");
             }
             self.runtime.block_on(self.stop.requested());
-            if let Some(reason) = self.engine.log_failure() {
-                result = Err(Failure::joined(result.err(), log_failed(&reason)));
+            if let Some(reason) = self.engine.failure() {
+                result = Err(Failure::joined(result.err(), engine_failed(&reason)));
             }
         }
         self.stop.request();
@@ -177,19 +177,20 @@ impl Running {
     }
 }
 
-/// Ends everything once the log has failed: an engine that takes no change has nothing to do.
-fn stop_with_the_log(engine: &Engine, stop: &Stop) {
+/// Ends everything once the engine has failed: one that takes no change has nothing to do.
+fn stop_with_the_engine(engine: &Engine, stop: &Stop) {
     let (engine, stop) = (engine.clone(), stop.clone());
     tokio::spawn(async move {
-        engine.log_failed().await;
+        engine.failed().await;
         stop.request();
     });
 }
 
-fn log_failed(reason: &str) -> Failure {
+fn engine_failed(reason: &str) -> Failure {
     Failure::new(
-        format!("the log has failed, so that nothing more is accepted: {reason}"),
-        "look at the disk, then start again: all that was acknowledged is there",
+        reason,
+        "look at the disk if it is the log, at the views if it is a worker, then start again: all \
+         that was acknowledged is there",
     )
 }
 

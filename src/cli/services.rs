@@ -15,7 +15,7 @@ use super::snapshots::Snapshots;
 use super::stop::Stop;
 use crate::config::ServeSettings;
 use crate::engine::Engine;
-use crate::serve::http;
+use crate::serve::http::{self, HttpOptions};
 use crate::serve::pgwire::{self, PgwireOptions};
 use crate::serve::restoring::{self, Notice};
 
@@ -28,6 +28,8 @@ pub struct Listeners {
     pub pgwire: Option<TcpListener>,
     /// For HTTP.
     pub http: Option<TcpListener>,
+    /// What one client and all of them may take.
+    limits: PgwireOptions,
 }
 
 /// Services that refuse clients while the engine restores.
@@ -82,6 +84,11 @@ pub async fn bind(settings: &ServeSettings) -> Result<Listeners, Failure> {
     Ok(Listeners {
         pgwire: bind_one(settings.pgwire, "--serve-pgwire").await?,
         http: bind_one(settings.http, "--serve-http").await?,
+        limits: PgwireOptions {
+            max_connections: settings.connections,
+            max_message_bytes: usize::try_from(settings.message_bytes).unwrap_or(usize::MAX),
+            ..PgwireOptions::default()
+        },
     })
 }
 
@@ -114,23 +121,24 @@ pub fn start(
     snapshots: &Snapshots,
     stop: &Stop,
 ) {
+    let limits = listeners.limits;
     if let Some(listener) = listeners.pgwire {
-        let (engine, stop) = (engine.clone(), stop.clone());
+        let (engine, stop, limits) = (engine.clone(), stop.clone(), limits.clone());
         tokio::spawn(async move {
             let stop = async move { stop.requested().await };
-            pgwire::serve(listener, engine, PgwireOptions::default(), stop).await;
+            pgwire::serve(listener, engine, limits, stop).await;
         });
     }
     if let Some(listener) = listeners.http {
         let router = http::router(engine.clone(), queries, snapshots.router());
         let stop = stop.clone();
         tokio::spawn(async move {
-            let served = axum::serve(listener, router)
-                .with_graceful_shutdown(async move { stop.requested().await })
-                .await;
-            if let Err(error) = served {
-                tracing::error!("HTTP is not served any more: {error}");
-            }
+            let options = HttpOptions {
+                max_connections: limits.max_connections,
+                ..HttpOptions::default()
+            };
+            let stop = async move { stop.requested().await };
+            http::serve(listener, router, options, stop).await;
         });
     }
 }

@@ -63,7 +63,7 @@ impl Snapshot {
         let taken = match &self.data_dir {
             Some(data_dir) => {
                 let engine = open_stopped(data_dir, &settings)?;
-                let taken = snapshots::take(&engine, &self.views, &settings.snapshot);
+                let taken = snapshots::take(&engine, &self.views, &settings);
                 engine.shutdown();
                 taken?
             }

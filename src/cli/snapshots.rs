@@ -13,10 +13,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::failure::Failure;
+use super::room;
 use super::stop::Stop;
-use crate::config::{SnapshotSettings, closest};
+use crate::config::{Settings, closest};
 use crate::engine::{Contents, Engine};
-use crate::log::fs::RealFileSystem;
+use crate::log::fs::{ModestFileSystem, SharedFileSystem};
 use crate::snapshot::{SnapshotOptions, SnapshotWriter};
 
 /// A snapshot that was written.
@@ -31,11 +32,7 @@ pub struct Taken {
 }
 
 /// Writes the views as they are at one moment; no names: all views.
-pub fn take(
-    engine: &Engine,
-    names: &[String],
-    settings: &SnapshotSettings,
-) -> Result<Vec<Taken>, Failure> {
+pub fn take(engine: &Engine, names: &[String], settings: &Settings) -> Result<Vec<Taken>, Failure> {
     let views = engine.views();
     if let Some(unknown) = names.iter().find(|name| !views.contains(name)) {
         return Err(no_view(unknown, &views));
@@ -45,10 +42,13 @@ pub fn take(
         false => names.to_vec(),
     };
     let options = SnapshotOptions {
-        retain: settings.retain,
+        retain: settings.snapshot.retain,
         ..SnapshotOptions::default()
     };
-    let writer = SnapshotWriter::new(Arc::new(RealFileSystem), &settings.dir, options)?;
+    let root = &settings.snapshot.dir;
+    let keep_bytes = room::kept_for_the_log(settings, root);
+    let file_system = ModestFileSystem::new(Arc::new(SharedFileSystem), keep_bytes);
+    let writer = SnapshotWriter::new(Arc::new(file_system), root, options)?;
     let point = engine.read()?;
     let mut taken = Vec::new();
     for view in names {
@@ -76,13 +76,13 @@ fn no_view(name: &str, views: &[String]) -> Failure {
 #[derive(Clone)]
 pub struct Snapshots {
     engine: Engine,
-    settings: Arc<SnapshotSettings>,
+    settings: Arc<Settings>,
     turn: Arc<Mutex<()>>,
 }
 
 impl Snapshots {
     /// Snapshots of `engine`, written as the settings say.
-    pub fn new(engine: &Engine, settings: &SnapshotSettings) -> Snapshots {
+    pub fn new(engine: &Engine, settings: &Settings) -> Snapshots {
         Snapshots {
             engine: engine.clone(),
             settings: Arc::new(settings.clone()),
@@ -103,7 +103,7 @@ impl Snapshots {
 
     /// Takes snapshots of all views on schedule until a stop is requested; needs a tokio runtime.
     pub fn schedule(&self, stop: &Stop) {
-        let Some(period) = self.settings.every else {
+        let Some(period) = self.settings.snapshot.every else {
             return;
         };
         let (snapshots, stop) = (self.clone(), stop.clone());

@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first one asks for a clean end, the second one ends at once.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,19 +12,30 @@ const INTERRUPTED: i32 = 130;
 #[derive(Clone)]
 pub struct Stop {
     sender: watch::Sender<bool>,
+    /// How long a clean end may take.
+    patience: Option<Duration>,
 }
 
 impl Stop {
     /// Nothing has been asked yet.
     pub fn new() -> Stop {
+        Stop::within(None)
+    }
+
+    /// Nothing has been asked yet; once a clean end is, it takes at most so long.
+    pub fn within(patience: Option<Duration>) -> Stop {
         Stop {
             sender: watch::Sender::new(false),
+            patience,
         }
     }
 
     /// Asks for a clean end.
     pub fn request(&self) {
-        self.sender.send_replace(true);
+        let was_asked = self.sender.send_replace(true);
+        if let (false, Some(patience)) = (was_asked, self.patience) {
+            end_after(patience);
+        }
     }
 
     /// Whether a clean end has been asked for.
@@ -52,6 +64,23 @@ impl Stop {
             std::process::exit(INTERRUPTED);
         });
         Ok(())
+    }
+}
+
+/// Ends the process if it still lives after a time.
+fn end_after(patience: Duration) {
+    let waiting = move || {
+        std::thread::sleep(patience);
+        tracing::error!(
+            "the end takes longer than shutdown_timeout ({} s), so the program ends as it is; what \
+             was acknowledged is in the log",
+            patience.as_secs()
+        );
+        std::process::exit(1);
+    };
+    let watch = std::thread::Builder::new().name("shutdown".to_owned());
+    if let Err(error) = watch.spawn(waiting) {
+        tracing::warn!("nobody watches how long the end takes: {error}");
     }
 }
 

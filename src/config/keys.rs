@@ -44,8 +44,11 @@ pub const KEYS: &[Key] = &[
     key("queries", Kind::Path),
     key("workers", Kind::Count),
     key("history", Kind::Duration),
+    key("shutdown_timeout", Kind::Duration),
     key("serve.pgwire", Kind::Address),
     key("serve.http", Kind::Address),
+    key("serve.connections", Kind::Count),
+    key("serve.message_size", Kind::Size),
     key("log.retain", Kind::Duration),
     key("log.min_free", Kind::Size),
     key("log.segment", Kind::Size),
@@ -165,6 +168,9 @@ mod tests {
         for name in ["data_dir", "serve", "snapshot", "source"] {
             assert!(names.contains(&name), "{name}");
         }
-        assert_eq!(names_in("serve"), ["pgwire", "http"]);
+        assert_eq!(
+            names_in("serve"),
+            ["pgwire", "http", "connections", "message_size"]
+        );
     }
 }

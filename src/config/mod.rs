@@ -43,6 +43,8 @@ pub struct Settings {
     pub workers: usize,
     /// How far back tables and views can be read with `AS OF`; `None`: not at all.
     pub history: Option<Duration>,
+    /// The longest a clean end takes; `None`: as long as it needs.
+    pub shutdown_timeout: Option<Duration>,
     /// Where clients connect.
     pub serve: ServeSettings,
     /// How much of the log is kept, and when it takes nothing more.
@@ -70,6 +72,10 @@ pub struct ServeSettings {
     pub pgwire: Option<SocketAddr>,
     /// The address for HTTP; `None`: not served.
     pub http: Option<SocketAddr>,
+    /// How many clients each service serves at a time.
+    pub connections: usize,
+    /// The largest message of a Postgres client.
+    pub message_bytes: u64,
 }
 
 /// How much of the log is kept, and when it takes nothing more.

@@ -32,12 +32,21 @@ pub struct Overrides {
     /// [default: off]
     #[arg(long, value_name = "DURATION")]
     pub history: Option<String>,
+    /// The longest a clean end takes, or `off` for as long as it needs [default: 10 seconds]
+    #[arg(long, value_name = "DURATION")]
+    pub shutdown_timeout: Option<String>,
     /// Where Postgres clients connect, or `off` [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_pgwire: Option<String>,
     /// Where HTTP is served, or `off` [default: off]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_http: Option<String>,
+    /// How many clients each service serves at a time [default: 100]
+    #[arg(long, value_name = "COUNT")]
+    pub serve_connections: Option<String>,
+    /// The largest message of a Postgres client [default: 16 MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub serve_message_size: Option<String>,
     /// How long transactions stay in the log once checkpoints contain them, or `off` for ever
     /// [default: 7 days]
     #[arg(long, value_name = "DURATION")]
@@ -95,8 +104,11 @@ impl Overrides {
             "queries" => &self.queries,
             "workers" => &self.workers,
             "history" => &self.history,
+            "shutdown_timeout" => &self.shutdown_timeout,
             "serve.pgwire" => &self.serve_pgwire,
             "serve.http" => &self.serve_http,
+            "serve.connections" => &self.serve_connections,
+            "serve.message_size" => &self.serve_message_size,
             "log.retain" => &self.log_retain,
             "log.min_free" => &self.log_min_free,
             "log.segment" => &self.log_segment,

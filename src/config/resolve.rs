@@ -23,6 +23,11 @@ const MIN_FREE_BYTES: u64 = 256 << 20;
 const SEGMENT_BYTES: u64 = 256 << 20;
 /// The least of sizes that cannot be switched off.
 const LEAST_BYTES: u64 = 1 << 20;
+const CONNECTIONS: usize = 100;
+/// The most that can be asked for: the memory of their buffers is not the budget's.
+const MOST_CONNECTIONS: usize = 10_000;
+const MESSAGE_BYTES: u64 = 16 << 20;
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Reads what settings mean; gathers what is wrong on the way.
@@ -47,9 +52,12 @@ pub(super) fn resolve(raw: &RawSettings, resolver: &mut Resolver<'_>) -> Setting
         queries: resolver.directory_if_any(value("queries"), "queries"),
         workers,
         history: resolver.duration(value("history")),
+        shutdown_timeout: resolver.duration_or(value("shutdown_timeout"), SHUTDOWN_TIMEOUT),
         serve: ServeSettings {
             pgwire: resolver.address(value("serve.pgwire"), loopback(7432)),
             http: resolver.address(value("serve.http"), loopback(7400)),
+            connections: resolver.count(value("serve.connections"), CONNECTIONS, MOST_CONNECTIONS),
+            message_bytes: resolver.least(value("serve.message_size"), MESSAGE_BYTES, "a message"),
         },
         log: LogSettings {
             retain: resolver.duration_or(value("log.retain"), LOG_RETAIN),

@@ -36,6 +36,11 @@ const ROWS_IN_FLIGHT: usize = 16_384;
 /// What even the smallest transaction counts for, so that their number is bounded.
 const LEAST_ROWS: usize = 64;
 
+/// A build for tests comes to grief at the rows of a table of this name, as by a fault in an
+/// operator, so that it can be seen what follows.
+#[cfg(debug_assertions)]
+const FAULT: &str = "mainstem_fault";
+
 /// One worker with everything it runs.
 pub struct Running<'w> {
     worker: &'w mut Worker,
@@ -143,6 +148,11 @@ impl<'w> Running<'w> {
     fn commit(&mut self, timestamp_ms: u64, changes: &[TableChange]) {
         let (worker, workers) = (self.worker.index(), self.worker.peers());
         for change in changes {
+            #[cfg(debug_assertions)]
+            assert!(
+                worker + 1 < workers || &*change.table != FAULT,
+                "a fault that a test has asked for"
+            );
             let updates = change.share(worker, workers, timestamp_ms);
             for flow in self.flows() {
                 if let Some(input) = flow.inputs.get_mut(&change.table) {

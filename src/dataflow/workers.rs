@@ -1,9 +1,10 @@
 //! The worker threads and the way to talk to them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
+use std::time::Duration;
 
 use timely::communication::WorkerGuards;
 
@@ -14,6 +15,9 @@ use super::worker::Running;
 
 /// Commands that may wait for a worker: back-pressure for whoever sends them.
 const WAITING_COMMANDS: usize = 64;
+
+/// How long a worker that has too many is left alone at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 
 /// Failure to run the dataflow.
 #[derive(Debug, thiserror::Error)]
@@ -114,13 +118,36 @@ impl Workers {
     /// Gives all workers a command; waits while they have too many.
     pub fn send(&self, command: &Command) -> Result<(), WorkerError> {
         for (sender, thread) in &self.workers {
-            if sender.send(command.clone()).is_err() {
-                let reason = self.progress.failure();
-                return Err(WorkerError::Failed(reason.unwrap_or_default()));
-            }
+            self.send_one(sender, command.clone())?;
             thread.unpark();
         }
         Ok(())
+    }
+
+    /// A worker that waits for one that has failed takes nothing any more, so nobody may wait for it
+    /// without looking.
+    fn send_one(&self, worker: &SyncSender<Command>, command: Command) -> Result<(), WorkerError> {
+        let (mut pause, longest) = PAUSES;
+        let mut waiting = command;
+        loop {
+            let failure = match worker.try_send(waiting) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(command)) => {
+                    waiting = command;
+                    self.progress.failure()
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    return Err(WorkerError::Failed(
+                        self.progress.failure().unwrap_or_default(),
+                    ));
+                }
+            };
+            if let Some(reason) = failure {
+                return Err(WorkerError::Failed(reason));
+            }
+            std::thread::sleep(pause);
+            pause = (2 * pause).min(longest);
+        }
     }
 
     /// Ends the workers after what they have been given. Idempotent.

@@ -157,7 +157,13 @@ pub fn back_up(
         };
         match copy.run() {
             Err(error) if error.is_vanished() => clear(file_system, target)?,
-            other => return other,
+            Err(error) => {
+                // Half of a backup is of no use, and its space may be wanted. The error at hand
+                // says more than a failure to tidy up.
+                let _ = clear(file_system, target);
+                return Err(error);
+            }
+            Ok(label) => return Ok(label),
         }
     }
     Err(BackupError::Overtaken)
@@ -403,6 +409,12 @@ fn make_empty(file_system: &dyn FileSystem, directory: &Path) -> Result<(), Back
 
 /// Removes what an attempt has copied.
 fn clear(file_system: &dyn FileSystem, target: &Path) -> Result<(), BackupError> {
+    let label = target.join(TEMPORARY_LABEL);
+    let exists = file_system.exists(&label);
+    if exists.map_err(BackupError::io("open", &label))? {
+        let removed = file_system.remove_file(&label);
+        removed.map_err(BackupError::io("remove", &label))?;
+    }
     for directory in [LOG_DIRECTORY, CHECKPOINT_DIRECTORY] {
         let path = target.join(directory);
         let exists = file_system.exists(&path);

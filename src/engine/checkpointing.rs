@@ -16,12 +16,13 @@ use super::commit::{Conductor, Reply, Request, system};
 use super::disk::RECHECK;
 use super::queue::Inbox;
 use super::{Durability, EngineError, Shared};
-use crate::log::fs::{FileSystem, create_directories};
+use crate::log::fs::{FileSystem, ModestFileSystem, create_directories};
 use crate::log::{LogError, Removed, Segments};
 
 /// The checkpoints of a data directory and what is being done about them.
 pub struct Checkpoints {
-    file_system: Arc<dyn FileSystem>,
+    /// Where they are written; they leave the log its space.
+    file_system: ModestFileSystem,
     directory: PathBuf,
     every: Option<Duration>,
     retain: usize,
@@ -66,7 +67,7 @@ impl Checkpoints {
         checkpoint::remove_leftovers(file_system.as_ref(), &directory)?;
         Ok(Checkpoints {
             found: checkpoint::list(file_system.as_ref(), &directory)?,
-            file_system,
+            file_system: ModestFileSystem::new(file_system, durability.kept_for_the_log_bytes()),
             directory,
             every: durability.checkpoint_every,
             retain: durability.checkpoint_retain,
@@ -193,8 +194,17 @@ impl Conductor {
         let requests = shared.upgrade().ok_or(EngineError::ShutDown)?;
         let requests = requests.requests.clone();
         let gives_up = Arc::new(AtomicBool::new(false));
+        // It will be about as long as the one before.
+        let Checkpoints {
+            file_system,
+            directory,
+            ..
+        } = &self.checkpoints;
+        let before_bytes = self.metrics.checkpoint_bytes.load(Ordering::Relaxed);
+        let has_room = file_system.check(directory, before_bytes);
+        has_room.map_err(CheckpointError::io("write to", directory))?;
         let task = Task {
-            file_system: Arc::clone(&self.checkpoints.file_system),
+            file_system: Arc::new(file_system.clone()),
             directory: self.checkpoints.directory.clone(),
             retain: self.checkpoints.retain,
             log_retain: self.checkpoints.log_retain,

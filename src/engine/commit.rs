@@ -200,13 +200,6 @@ impl Conductor {
         self.give_up_checkpoint(inbox);
     }
 
-    /// Tells whoever waits for it that the log has failed.
-    fn tell_failure(&self, shared: &Weak<Shared>) {
-        if let (Some(reason), Some(shared)) = (self.log.failure(), shared.upgrade()) {
-            shared.log_failure.send_replace(Some(reason.to_owned()));
-        }
-    }
-
     pub(super) fn commit_group(&mut self, group: Vec<Request>, shared: &Weak<Shared>) {
         self.drop_finished(shared);
         let mut appended = Vec::new();
@@ -261,6 +254,7 @@ impl Conductor {
         changes: Vec<CatalogChange>,
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
+        self.check_workers()?;
         self.disk.check()?;
         let is_view =
             |change: &CatalogChange| matches!(change, CatalogChange::CreateLiveView { .. });

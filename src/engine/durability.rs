@@ -29,6 +29,20 @@ pub struct Durability {
     pub memory_budget_bytes: u64,
 }
 
+impl Durability {
+    /// The free space in bytes that what is written beside the log leaves on its disk: the log is to
+    /// come to its own floor last.
+    pub fn kept_for_the_log_bytes(&self) -> u64 {
+        kept_for_the_log_bytes(self.min_free_bytes)
+    }
+}
+
+/// The free space in bytes that checkpoints, snapshots and backups leave on the disk of a log that
+/// takes nothing more below `min_free_bytes`.
+pub fn kept_for_the_log_bytes(min_free_bytes: u64) -> u64 {
+    min_free_bytes.saturating_mul(2)
+}
+
 impl Default for Durability {
     /// The machine's files, checkpoints on demand only, a log that is kept whole.
     fn default() -> Durability {

@@ -28,6 +28,9 @@ const NAMED: usize = 3;
 /// What readers hold, as a refusal names it.
 const READERS: &str = "open queries and subscriptions";
 
+/// What writers have not handed over yet, as a refusal names it.
+const WRITERS: &str = "messages being received and open transactions";
+
 /// Knows how much memory the state takes and how much it may.
 pub struct Memory {
     budget_bytes: u64,
@@ -58,16 +61,25 @@ impl Memory {
     pub fn check(&self) -> Result<(), EngineError> {
         match self.is_exceeded() {
             false => Ok(()),
-            true => Err(EngineError::MemoryFull {
-                used_bytes: self.used_bytes(),
-                budget_bytes: self.budget_bytes,
-                largest: self
-                    .largest
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone(),
-            }),
+            true => Err(self.full()),
         }
+    }
+
+    fn full(&self) -> EngineError {
+        let mut largest = self.largest().clone();
+        let incoming_bytes = self.metrics.incoming_bytes.load(Relaxed);
+        if incoming_bytes > 0 {
+            largest.push((WRITERS.to_owned(), incoming_bytes));
+        }
+        EngineError::MemoryFull {
+            used_bytes: self.used_bytes(),
+            budget_bytes: self.budget_bytes,
+            largest: largest_first(largest),
+        }
+    }
+
+    fn largest(&self) -> MutexGuard<'_, Vec<(String, u64)>> {
+        self.largest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the state takes more than it may.
@@ -76,7 +88,9 @@ impl Memory {
     }
 
     fn used_bytes(&self) -> u64 {
-        self.metrics.state_bytes.load(Relaxed) + self.since_bytes.load(Relaxed)
+        let metrics = &self.metrics;
+        let held = metrics.state_bytes.load(Relaxed) + self.since_bytes.load(Relaxed);
+        held + metrics.incoming_bytes.load(Relaxed)
     }
 
     /// Counts what is appended to the log.
@@ -104,12 +118,67 @@ impl Memory {
         of_tables + of_dropped + progress.retired_bytes() + self.ready_bytes.load(Relaxed)
     }
 
-    fn set(&self, used_bytes: u64, mut sizes: Vec<(String, u64)>) {
-        sizes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        sizes.truncate(NAMED);
-        *self.largest.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+    fn set(&self, used_bytes: u64, sizes: Vec<(String, u64)>) {
+        *self.largest() = largest_first(sizes);
         self.metrics.state_bytes.store(used_bytes, Relaxed);
         self.since_bytes.store(0, Relaxed);
+    }
+}
+
+fn largest_first(mut sizes: Vec<(String, u64)>) -> Vec<(String, u64)> {
+    sizes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    sizes.truncate(NAMED);
+    sizes
+}
+
+/// Memory of what a writer has sent and not handed over yet: a message that is being received, the
+/// rows of a COPY or of an open transaction. It counts against the budget until it is dropped.
+pub struct Reservation {
+    memory: Arc<Memory>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// Of nothing yet.
+    pub(super) fn new(memory: &Arc<Memory>) -> Reservation {
+        Reservation {
+            memory: Arc::clone(memory),
+            bytes: 0,
+        }
+    }
+
+    /// So many bytes from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::MemoryFull`] if these are more than before and the budget has no room for
+    /// them; it is then as before.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), EngineError> {
+        let before = self.bytes;
+        self.resize_anyway(bytes);
+        if self.bytes > before && self.memory.is_exceeded() {
+            let error = self.memory.full();
+            self.set(before);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// So many bytes from now on, whether or not there is room: for what makes the state smaller.
+    pub fn resize_anyway(&mut self, bytes: usize) {
+        self.set(bytes as u64);
+    }
+
+    fn set(&mut self, bytes: u64) {
+        let incoming_bytes = &self.memory.metrics.incoming_bytes;
+        incoming_bytes.fetch_add(bytes, Relaxed);
+        incoming_bytes.fetch_sub(self.bytes, Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

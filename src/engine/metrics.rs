@@ -22,6 +22,8 @@ pub struct Metrics {
     pub rejected_rows: AtomicU64,
     /// The memory of tables and views in bytes, as the memory budget counts it; 0 without one.
     pub state_bytes: AtomicU64,
+    /// The memory in bytes of what writers have sent and not handed over yet.
+    pub incoming_bytes: AtomicU64,
     /// The memory budget in bytes; 0: there is none.
     pub budget_bytes: AtomicU64,
     /// Requests that wait for the committing thread.

@@ -17,6 +17,7 @@ mod disk;
 mod durability;
 mod error;
 mod examine;
+mod failure;
 mod memory;
 mod metrics;
 mod offsets;
@@ -33,13 +34,13 @@ mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::dataflow::Workers;
+use crate::dataflow::{WorkerError, Workers};
 use crate::model::{Submission, TableDefinition};
 use crate::sql::query::QueryRuntime;
 use crate::sql::{Catalog, Functions, PLANNING_STACK_BYTES, Planner};
@@ -47,6 +48,7 @@ use crate::view::TableReader;
 
 use commit::{Conductor, Request};
 use disk::Disk;
+use failure::Witness;
 use memory::Memory;
 use offsets::Offsets;
 use queue::Requests;
@@ -56,9 +58,10 @@ pub use crate::sql::CopyFormat;
 pub use crate::sql::query::QueryLimits;
 pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
-pub use durability::{Durability, Restoring};
+pub use durability::{Durability, Restoring, kept_for_the_log_bytes};
 pub use error::EngineError;
 pub use examine::{Finding, examine, examine_with_snapshots};
+pub use memory::Reservation;
 pub use metrics::{Metrics, SYNC_BUCKETS_US};
 pub use overview::{OperatorOverview, Overview, ViewOverview, ViewState};
 pub use reading::{Contents, ReadPoint};
@@ -205,7 +208,10 @@ impl Engine {
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
             .stack_size(PLANNING_STACK_BYTES)
-            .spawn(move || conductor.run(&inbox, &shared))
+            .spawn(move || {
+                let _witness = Witness(Weak::clone(&shared));
+                conductor.run(&inbox, &shared);
+            })
             .map_err(|error| EngineError::System {
                 action: "start the committing thread".to_owned(),
                 reason: error.to_string(),
@@ -285,6 +291,11 @@ impl Engine {
     /// nothing was committed since the last one.
     pub fn checkpoint(&self) -> Result<u64, EngineError> {
         self.call(|reply| Request::Checkpoint { reply })
+    }
+
+    /// Memory for what a client sends, counted against the budget; of nothing yet.
+    pub fn reservation(&self) -> Reservation {
+        Reservation::new(&self.shared.memory)
     }
 
     /// What the engine counts.
@@ -391,19 +402,6 @@ impl Engine {
         }
     }
 
-    /// Why the log has failed, if it has. From then on no change is accepted: what was acknowledged
-    /// is there, and only a new start can tell what else is.
-    pub fn log_failure(&self) -> Option<String> {
-        self.shared.log_failure.borrow().clone()
-    }
-
-    /// Waits until the log has failed.
-    pub async fn log_failed(&self) {
-        let mut failure = self.shared.log_failure.subscribe();
-        // The sender lives as long as `self`, so the wait can't fail.
-        let _ = failure.wait_for(Option::is_some).await;
-    }
-
     /// Stops after what is queued is durable. Idempotent; handles that are left over get
     /// [`EngineError::ShutDown`].
     pub fn shutdown(&self) {
@@ -440,7 +438,7 @@ impl Engine {
     async fn completed_after(&self, timestamp_ms: u64) -> Result<u64, EngineError> {
         let mut completed = self.shared.completed.clone();
         if let Some(failure) = self.shared.progress.failure() {
-            return Err(crate::dataflow::WorkerError::Failed(failure).into());
+            return Err(WorkerError::Failed(failure).into());
         }
         if *completed.borrow_and_update() <= timestamp_ms {
             let changed = completed.changed().await;
@@ -454,7 +452,7 @@ impl Engine {
         let mut completed = self.shared.completed.clone();
         loop {
             if let Some(failure) = self.shared.progress.failure() {
-                return Err(crate::dataflow::WorkerError::Failed(failure).into());
+                return Err(WorkerError::Failed(failure).into());
             }
             if *completed.borrow_and_update() >= timestamp_ms {
                 return Ok(());

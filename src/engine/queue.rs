@@ -74,3 +74,31 @@ impl Inbox {
         self.metrics.queued.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn writers_wait_while_the_queue_is_full() {
+        let metrics = Arc::new(Metrics::default());
+        let (requests, inbox) = queue(&metrics);
+        let (tell, told) = channel();
+        let writer = std::thread::spawn(move || {
+            for _ in 0..=WAITING_REQUESTS {
+                requests.send(Request::Wake).expect("taken");
+            }
+            tell.send(()).expect("somebody listens");
+        });
+        let waits = told.recv_timeout(Duration::from_millis(200));
+        assert_eq!(waits, Err(RecvTimeoutError::Timeout), "it is not held up");
+        assert_eq!(metrics.queued.load(Ordering::Relaxed), 65);
+        inbox.next(None).expect("a request");
+        told.recv().expect("there is room");
+        writer.join().expect("ended");
+        while inbox.try_next().is_some() {}
+        assert_eq!(metrics.queued.load(Ordering::Relaxed), 0);
+    }
+}

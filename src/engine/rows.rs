@@ -19,6 +19,7 @@ use crate::view::TableError;
 impl Conductor {
     /// Checks rows and appends them to the log, not yet synced.
     pub(super) fn append(&mut self, submission: &Submission) -> Result<Place, EngineError> {
+        self.check_workers()?;
         let mut steps = Steps::begin();
         for change in &submission.changes {
             let store = self.stores.get(change.table.as_ref());

@@ -4,29 +4,44 @@
 //! must name this host, and one that comes from a page must come from this one.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::TryStreamExt;
+use datafusion::execution::memory_pool::MemoryReservation;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::format::{Format, write_rows};
+use super::http_connection::{BoundedListener, Pace};
 use super::metrics;
 use super::named_query::{self, NamedQuery, NamedQueryError};
 use crate::engine::{Engine, EngineError, Outcome};
 use crate::sql::SqlError;
 
+pub use super::http_connection::HttpOptions;
+
 /// The longest SQL text, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How much of an answer is handed on at a time.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// How much of a body that is too long is read, and forgotten, so that its sender gets the answer.
+const BODY_BYTES_READ: usize = 64 << 20;
 
 /// The most memory of an answer, in bytes; larger ones go through the Postgres protocol, which
 /// streams.
@@ -54,7 +69,23 @@ pub fn router(engine: Engine, queries: BTreeMap<String, NamedQuery>, more: Route
         .with_state(service)
         .merge(more)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(take_whole_body))
         .layer(middleware::from_fn(refuse_other_sites))
+}
+
+/// Serves as many connections, each for as long, as the options say, until `stop` completes.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: HttpOptions,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let listener = BoundedListener::new(listener, options);
+    let service = router.into_make_service_with_connect_info::<Pace>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(stop);
+    if let Err(error) = served.await {
+        tracing::error!("HTTP is not served any more: {error}");
+    }
 }
 
 /// Ready: a read at one moment succeeds.
@@ -163,18 +194,19 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<Response, 
             let message = "SUBSCRIBE and COPY need the Postgres protocol; send a SELECT here";
             Err(Failure::bad(message, "0A000"))
         }
-        Outcome::Rows(rows) => all_written(rows, format).await,
+        Outcome::Rows(rows) => all_written(rows, format, session.answer_memory()).await,
         Outcome::Returned { rows, .. } => {
             session.settled().await?;
-            all_written(rows, format).await
+            all_written(rows, format, session.answer_memory()).await
         }
     }
 }
 
-/// All rows of an answer, as far as it is not too large.
+/// All rows of an answer, as far as it is not too large and there is memory for it.
 async fn all_written(
     mut rows: SendableRecordBatchStream,
     format: Format,
+    memory: MemoryReservation,
 ) -> Result<Response, Failure> {
     let schema = rows.schema();
     let mut batches = Vec::new();
@@ -188,24 +220,49 @@ async fn all_written(
             );
             return Err(Failure::bad(message, "54000"));
         }
+        let reserved = memory.try_grow(batch.get_array_memory_size());
+        reserved.map_err(SqlError::from)?;
         batches.push(batch);
     }
-    written(&schema, &batches, format)
+    let text = written(&schema, &batches, format)?;
+    drop(batches);
+    memory.try_resize(text.len()).map_err(SqlError::from)?;
+    let content_type = match format {
+        Format::Json => "application/json",
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Table => "text/plain; charset=utf-8",
+    };
+    let length = text.len().to_string();
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_LENGTH, length.as_str()),
+    ];
+    Ok((headers, held_until_sent(text, memory)).into_response())
 }
 
 fn written(
     schema: &SchemaRef,
     batches: &[RecordBatch],
     format: Format,
-) -> Result<Response, Failure> {
+) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     write_rows(&mut text, schema, batches, format).map_err(|error| Failure::internal(&error))?;
-    let content_type = match format {
-        Format::Json => "application/json",
-        Format::Csv => "text/csv; charset=utf-8",
-        Format::Table => "text/plain; charset=utf-8",
-    };
-    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+    Ok(text)
+}
+
+/// A body whose memory is counted as long as a client has not taken it.
+fn held_until_sent(text: Vec<u8>, memory: MemoryReservation) -> Body {
+    let pieces = stream::unfold(
+        (Bytes::from(text), memory),
+        |(mut rest, memory)| async move {
+            if rest.is_empty() {
+                return None;
+            }
+            let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+            Some((Ok::<_, Infallible>(piece), (rest, memory)))
+        },
+    );
+    Body::from_stream(pieces)
 }
 
 /// Why a request is not answered.
@@ -224,6 +281,21 @@ impl Failure {
             hint: None,
             sqlstate: sqlstate.to_owned(),
         }
+    }
+
+    fn of_status(status: StatusCode, message: String, sqlstate: &str) -> Failure {
+        Failure {
+            status,
+            ..Failure::bad(message, sqlstate)
+        }
+    }
+
+    /// As the last answer of its connection: what else the client sends is not read.
+    fn and_close(self) -> Response {
+        let mut response = self.into_response();
+        let close = header::HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        response
     }
 
     fn internal(error: &impl ToString) -> Failure {
@@ -278,6 +350,50 @@ impl From<NamedQueryError> for Failure {
             status,
             ..Failure::bad(error.to_string(), "22023")
         }
+    }
+}
+
+/// Hands a request on once all of its body is there, if that is not too long and does not take too
+/// long.
+pub(super) async fn take_whole_body(request: Request, next: Next) -> Response {
+    let pace = request.extensions().get::<ConnectInfo<Pace>>();
+    let pace = pace.map(|pace| pace.0.clone()).unwrap_or_default();
+    pace.begin();
+    let (parts, body) = request.into_parts();
+    let response = match tokio::time::timeout(pace.body_time(), whole(body)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, body)).await,
+        Ok(Err(failure)) => failure.and_close(),
+        Err(_) => Failure::of_status(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not come within {:?}", pace.body_time()),
+            "57014",
+        )
+        .and_close(),
+    };
+    pace.end();
+    response
+}
+
+async fn whole(body: Body) -> Result<Body, Failure> {
+    let mut pieces = body.into_data_stream();
+    let mut text = Vec::new();
+    let mut bytes = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Failure::bad(error.to_string(), "08P01"))?;
+        bytes += piece.len();
+        match bytes {
+            ..=BODY_BYTES_MAX => text.extend_from_slice(&piece),
+            ..=BODY_BYTES_READ => text = Vec::new(),
+            _ => break,
+        }
+    }
+    match bytes <= BODY_BYTES_MAX {
+        true => Ok(Body::from(text)),
+        false => Err(Failure::of_status(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is longer than {BODY_BYTES_MAX} bytes; send COPY or files instead"),
+            "54000",
+        )),
     }
 }
 

@@ -235,6 +235,11 @@ fn memory(page: &mut Page, metrics: &Metrics, overview: &Overview) {
             overview.state_bytes(),
         ),
         (
+            "incoming_bytes",
+            "Memory of messages being received and of open transactions.",
+            metrics.incoming_bytes.load(Relaxed),
+        ),
+        (
             "memory_budget_bytes",
             "What the state may take; 0: there is no budget.",
             metrics.budget_bytes.load(Relaxed),

@@ -4,6 +4,7 @@
 
 pub mod format;
 pub mod http;
+mod http_connection;
 mod metrics;
 pub mod named_query;
 pub mod pgwire;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use axum::Json;
 use axum::Router;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::Sink;
@@ -19,10 +20,16 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::process_socket;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::http::{HttpOptions, serve, take_whole_body};
 
 /// Postgres's own code for a server that starts.
 const SQLSTATE: &str = "57P03";
 const HINT: &str = "connect again in a moment; what was acknowledged is there";
+
+/// Postgres clients that are told at a time.
+const AT_A_TIME: usize = 100;
 
 /// How far restoring is, in words; clones show the same.
 #[derive(Clone, Default)]
@@ -48,6 +55,7 @@ impl Notice {
 /// Refuses Postgres clients until `stop` completes.
 pub async fn pgwire(listener: TcpListener, notice: Notice, stop: impl Future<Output = ()>) {
     let refusal = Arc::new(Refusal { notice });
+    let turns = Arc::new(Semaphore::new(AT_A_TIME));
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -55,8 +63,16 @@ pub async fn pgwire(listener: TcpListener, notice: Notice, stop: impl Future<Out
             accepted = listener.accept() => accepted,
         };
         if let Ok((socket, _)) = accepted {
+            // Who finds no turn is hung up on.
+            let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
+                continue;
+            };
             let refusal = Arc::clone(&refusal);
-            tokio::spawn(async move { process_socket(socket, None, refusal).await });
+            tokio::spawn(async move {
+                // A client that is gone need not be told.
+                let _ = process_socket(socket, None, refusal).await;
+                drop(turn);
+            });
         } else {
             // Such as too many open files: it is not to be asked again at once.
             tokio::time::sleep(super::pgwire::PAUSE).await;
@@ -103,11 +119,9 @@ pub async fn http(
         .fallback(move || {
             let refused = refused(&notice);
             async move { refused }
-        });
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop);
-    if let Err(error) = served.await {
-        tracing::warn!("HTTP is not served while restoring: {error}");
-    }
+        })
+        .layer(middleware::from_fn(take_whole_body));
+    serve(listener, router, HttpOptions::default(), stop).await;
 }
 
 fn refused(notice: &Notice) -> Response {

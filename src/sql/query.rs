@@ -11,7 +11,7 @@ use datafusion::common::{Column, JoinType, ParamValues, TableReference};
 use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{
@@ -91,6 +91,11 @@ impl QueryRuntime {
     /// The limits.
     pub fn limits(&self) -> &QueryLimits {
         &self.limits
+    }
+
+    /// Memory of all queries for an answer that is held as a whole; of nothing yet.
+    pub fn answer_memory(&self) -> MemoryReservation {
+        MemoryConsumer::new("an answer").register(&self.environment.memory_pool)
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod history;
 mod power_cuts;
+mod shown;
+mod space;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use mainstem::engine::{Durability, EngineError};
@@ -369,6 +372,47 @@ fn a_checkpoint_that_fails_harms_nothing() {
 }
 
 #[test]
+fn one_sync_serves_all_that_wait() {
+    const WRITERS: i64 = 16;
+    const EACH: i64 = 5;
+    let faulty = FaultyFileSystem::new(Arc::new(MemoryFileSystem::new()));
+    let file_system: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+    let engine = open(&durability(&file_system)).expect("opened");
+    define(&engine).expect("defined");
+    let syncs = || {
+        let buckets = engine.metrics().syncs.buckets.iter();
+        buckets.map(|bucket| bucket.load(Relaxed)).sum::<u64>()
+    };
+    let before = syncs();
+    let time = Duration::from_millis(10);
+    faulty.set_fault(Some(Fault::SlowSyncs { time }));
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let engine = &engine;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let row = [(EACH * writer + number, 1, "north")];
+                    let changes = vec![change("sales", ChangeKind::Upsert, &row)];
+                    let submission = Submission {
+                        changes,
+                        ..Submission::default()
+                    };
+                    engine.submit(submission).expect("submitted");
+                }
+            });
+        }
+    });
+    let transactions = (WRITERS * EACH) as u64;
+    let syncs = syncs() - before;
+    println!("{syncs} syncs for {transactions} transactions");
+    assert!(syncs >= EACH as u64, "nobody is answered before a sync");
+    assert!(syncs <= transactions / 2, "{syncs} syncs");
+    engine.flush().expect("complete");
+    assert_eq!(rows_of(&engine, "sales").len() as u64, transactions);
+    engine.shutdown();
+}
+
+#[test]
 fn a_full_disk_refuses_changes_and_takes_them_again_by_itself() {
     let memory = MemoryFileSystem::new();
     let file_system: Arc<dyn FileSystem> = Arc::new(memory.clone());
@@ -394,6 +438,29 @@ fn a_full_disk_refuses_changes_and_takes_them_again_by_itself() {
     assert!(!answers(&engine).is_empty(), "reading goes on");
     memory.set_free_bytes(1000);
     engine.enqueue(submission(2)).expect("queued again");
+    engine.flush().expect("complete");
+    assert_eq!(answers(&engine), right_answers(3)[3]);
+    engine.shutdown();
+}
+
+#[test]
+fn what_a_source_sends_after_something_refused_is_refused_until_it_has_been_told() {
+    let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+    let engine = open(&durability(&file_system)).expect("opened");
+    define(&engine).expect("defined");
+    engine.enqueue(submission(0)).expect("queued");
+    let mut hole = submission(1);
+    hole.changes[0].table = Arc::from("nowhere");
+    engine.enqueue(hole).expect("queued");
+    engine.enqueue(submission(2)).expect("queued");
+    let error = engine.flush().expect_err("one of them was refused");
+    assert_eq!(error.sqlstate(), "42P01", "{error}");
+    engine.flush().expect("it has been told");
+    // Its position has not passed over the hole; others go on, and so does it from there.
+    assert_eq!(answers(&engine), right_answers(1)[1]);
+    for number in 1..3 {
+        engine.enqueue(submission(number)).expect("queued again");
+    }
     engine.flush().expect("complete");
     assert_eq!(answers(&engine), right_answers(3)[3]);
     engine.shutdown();

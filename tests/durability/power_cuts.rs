@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mainstem::engine::checkpoint::{self, CHECKPOINT_DIRECTORY};
 use mainstem::engine::{Durability, EngineError, examine};
 use mainstem::log::LogOptions;
 use mainstem::log::fs::{Fault, FaultyFileSystem, FileSystem, MemoryFileSystem};
@@ -61,6 +62,12 @@ pub fn check(
     right: &[Vec<(String, Vec<String>)>],
     label: &str,
 ) {
+    let checkpoints = Path::new(DATA).join(CHECKPOINT_DIRECTORY);
+    for file in checkpoint::list(image, &checkpoints).expect("listed") {
+        // What has the name of a checkpoint is whole, whenever the power goes.
+        let verified = checkpoint::verify(image, &file.path);
+        verified.unwrap_or_else(|error| panic!("{label}: {error}"));
+    }
     let file_system: Arc<dyn FileSystem> = Arc::new(image.clone());
     let engine = open(&durability(&file_system)).unwrap_or_else(|error| panic!("{label}: {error}"));
     define(&engine).unwrap_or_else(|error| panic!("{label}: {error}"));

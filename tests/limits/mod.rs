@@ -1,7 +1,9 @@
 //! Limits with clear answers: what the state takes and may take, queries, values, starting.
 
+mod messages;
 mod program;
 mod readers;
+mod web;
 
 use std::time::Duration;
 

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::SinkExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
 
 use mainstem::engine::LOG_DIRECTORY;
@@ -41,12 +44,12 @@ impl Drop for Confined {
     }
 }
 
-#[test]
-fn a_program_confined_in_memory_refuses_rows_and_lives() {
+/// The program in a directory, with so little memory that it dies of little too much. `None` where
+/// that cannot be had.
+fn confined(directory: &Path, budget: &str) -> Option<(Confined, SocketAddr)> {
     if !has_program("prlimit", &["--version"]) {
-        return;
+        return None;
     }
-    let directory = tempfile::tempdir().expect("a directory");
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = free.local_addr().expect("an address");
     drop(free);
@@ -59,13 +62,21 @@ fn a_program_confined_in_memory_refuses_rows_and_lives() {
             "--serve-http",
             "off",
         ])
-        .args(["--memory-budget", "64 MiB", "--query-memory", "64 MiB"])
-        .current_dir(directory.path())
+        .args(["--memory-budget", budget, "--query-memory", "64 MiB"])
+        .current_dir(directory)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("mainstem starts");
-    let mut confined = Confined(child);
+    Some((Confined(child), address))
+}
+
+#[test]
+fn a_program_confined_in_memory_refuses_rows_and_lives() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let Some((mut confined, address)) = confined(directory.path(), "64 MiB") else {
+        return;
+    };
     runtime().block_on(async {
         let client = connected(address).await;
         let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
@@ -94,6 +105,73 @@ fn a_program_confined_in_memory_refuses_rows_and_lives() {
         confined.0.try_wait().expect("its state").is_none(),
         "it lives"
     );
+}
+
+#[test]
+fn a_program_confined_in_memory_outlives_clients_that_send_much() {
+    const CLIENTS: usize = 90;
+    const LONG: usize = 15 << 20;
+    let directory = tempfile::tempdir().expect("a directory");
+    let Some((mut confined, address)) = confined(directory.path(), "200 MiB") else {
+        return;
+    };
+    runtime().block_on(async {
+        let client = connected(address).await;
+        let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT)";
+        client.batch_execute(table).await.expect("created");
+        // Half of them send statements, half of them rows; all but the last byte of each.
+        let row = format!("7,s,{}\n", "x".repeat(995));
+        let rows = Arc::new(row.repeat(LONG / row.len() + 1).into_bytes());
+        let mut sending = Vec::new();
+        for number in 0..CLIENTS {
+            let rows = Arc::clone(&rows);
+            sending.push(tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.expect("connected");
+                let startup = b"\0\0\0\x12\0\x03\0\0user\0any\0\0";
+                stream.write_all(startup).await.expect("sent");
+                let length = u32::try_from(LONG + 4).expect("short").to_be_bytes();
+                let mut kind = b'Q';
+                if number % 2 == 0 {
+                    let copy = b"COPY t FROM STDIN (FORMAT csv)\0";
+                    let length = u32::try_from(copy.len() + 4).expect("short");
+                    let head = [&b"Q"[..], &length.to_be_bytes()].concat();
+                    stream
+                        .write_all(&[&head, &copy[..]].concat())
+                        .await
+                        .expect("sent");
+                    kind = b'd';
+                }
+                stream
+                    .write_all(&[&[kind][..], &length].concat())
+                    .await
+                    .expect("sent");
+                let rows = rows.get(..LONG - 1).expect("as many");
+                stream.write_all(rows).await.expect("sent");
+                stream
+            }));
+        }
+        let mut streams = Vec::new();
+        for stream in sending {
+            streams.push(stream.await.expect("all of it is taken or passed over"));
+        }
+        // Others are served meanwhile, and those once they have sent the rest.
+        client
+            .batch_execute(&insert(0))
+            .await
+            .expect("there is room for it");
+        for stream in &mut streams {
+            stream.write_all(b"\n").await.expect("sent");
+        }
+        drop(streams);
+        client
+            .batch_execute(&insert(100))
+            .await
+            .expect("there is room for it");
+        let count = client.query_one("SELECT count(*) FROM t", &[]).await;
+        assert_eq!(count.expect("counted").get::<_, i64>(0), 200);
+    });
+    let state = confined.0.try_wait().expect("its state");
+    assert!(state.is_none(), "it lives");
 }
 
 /// A figure of a process in bytes, as Linux tells it.

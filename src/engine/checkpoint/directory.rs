@@ -105,8 +105,16 @@ pub fn write(
     remove_leftovers(fs, directory)?;
     let name = file_name(image.head.offset);
     let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
-    let bytes = image.write(fs, &temporary, gives_up)?;
-    read_back(fs, &temporary, gives_up)?;
+    let written = image.write(fs, &temporary, gives_up).and_then(|bytes| {
+        read_back(fs, &temporary, gives_up)?;
+        Ok(bytes)
+    });
+    if written.is_err() && fs.exists(&temporary).unwrap_or(false) {
+        // Its space is wanted. The error at hand says more than a failure to tidy up, which the
+        // next one does again.
+        let _ = fs.remove_file(&temporary);
+    }
+    let bytes = written?;
     let path = directory.join(name);
     let renamed = fs.rename(&temporary, &path);
     renamed.map_err(CheckpointError::io("rename", &temporary))?;

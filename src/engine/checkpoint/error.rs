@@ -55,7 +55,7 @@ pub enum CheckpointError {
 
 impl CheckpointError {
     /// Adds to an operating-system error what was done to which path.
-    pub(super) fn io<'a>(
+    pub(in crate::engine) fn io<'a>(
         operation: &'static str,
         path: &'a Path,
     ) -> impl FnOnce(io::Error) -> CheckpointError + use<'a> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use crate::model::Change;
+use crate::engine::{Engine, EngineError, Reservation};
+use crate::model::{Change, ChangeKind};
 use crate::sql::SqlError;
 
 /// A block is one transaction, which is held in memory until it is whole.
@@ -31,6 +32,8 @@ pub(super) enum Block {
 pub(super) struct Held {
     changes: Arc<Vec<Change>>,
     bytes: usize,
+    /// The memory of the changes, as the budget knows it.
+    reservation: Option<Reservation>,
     /// Savepoints with the number of changes before them.
     savepoints: Vec<(String, usize)>,
     /// Whether tables or views were created or dropped, which takes effect at once.
@@ -145,17 +148,29 @@ impl Block {
     }
 
     /// Keeps changes for COMMIT inside of a block; gives them back outside.
-    pub(super) fn hold(&mut self, new: Vec<Change>) -> Result<Option<Vec<Change>>, SqlError> {
+    pub(super) fn hold(
+        &mut self,
+        new: Vec<Change>,
+        engine: &Engine,
+    ) -> Result<Option<Vec<Change>>, EngineError> {
         let Block::Open(held) = self else {
             return Ok(Some(new));
         };
-        held.bytes += new.iter().map(bytes).sum::<usize>();
-        Arc::make_mut(&mut held.changes).extend(new);
-        if held.bytes > BYTES_MAX {
+        let total = held.bytes + new.iter().map(bytes).sum::<usize>();
+        if total > BYTES_MAX {
             let message = format!("a transaction holds at most {BYTES_MAX} bytes of rows");
             return Err(SqlError::new("54000", message)
-                .with_hint("commit in parts, or read files as a source"));
+                .with_hint("commit in parts, or read files as a source")
+                .into());
         }
+        let reserved = held.reservation.get_or_insert_with(|| engine.reservation());
+        match new.iter().all(|change| change.kind == ChangeKind::Delete) {
+            // What makes the state smaller is taken however large it is.
+            true => reserved.resize_anyway(total),
+            false => reserved.resize(total)?,
+        }
+        held.bytes = total;
+        Arc::make_mut(&mut held.changes).extend(new);
         Ok(None)
     }
 
@@ -178,6 +193,9 @@ impl Block {
         held.savepoints.truncate(place + 1);
         Arc::make_mut(&mut held.changes).truncate(held.savepoints[place].1);
         held.bytes = held.changes.iter().map(bytes).sum();
+        if let Some(reservation) = &mut held.reservation {
+            reservation.resize_anyway(held.bytes);
+        }
         *self = match std::mem::take(self) {
             Block::Failed(held) => Block::Open(held),
             other => other,

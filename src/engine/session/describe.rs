@@ -47,7 +47,7 @@ impl Session {
     async fn describe_statement(&self, statement: &Statement) -> Result<Described, EngineError> {
         Ok(match statement {
             Statement::Query(query) | Statement::QueryAsOf(query, _) => {
-                let plan = self.context().await?.plan(query)?;
+                let plan = self.context_of(query).await?.plan(query)?;
                 let columns = Arc::clone(plan.schema().inner());
                 (QueryContext::parameter_types(&plan)?, Some(columns))
             }
@@ -70,14 +70,14 @@ impl Session {
             }
             Statement::CopyOut(copy) => match &copy.source {
                 CopySource::Query(query) | CopySource::QueryAsOf(query, _) => {
-                    let plan = self.context().await?.plan(query)?;
+                    let plan = self.context_of(query).await?.plan(query)?;
                     (QueryContext::parameter_types(&plan)?, None)
                 }
                 CopySource::Subscribe(_) => (Vec::new(), None),
             },
             Statement::DeclareCursor { statement, .. } => match statement.as_ref() {
                 Statement::Query(query) | Statement::QueryAsOf(query, _) => {
-                    let plan = self.context().await?.plan(query)?;
+                    let plan = self.context_of(query).await?.plan(query)?;
                     (QueryContext::parameter_types(&plan)?, None)
                 }
                 _ => (Vec::new(), None),

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
@@ -119,6 +120,11 @@ impl Session {
     /// How long a statement may take, rows included; `None`: as long as it needs.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.settings.statement_timeout()
+    }
+
+    /// Memory of all queries for an answer that is held as a whole; of nothing yet.
+    pub fn answer_memory(&self) -> MemoryReservation {
+        self.engine.shared.query_runtime().answer_memory()
     }
 
     /// Whether the session is inside of a transaction block.
@@ -309,6 +315,19 @@ impl Session {
         Ok(self.context_over(relations))
     }
 
+    /// What a query is planned in; for one of system tables alone views are not waited for.
+    async fn context_of(&self, query: &Query) -> Result<QueryContext, EngineError> {
+        match overview::reads(query) {
+            Reads::SystemTables => Ok(self.system_context()),
+            Reads::Relations | Reads::Both => self.context().await,
+        }
+    }
+
+    fn system_context(&self) -> QueryContext {
+        let point = ReadPoint::of_the_system(&self.engine.shared);
+        self.context_over(Arc::new(point))
+    }
+
     fn context_over(&self, relations: Arc<dyn Relations>) -> QueryContext {
         let shared = &self.engine.shared;
         let planner = shared.planner.clone();
@@ -350,8 +369,7 @@ impl Session {
     ) -> Result<SendableRecordBatchStream, EngineError> {
         let (context, plan) = match overview::reads(query) {
             Reads::SystemTables => {
-                let point = ReadPoint::of_the_system(&self.engine.shared);
-                let context = self.context_over(Arc::new(point));
+                let context = self.system_context();
                 let plan = context.plan(query)?;
                 (context, plan)
             }

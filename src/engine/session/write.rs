@@ -150,7 +150,7 @@ impl Session {
                 });
             }
         }
-        if let Some(changes) = self.block.hold(submitted)? {
+        if let Some(changes) = self.block.hold(submitted, &self.engine)? {
             self.submit(changes).await?;
         }
         Ok(written)

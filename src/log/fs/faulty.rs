@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{FileLock, FileSystem, ReadableFile, WritableFile};
 
@@ -32,6 +33,11 @@ pub enum Fault {
     NoSpace {
         /// How many bytes can still be written.
         after_bytes: u64,
+    },
+    /// Every sync of a file takes this long, as on a slow disk.
+    SlowSyncs {
+        /// How long.
+        time: Duration,
     },
     /// Everything that changes or syncs fails after so many such operations.
     PowerCut {
@@ -87,6 +93,14 @@ impl Counts {
                 Err(io::Error::other("simulated failure of a sync"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// How long a sync takes.
+    fn sync_time(&self) -> Duration {
+        match self.fault {
+            Some(Fault::SlowSyncs { time }) => time,
+            _ => Duration::ZERO,
         }
     }
 
@@ -168,7 +182,12 @@ impl Write for FaultyFile {
 
 impl WritableFile for FaultyFile {
     fn sync(&mut self) -> io::Result<()> {
-        lock(&self.counts).sync()?;
+        let time = {
+            let mut counts = lock(&self.counts);
+            counts.sync()?;
+            counts.sync_time()
+        };
+        std::thread::sleep(time);
         self.inner.sync()
     }
 }

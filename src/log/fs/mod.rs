@@ -2,9 +2,10 @@
 //!
 //! The log and the snapshots touch files through [`FileSystem`] alone, so that power cuts, failing
 //! syncs and full disks can be simulated: [`RealFileSystem`] is the machine's own,
+//! and lets nobody else read what it creates ([`SharedFileSystem`] does),
 //! [`MemoryFileSystem`] knows which bytes and directory entries a power cut may take, and
 //! [`FaultyFileSystem`] makes chosen operations of another one fail, and at one of
-//! [`FatalFileSystem`] the process dies.
+//! [`FatalFileSystem`] the process dies. [`ModestFileSystem`] leaves the disk some free space.
 //!
 //! Contract of every body: nothing is durable until synced. A file's bytes are durable after
 //! [`WritableFile::sync`]; its name is durable after [`FileSystem::sync_directory`] on the
@@ -42,7 +43,9 @@ macro_rules! read_from_inner {
 mod fatal;
 mod faulty;
 mod memory;
+mod modest;
 mod real;
+mod shared;
 
 use std::any::Any;
 use std::fmt;
@@ -53,7 +56,9 @@ use std::sync::Arc;
 pub use fatal::{FatalFileSystem, FatalPoint};
 pub use faulty::{Fault, FaultyFileSystem};
 pub use memory::MemoryFileSystem;
+pub use modest::ModestFileSystem;
 pub use real::RealFileSystem;
+pub use shared::SharedFileSystem;
 
 /// Files and directories, with durability made explicit.
 ///

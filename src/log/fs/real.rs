@@ -2,17 +2,22 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{FileLock, FileSystem, ReadableFile, WritableFile};
 
-/// The machine's own file system, through the standard library.
+/// Only the user that the process runs as may read and write what it creates.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// The machine's own file system, through the standard library. What it creates is for nobody else:
+/// it holds everything that the engine knows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealFileSystem;
 
-struct RealFile(File);
+pub(super) struct RealFile(pub(super) File);
 
 impl Write for RealFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -42,10 +47,9 @@ impl ReadableFile for RealFile {
 
 impl FileSystem for RealFileSystem {
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn WritableFile>> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true).mode(FILE_MODE);
+        let file = options.open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
@@ -63,7 +67,7 @@ impl FileSystem for RealFileSystem {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)
+        fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
@@ -113,15 +117,18 @@ impl FileSystem for RealFileSystem {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<FileLock> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(FileLock::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        locked(options.mode(FILE_MODE), path)
+    }
+}
+
+/// Opens a file and locks it.
+pub(super) fn locked(options: &OpenOptions, path: &Path) -> io::Result<FileLock> {
+    let file = options.open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(FileLock::new(file)),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -3,6 +3,7 @@
 mod basics;
 mod crash;
 mod damage;
+mod retention;
 
 use std::path::Path;
 use std::sync::Arc;

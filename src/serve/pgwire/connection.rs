@@ -293,7 +293,7 @@ impl CopyHandler for Connection {
             return Ok(());
         };
         let mut session = self.session.lock().await;
-        let (target, rows) = copy.finish().inspect_err(|_| session.fail())?;
+        let (target, rows, _reservation) = copy.finish().inspect_err(|_| session.fail())?;
         let copied = session.copy_in(&target, rows).await;
         let copied = copied.map_err(failure)?;
         let tag = Tag::new("COPY").with_rows(usize::try_from(copied).unwrap_or(usize::MAX));
@@ -309,8 +309,7 @@ impl CopyHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        *self.copy.lock().await = None;
-        self.session.lock().await.fail();
+        self.break_off().await;
         let message = format!("COPY was broken off by the client: {}", fail.message);
         refusal("57014", message)
     }

@@ -25,6 +25,7 @@ use crate::sql::{CopySource, Statement};
 /// A connection; clones are handles to the same one.
 #[derive(Clone)]
 pub struct Connection {
+    pub(super) engine: Engine,
     pub(super) session: Arc<Mutex<Session>>,
     /// The COPY that is under way.
     pub(super) copy: Arc<Mutex<Option<CopyIn>>>,
@@ -54,6 +55,7 @@ impl Connection {
         has_place: bool,
     ) -> Connection {
         Connection {
+            engine: engine.clone(),
             session: Arc::new(Mutex::new(engine.session())),
             copy: Arc::default(),
             connections: Arc::clone(connections),
@@ -124,7 +126,7 @@ impl Connection {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let columns = target.columns.fields().len();
-        *self.copy.lock().await = Some(CopyIn::new(target)?);
+        *self.copy.lock().await = Some(CopyIn::new(target, self.engine.reservation())?);
         let columns_wire = i16::try_from(columns).unwrap_or(i16::MAX);
         let begin = CopyInResponse::new(0, columns_wire, vec![0; columns]);
         client
@@ -174,6 +176,12 @@ impl Connection {
             self.session.lock().await.fail();
         }
         outcome
+    }
+
+    /// A message was refused: what it belonged to has failed.
+    pub(super) async fn break_off(&self) {
+        *self.copy.lock().await = None;
+        self.session.lock().await.fail();
     }
 
     /// Where the session stands, as clients are told after each statement.

@@ -5,8 +5,10 @@ mod connection;
 mod conversation;
 mod copy;
 mod encode;
+mod exchange;
 mod parameters;
 mod portal;
+mod receive;
 mod send;
 
 use std::future::Future;
@@ -15,27 +17,37 @@ use std::time::Duration;
 
 use pgwire::api::ConnectionManager;
 use pgwire::error::{ErrorInfo, PgWireError};
-use pgwire::tokio::process_socket;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::engine::{Engine, EngineError};
 use conversation::Connection;
+use exchange::exchange;
 
 /// After a failure to accept a connection, such as too many open files.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many clients without a place are talked to at a time: to be told that there is none, or to
+/// cancel the statement of another connection. Further ones are hung up on.
+const WITHOUT_PLACE: usize = 32;
 
 /// Limits of serving.
 #[derive(Clone, Debug)]
 pub struct PgwireOptions {
     /// Connections at a time; further ones are refused.
     pub max_connections: usize,
+    /// The largest message in bytes; larger ones are refused.
+    pub max_message_bytes: usize,
+    /// How long a client may take to say who it is.
+    pub startup_time: Duration,
 }
 
 impl Default for PgwireOptions {
     fn default() -> Self {
         PgwireOptions {
             max_connections: 100,
+            max_message_bytes: 16 << 20,
+            startup_time: Duration::from_secs(10),
         }
     }
 }
@@ -49,6 +61,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let room = Arc::new(Semaphore::new(options.max_connections));
+    let beside = Arc::new(Semaphore::new(WITHOUT_PLACE));
     let connections = Arc::new(ConnectionManager::new());
     tokio::pin!(stop);
     loop {
@@ -65,9 +78,14 @@ pub async fn serve(
             }
         };
         let place = Arc::clone(&room).try_acquire_owned().ok();
-        let connection = Connection::new(&engine, &connections, place.is_some());
+        let has_place = place.is_some();
+        let Some(place) = place.or_else(|| Arc::clone(&beside).try_acquire_owned().ok()) else {
+            continue;
+        };
+        let connection = Connection::new(&engine, &connections, has_place);
+        let options = options.clone();
         tokio::spawn(async move {
-            if let Err(error) = process_socket(socket, None, connection).await {
+            if let Err(error) = exchange(socket, connection, &options).await {
                 tracing::debug!("a Postgres client is gone: {error}");
             }
             drop(place);

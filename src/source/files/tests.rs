@@ -283,6 +283,47 @@ fn files_that_are_missing_or_half_written_are_errors() {
 }
 
 #[test]
+fn rows_that_are_made_to_break_the_reader_are_errors_of_their_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // A few kilobytes that unpack to one record without end.
+    let bomb = [HEADER.as_bytes(), b"1,", &vec![b'7'; 64 << 20]].concat();
+    let packed = gzip(&bomb);
+    assert!(packed.len() < 1 << 20, "{}", packed.len());
+    let path = directory.path().join("bomb.csv.gz");
+    fs::write(&path, packed).expect("written");
+    let result = open(&options(&path), None).and_then(|mut source| read_all(&mut source));
+    let error = result.expect_err("too long").to_string();
+    assert!(
+        error.contains("bomb.csv.gz") && error.contains("longer than"),
+        "{error}"
+    );
+    // Nested so deep that a parser which calls itself would overflow its stack.
+    let deep = 100_000;
+    let nested = [
+        format!("{}{}", "[".repeat(deep), "]".repeat(deep)),
+        format!("{}1{}", "{\"a\":".repeat(deep), "}".repeat(deep)),
+    ];
+    let wanted = nested.iter().zip(1..);
+    let wanted = wanted.map(|(value, id)| {
+        format!("{{\"id\": {value}, \"day\": \"2026-01-01\", \"amount\": \"{id}\"}}\n")
+    });
+    let ignored = nested.iter().zip(3..);
+    let ignored = ignored.map(|(value, id)| {
+        format!("{{\"x\": {value}, \"id\": {id}, \"day\": \"2026-01-01\", \"amount\": \"1\"}}\n")
+    });
+    let good = "{\"id\": 5, \"day\": \"2026-01-01\", \"amount\": \"5\"}\n".to_owned();
+    let text: String = wanted.chain(ignored).chain([good]).collect();
+    let path = directory.path().join("deep.ndjson");
+    fs::write(&path, text).expect("written");
+    let mut source = open(&options(&path), None).expect("opened");
+    let submissions = read_all(&mut source).expect("read");
+    let found = ids(&submissions);
+    assert!(found.contains(&5) && !found.contains(&1), "{found:?}");
+    let rejected = reasons(&submissions).len();
+    assert_eq!(found.len() + rejected, 5, "{found:?}");
+}
+
+#[test]
 fn what_comes_before_a_broken_end_is_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.csv");

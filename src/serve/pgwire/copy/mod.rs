@@ -10,8 +10,8 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use pgwire::error::{PgWireError, PgWireResult};
 
-use super::refusal;
-use crate::engine::CopyTarget;
+use super::{failure, refusal};
+use crate::engine::{CopyTarget, Reservation};
 use crate::sql::CopyFormat;
 use csv::CsvParser;
 use text::TextParser;
@@ -41,6 +41,8 @@ pub struct CopyIn {
     parser: Parser,
     rows: Pending,
     bytes: usize,
+    /// The memory of all that has come.
+    reservation: Reservation,
 }
 
 /// Rows as text, and those that have been made values.
@@ -51,11 +53,12 @@ struct Pending {
     row_count: usize,
     skips_header: bool,
     rows: Vec<RecordBatch>,
+    rows_bytes: usize,
 }
 
 impl CopyIn {
-    /// Rows for a target.
-    pub fn new(target: CopyTarget) -> PgWireResult<CopyIn> {
+    /// Rows for a target, whose memory is reserved as they come.
+    pub fn new(target: CopyTarget, reservation: Reservation) -> PgWireResult<CopyIn> {
         let (parser, header) = match &target.format {
             CopyFormat::Csv {
                 header,
@@ -80,12 +83,14 @@ impl CopyIn {
             row_count: 0,
             skips_header: header,
             rows: Vec::new(),
+            rows_bytes: 0,
         };
         Ok(CopyIn {
             target,
             parser,
             rows,
             bytes: 0,
+            reservation,
         })
     }
 
@@ -103,11 +108,13 @@ impl CopyIn {
             Parser::Csv(parser) => parser.take(data, &mut self.rows),
             Parser::Text(parser) => parser.take(data, &mut self.rows),
         };
-        taken.map_err(|problem| self.rows.wrong(&problem))
+        taken.map_err(|problem| self.rows.wrong(&problem))?;
+        let held = self.bytes.max(self.rows.memory_bytes());
+        self.reservation.resize(held).map_err(failure)
     }
 
-    /// All rows, once the client has sent the last.
-    pub fn finish(mut self) -> PgWireResult<(CopyTarget, Vec<RecordBatch>)> {
+    /// All rows, once the client has sent the last, and their memory.
+    pub fn finish(mut self) -> PgWireResult<(CopyTarget, Vec<RecordBatch>, Reservation)> {
         let ended = match &mut self.parser {
             Parser::Csv(parser) => parser.finish(&mut self.rows),
             Parser::Text(parser) => parser.finish(&mut self.rows),
@@ -116,7 +123,7 @@ impl CopyIn {
         self.rows
             .flush()
             .map_err(|problem| self.rows.wrong(&problem))?;
-        Ok((self.target, self.rows.rows))
+        Ok((self.target, self.rows.rows, self.reservation))
     }
 }
 
@@ -139,8 +146,17 @@ impl Pending {
             columns.push(values);
         }
         let rows = RecordBatch::try_new(Arc::clone(&self.target.columns), columns);
-        self.rows.push(rows.map_err(|error| error.to_string())?);
+        let rows = rows.map_err(|error| error.to_string())?;
+        self.rows_bytes += rows.get_array_memory_size();
+        self.rows.push(rows);
         Ok(())
+    }
+
+    /// The memory of all rows.
+    fn memory_bytes(&self) -> usize {
+        let texts = self.columns.iter();
+        let texts_bytes: usize = texts.map(|texts| texts.values_slice().len()).sum();
+        self.rows_bytes + texts_bytes
     }
 
     fn wrong(&self, problem: &str) -> PgWireError {
