@@ -281,7 +281,7 @@ fn refusals_say_why_and_what_to_do() {
         "SELECT a, max(b) OVER (PARTITION BY nobody) AS x FROM r",
         "SELECT * FROM r, LATERAL (SELECT * FROM s WHERE s.k < r.a LIMIT 1) AS x",
         "WITH RECURSIVE path AS (SELECT k, v FROM s UNION SELECT l.k, r.v FROM path AS l JOIN path AS r ON l.v = r.k) SELECT * FROM path",
-        "SELECT a, (SELECT max(v) FROM s WHERE s.k < r.a) AS m FROM r",
+        "SELECT a, (SELECT max(v) FROM (SELECT v FROM s WHERE s.k < r.a UNION ALL SELECT 1 AS v) AS u) AS m FROM r",
         "SELECT * FROM tumble(r, a, INTERVAL '1 hour')",
         "SELECT * FROM tumble(r, current_date)",
         "SELECT * FROM tumble(r, current_date, 5)",

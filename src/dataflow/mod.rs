@@ -48,6 +48,8 @@ pub use changes::Lost;
 pub use command::{Command, TableChange, Tables, ViewTask};
 pub use measure::{FlowMeasure, Held, Measurements, OperatorMeasure, WorkerMeasure};
 pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
+pub use render::IndexName;
+pub use render::account::{Account, Kept, account, shared_indexes};
 pub use scan::Scan;
 pub use subscription::Subscriber;
 pub use workers::{WorkerError, Workers};

@@ -44,7 +44,10 @@ impl Session {
         })
     }
 
-    async fn describe_statement(&self, statement: &Statement) -> Result<Described, EngineError> {
+    pub(super) async fn describe_statement(
+        &self,
+        statement: &Statement,
+    ) -> Result<Described, EngineError> {
         Ok(match statement {
             Statement::Query(query) | Statement::QueryAsOf(query, _) => {
                 let plan = self.context().await?.plan(query)?;
@@ -82,6 +85,9 @@ impl Session {
                 }
                 _ => (Vec::new(), None),
             },
+            Statement::Execute { name, arguments } => {
+                self.describe_prepared(name, arguments).await?
+            }
             Statement::Fetch { name, .. } => (Vec::new(), Some(self.cursors.schema(name)?)),
             Statement::Explain(_)
             | Statement::ExplainView(_)
