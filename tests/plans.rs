@@ -279,7 +279,7 @@ fn refusals_say_why_and_what_to_do() {
         "SELECT uuid() AS id, a FROM r",
         "SELECT * FROM r PIVOT (sum(b) FOR a IN (1, 2))",
         "SELECT a, max(b) OVER (PARTITION BY nobody) AS x FROM r",
-        "SELECT * FROM r, LATERAL (SELECT * FROM s WHERE s.k < r.a LIMIT 1) AS x",
+        "SELECT * FROM r, LATERAL (SELECT k FROM s WHERE s.k < r.a UNION SELECT v FROM s) AS x",
         "WITH RECURSIVE path AS (SELECT k, v FROM s UNION SELECT l.k, r.v FROM path AS l JOIN path AS r ON l.v = r.k) SELECT * FROM path",
         "SELECT a, (SELECT max(v) FROM (SELECT v FROM s WHERE s.k < r.a UNION ALL SELECT 1 AS v) AS u) AS m FROM r",
         "SELECT * FROM tumble(r, a, INTERVAL '1 hour')",

@@ -45,7 +45,7 @@ mod worker;
 mod workers;
 
 pub use changes::Lost;
-pub use command::{Command, TableChange, Tables, ViewTask};
+pub use command::{Command, Past, TableChange, Tables, ViewTask};
 pub use measure::{FlowMeasure, Held, Measurements, OperatorMeasure, WorkerMeasure};
 pub use output::{OutputShape, Progress, PublishedView, PublishedViews, Share};
 pub use render::IndexName;

@@ -12,6 +12,7 @@ mod explain_function;
 mod explain_join;
 pub mod extremes;
 mod first_rows;
+mod forms;
 pub mod function;
 mod guard;
 mod interrupt;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::rewrite::returning;
+use super::returning::Returning;
+use super::rewrite::{alias, returning};
 use super::show::{show_schema, text_schema};
 use super::{Description, Session};
 use crate::engine::EngineError;
 use crate::engine::subscription::subscription_schema;
-use crate::model::TableDefinition;
 use crate::sql::query::QueryContext;
 use crate::sql::{CopySource, Statement, SubscribeSource};
 
@@ -19,14 +19,12 @@ pub(super) type Described = (Vec<DataType>, Option<SchemaRef>);
 /// What a statement takes that writes rows, and what it gives back of them.
 pub(super) fn describe_returning(
     context: &QueryContext,
-    table: &TableDefinition,
-    returning: Option<&str>,
+    returning: Returning<'_>,
     mut types: Vec<DataType>,
 ) -> Result<Described, EngineError> {
-    let Some(returning) = returning else {
+    let Some((_, plan)) = super::returning::plan(context, returning, &[])? else {
         return Ok((types, None));
     };
-    let (_, plan) = super::returning::plan(context, table, returning, &[])?;
     let others = QueryContext::parameter_types(&plan)?;
     // A parameter that the rows do not have is one of the RETURNING.
     types.extend(others.into_iter().skip(types.len()));
@@ -59,7 +57,8 @@ impl Session {
                 let (table, query) = self.affected_rows(statement)?;
                 let context = self.context().await?;
                 let types = QueryContext::parameter_types(&context.plan(&query)?)?;
-                describe_returning(&context, &table, returning(statement), types)?
+                let returning = Returning::of(&table, returning(statement), alias(statement));
+                describe_returning(&context, returning, types)?
             }
             Statement::Subscribe(subscribe) => {
                 let query = match &subscribe.source {

@@ -57,6 +57,8 @@ pub enum Statement {
     Insert(Insert),
     Update {
         table: String,
+        /// What the table is called in the rest of the statement.
+        alias: Option<String>,
         /// Column and the text of its new value.
         assignments: Vec<(String, String)>,
         /// Other tables that values and condition read, as text.
@@ -67,6 +69,8 @@ pub enum Statement {
     },
     Delete {
         table: String,
+        /// What the table is called in the rest of the statement.
+        alias: Option<String>,
         /// Other tables that the condition reads, as text.
         using: Option<String>,
         condition: Option<String>,
