@@ -15,6 +15,7 @@ mod contribution;
 mod cursor;
 mod evaluate;
 mod examined;
+mod extremes;
 mod float_sum;
 mod form;
 mod group_changes;
