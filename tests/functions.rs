@@ -48,6 +48,20 @@ fn every_aggregate_function_is_maintained_or_refused_as_its_page_says() {
 }
 
 #[test]
+fn aggregates_that_datafusion_has_not_are_named_and_maintained() {
+    for call in [
+        "mode(b)",
+        "json_agg(b)",
+        "jsonb_agg(t)",
+        "json_object_agg(t, b)",
+    ] {
+        let name = call.split('(').next().expect("a name");
+        assert_named(name, &[]);
+        assert!(is_maintained(call), "{call}");
+    }
+}
+
+#[test]
 fn every_window_function_is_maintained() {
     for function in all_default_window_functions() {
         let name = function.name();

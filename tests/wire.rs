@@ -293,6 +293,43 @@ fn portals_give_their_rows_bit_by_bit() {
 }
 
 #[test]
+fn prepared_statements_belong_to_their_session() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        let prepared = "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT); \
+             PREPARE add (bigint, text) AS INSERT INTO t VALUES ($1, $2); \
+             EXECUTE add (1, 'one'); EXECUTE add (1 + 1, NULL); \
+             PREPARE find AS SELECT name FROM t WHERE id = $1";
+        client.batch_execute(prepared).await.expect("prepared");
+        let rows = client.query("EXECUTE find (1)", &[]).await.expect("found");
+        assert_eq!(rows[0].get::<_, Option<&str>>("name"), Some("one"));
+        let rows = client.query("EXECUTE find (2)", &[]).await.expect("found");
+        assert_eq!(rows[0].get::<_, Option<&str>>(0), None);
+        let other = served.connect().await.expect("connected");
+        let unknown = other.query("EXECUTE find (1)", &[]).await;
+        let unknown = unknown.expect_err("another session");
+        assert_eq!(unknown.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME));
+        // More than may be kept.
+        for number in 0..254 {
+            let sql = format!("PREPARE s{number} AS SELECT {number}");
+            client.batch_execute(&sql).await.expect("room");
+        }
+        let full = client.batch_execute("PREPARE s254 AS SELECT 254").await;
+        let full = full.expect_err("no room");
+        assert_eq!(full.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
+        client
+            .batch_execute("DISCARD ALL")
+            .await
+            .expect("discarded");
+        client
+            .batch_execute("PREPARE s254 AS SELECT 254")
+            .await
+            .expect("room");
+    });
+}
+
+#[test]
 fn a_failed_transaction_goes_on_from_its_savepoint() {
     let served = Served::start(10);
     served.runtime.block_on(async {

@@ -1,6 +1,6 @@
 //! What workers are told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -11,6 +11,9 @@ use crate::sql::plan::Plan;
 
 /// The rows that tables hold at some timestamp.
 pub type Tables = HashMap<Arc<str>, Vec<RecordBatch>>;
+
+/// What has changed in tables, by timestamp (ms).
+pub type Past = BTreeMap<u64, Vec<TableChange>>;
 
 /// Rows that come and go in one base table within one transaction.
 #[derive(Clone, Debug)]
@@ -66,6 +69,14 @@ pub enum Command {
         view: Arc<ViewTask>,
         timestamp_ms: u64,
         tables: Arc<Tables>,
+    },
+    /// Computes a view from the past on: from the rows that its tables had at a timestamp, and what
+    /// has changed in them up to the newest one. It shares no arrangements, which have no past.
+    CreateSince {
+        view: Arc<ViewTask>,
+        since_ms: u64,
+        tables: Arc<Tables>,
+        past: Arc<Past>,
     },
     /// Stops computing a view that no other view reads.
     Drop { view: u64 },

@@ -150,6 +150,7 @@ mod tests {
         let term = Term {
             argument: Some(0),
             filter: None,
+            has_ends: false,
         };
         chunk.summary(&[term]);
         let one = summary_bytes(&chunk);

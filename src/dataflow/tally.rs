@@ -11,6 +11,7 @@ use arrow::array::{Array, AsArray};
 
 use super::chunk::Body;
 use super::examined::examine;
+use super::extremes::Extremes;
 use super::lane::Lane;
 
 /// A sum over rows, by the positions of columns in the arrangement.
@@ -20,6 +21,8 @@ pub struct Term {
     pub argument: Option<usize>,
     /// A boolean column; only rows where it is true take part.
     pub filter: Option<usize>,
+    /// Whether the least and the greatest are wanted, too.
+    pub has_ends: bool,
 }
 
 /// The sum of a term.
@@ -45,6 +48,10 @@ pub struct Tally {
 pub struct Summary {
     /// Their number and sums.
     pub tally: Tally,
+    /// The least and the greatest of each term for which they are wanted.
+    pub extremes: Vec<Extremes>,
+    /// Whether some rows only take others away.
+    pub has_removals: bool,
     /// Whether there are different keys of one hash.
     pub has_collisions: bool,
 }
@@ -57,8 +64,15 @@ impl Summary {
         };
         let mut tally = Tally::none(terms);
         tally.add(body, 0..body.len(), terms);
+        let ends = |term: &Term| match term.has_ends {
+            true => Extremes::of(body, *term),
+            false => Extremes::default(),
+        };
+        let wants_ends = terms.iter().any(|term| term.has_ends);
         Summary {
             tally,
+            extremes: terms.iter().map(ends).collect(),
+            has_removals: wants_ends && (0..body.len()).any(|row| body.counts.get(row) < 0),
             has_collisions: body.key_columns > 0 && (1..body.len()).any(|row| collides(&row)),
         }
     }

@@ -17,7 +17,7 @@ use timely::progress::Antichain;
 use timely::worker::Worker;
 
 use super::arrange::Index;
-use super::command::{Command, TableChange, Tables, ViewTask};
+use super::command::{Command, Past, TableChange, Tables, ViewTask};
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::Meter;
 use super::output::{Progress, Publication, Share};
@@ -119,6 +119,12 @@ impl<'w> Running<'w> {
                 timestamp_ms,
                 tables,
             } => self.create(&view, timestamp_ms, &tables),
+            Command::CreateSince {
+                view,
+                since_ms,
+                tables,
+                past,
+            } => self.create_since(&view, since_ms, &tables, &past),
             Command::Drop { view } => {
                 // Readers of the timestamps before may still look for the view.
                 self.complete_all();
@@ -284,6 +290,22 @@ impl<'w> Running<'w> {
         }
         let mut running = self.build_view(view, indexes, timestamp_ms);
         self.fill(&mut running.flow, timestamp_ms, tables);
+        self.views.insert(view.number, running);
+    }
+
+    /// Computes a view from the past on.
+    fn create_since(&mut self, view: &ViewTask, since_ms: u64, tables: &Tables, past: &Past) {
+        let mut running = self.build_view(view, Vec::new(), since_ms);
+        self.fill(&mut running.flow, since_ms, tables);
+        let (worker, workers) = (self.worker.index(), self.worker.peers());
+        for (timestamp_ms, changes) in past {
+            for change in changes {
+                if let Some(input) = running.flow.inputs.get_mut(&change.table) {
+                    input.advance_to(*timestamp_ms);
+                    input.send_batch(&mut change.share(worker, workers, *timestamp_ms));
+                }
+            }
+        }
         self.views.insert(view.number, running);
     }
 

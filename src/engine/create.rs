@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::EngineError;
 use super::commit::{Conductor, system};
-use crate::dataflow::{Command, Tables, ViewTask};
+use crate::dataflow::{Command, Past, TableChange, Tables, ViewTask};
 use crate::sql::ViewDefinition;
 
 impl Conductor {
@@ -53,6 +53,41 @@ impl Conductor {
             timestamp_ms,
             tables: Arc::new(tables),
         })
+    }
+
+    /// Gives a view a number, and the command to compute it from a timestamp (ms) of the past on,
+    /// with all that its tables have gone through since.
+    pub(super) fn creation_since(
+        &mut self,
+        view: &ViewDefinition,
+        since_ms: u64,
+    ) -> Result<Command, EngineError> {
+        let newest_ms = self.last_timestamp_ms;
+        let mut past = Past::new();
+        for name in self.tables_of(view) {
+            let Some(store) = self.stores.get(&name) else {
+                continue;
+            };
+            let changes = store.snapshot(newest_ms)?.changes_after(since_ms);
+            let changes = changes.map_err(|error| system("read the past of a table", error))?;
+            for change in changes {
+                let changes = past.entry(change.timestamp_ms).or_default();
+                changes.push(TableChange {
+                    table: Arc::from(name.as_str()),
+                    rows: change.rows,
+                    counts: Some(change.counts),
+                });
+            }
+        }
+        match self.creation(view, since_ms)? {
+            Command::Create { view, tables, .. } => Ok(Command::CreateSince {
+                view,
+                since_ms,
+                tables,
+                past: Arc::new(past),
+            }),
+            other => Ok(other),
+        }
     }
 
     fn tables_of(&self, view: &ViewDefinition) -> BTreeSet<String> {

@@ -21,6 +21,8 @@ pub type Temporaries = BTreeMap<u64, Vec<String>>;
 pub struct Creation {
     /// What it computes.
     pub query: Box<Query>,
+    /// The timestamp (ms) of the past that it begins with; `None`: now.
+    pub since_ms: Option<u64>,
     /// Where its number goes, and the timestamp (ms) at which it is complete.
     pub reply: oneshot::Sender<Result<Temporary, EngineError>>,
 }
@@ -36,21 +38,28 @@ pub struct Temporary {
 impl Conductor {
     /// Lets the workers compute a query.
     pub(super) fn create_temporary(&mut self, creation: Creation) {
-        let outcome = self.start_temporary(&creation.query);
+        let outcome = self.start_temporary(&creation.query, creation.since_ms);
         if let Err(Ok(temporary)) = creation.reply.send(outcome) {
             // Whoever asked has gone away.
             self.drop_temporary(temporary.number);
         }
     }
 
-    fn start_temporary(&mut self, query: &Query) -> Result<Temporary, EngineError> {
+    fn start_temporary(
+        &mut self,
+        query: &Query,
+        since_ms: Option<u64>,
+    ) -> Result<Temporary, EngineError> {
         self.check_log()?;
         let name = "subscription";
         let view = self.planner.plan_view(&self.catalog, name, query, "")?;
         // A moment of its own, at which nothing but the view begins. It is not in the log: after a
         // restart there is no such view.
         let timestamp_ms = self.last_timestamp_ms + 1;
-        let command = self.creation(&view, timestamp_ms)?;
+        let command = match since_ms {
+            None => self.creation(&view, timestamp_ms)?,
+            Some(since_ms) => self.creation_since(&view, since_ms)?,
+        };
         let number = self.numbers.remove(name).unwrap_or_default();
         self.last_timestamp_ms = timestamp_ms;
         self.workers.send(&command)?;

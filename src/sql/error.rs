@@ -95,6 +95,14 @@ impl SqlError {
         SqlError::new("42P07", format!("\"{name}\" exists already"))
     }
 
+    /// A correlated subquery that can't be taken apart (0A000).
+    pub fn no_equivalent_join() -> SqlError {
+        SqlError::unsupported("this correlated subquery has no equivalent join").with_hint(
+            "write it as a join with a grouped query; for the first rows of each, with one \
+                 that keeps positions of ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)",
+        )
+    }
+
     /// Adds what it is about, by which its place is found.
     pub fn about(mut self, name: impl Into<String>) -> SqlError {
         self.about = Some(name.into());
@@ -156,10 +164,7 @@ fn of_root(root: &DataFusionError) -> SqlError {
     }
     let message = root.strip_backtrace();
     if message.contains("OuterReferenceColumn") {
-        return SqlError::unsupported("this correlated subquery has no equivalent join").with_hint(
-            "write it as a join with a grouped query; for the first rows of each, with one \
-                 that keeps positions of ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)",
-        );
+        return SqlError::no_equivalent_join();
     }
     let sqlstate = match root {
         DataFusionError::NotImplemented(_) => "0A000",

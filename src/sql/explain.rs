@@ -16,6 +16,13 @@ impl Display for Plan {
 }
 
 impl Plan {
+    /// The plan with a note behind each operator's line.
+    pub fn annotated(&self, note: &mut dyn FnMut(&Plan) -> String) -> String {
+        let mut text = String::new();
+        annotate(self, 0, note, &mut text);
+        text
+    }
+
     /// The plan's own line, without those of its inputs.
     pub fn line(&self) -> String {
         readable(&Line(self).to_string())
@@ -53,6 +60,19 @@ fn write_plan(plan: &Plan, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
         write_plan(input, depth + 1, f)?;
     }
     Ok(())
+}
+
+fn annotate(plan: &Plan, depth: usize, note: &mut dyn FnMut(&Plan) -> String, text: &mut String) {
+    let indent = " ".repeat(2 * depth);
+    *text += &format!("{indent}{}{}\n", plan.line(), note(plan));
+    if let Node::DeltaJoin(join) = &plan.node {
+        for path in explain_join::paths(join) {
+            *text += &format!("{indent}  {}\n", readable(&path));
+        }
+    }
+    for input in plan.inputs() {
+        annotate(input, depth + 1, note, text);
+    }
 }
 
 fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+mod decorrelate;
 pub mod delta_join;
 mod dialect;
 mod error;
@@ -11,6 +12,7 @@ mod explain_function;
 mod explain_join;
 pub mod extremes;
 mod first_rows;
+mod forms;
 pub mod function;
 mod guard;
 mod interrupt;

@@ -22,6 +22,7 @@ use super::clock;
 use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
+use super::forms;
 use super::guard;
 use super::join_order::JoinOrder;
 use super::json;
@@ -112,13 +113,14 @@ impl Planner {
         let plan = lower::temporal::schedule(&lowered)?;
         let schema = view_schema(name, &plan.schema, logical.schema().as_arrow())?;
         let plan = output_map(plan, Arc::clone(&schema));
+        let apart = lower::whole_partition::taken_apart(&lower::dense_rank::taken_apart(&plan));
         Ok(ViewDefinition {
             name: name.to_owned(),
             statement: statement.to_owned(),
             key: unique_columns(&plan, catalog),
             inputs: plan.relations(),
             schema,
-            plan: lower::delta_join::gathered(&lower::dense_rank::taken_apart(&plan), catalog),
+            plan: lower::delta_join::gathered(&apart, catalog),
         })
     }
 
@@ -150,12 +152,13 @@ impl Planner {
         let planner = SqlToRel::new_with_options(&provider, options);
         guard::check_expansion(query)?;
         let mut planned = query.clone();
+        forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
         like::with_backslashes(&mut planned);
         edit_joins(&mut planned, &mut relation::nest);
         let statement = Ast::Query(Box::new(planned));
         let planned = planner.sql_statement_to_plan(statement);
         let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
-        Ok(first_rows::rewrite(planned)?)
+        Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }
 

@@ -34,6 +34,10 @@ pub enum Carry {
     Count(Participants),
     /// The sum over those that take part, which is exact.
     Sum(Participants),
+    /// The least of those that take part.
+    Least(Participants),
+    /// The greatest of those that take part.
+    Greatest(Participants),
 }
 
 /// The rows that take part in an aggregate, by columns of the window's input.
@@ -46,11 +50,18 @@ pub struct Participants {
 }
 
 impl Carry {
-    /// The rows that are added up.
+    /// Whether it is the least or the greatest.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Carry::Least(_) | Carry::Greatest(_))
+    }
+
+    /// The rows that are added up, or looked at.
     pub fn participants(&self) -> Option<Participants> {
         match self {
             Carry::Nothing | Carry::Rows => None,
-            Carry::Count(rows) | Carry::Sum(rows) => Some(*rows),
+            Carry::Count(rows) | Carry::Sum(rows) | Carry::Least(rows) | Carry::Greatest(rows) => {
+                Some(*rows)
+            }
         }
     }
 }
@@ -107,6 +118,15 @@ impl WindowNode {
                 let argument = self.input.schema.field(participants.argument?).data_type();
                 is_exact(argument).then_some((Carry::Sum(participants), 0))
             }
+            (WindowFunctionDefinition::AggregateUDF(_), name @ ("min" | "max")) if ends_here => {
+                let participants = participants(call)?;
+                let argument = self.input.schema.field(participants.argument?).data_type();
+                let carry = match name {
+                    "min" => Carry::Least(participants),
+                    _ => Carry::Greatest(participants),
+                };
+                has_ordered_words(argument).then_some((carry, 0))
+            }
             _ => None,
         }
     }
@@ -129,5 +149,21 @@ fn is_exact(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Int64 | DataType::UInt64 | DataType::Decimal128(..)
+    )
+}
+
+/// Whether values are kept as words of fixed width that are in the order of the values.
+fn has_ordered_words(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Int8
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt32
+            | DataType::UInt64
+            | DataType::Date32
+            | DataType::Timestamp(..)
+            | DataType::Decimal128(..)
     )
 }

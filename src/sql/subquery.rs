@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::decorrelate;
+
 /// Which scalar subqueries are given a guard against several rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
@@ -32,7 +34,8 @@ pub enum Guarded {
 ///   fails for the rows for which it does give several;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
 /// - `NOT IN` that is correlated or stands within OR becomes NOT EXISTS with the comparison with
-///   NULL spelled out.
+///   NULL spelled out;
+/// - a correlated one on conditions that DataFusion can't pull out of it is joined here.
 pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
@@ -57,7 +60,7 @@ pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
             })
         })
     });
-    rewritten.data()
+    decorrelate::rewrite(rewritten.data()?)
 }
 
 fn guard(expression: Expr, guarded: Guarded) -> Result<Transformed<Expr>> {

@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Select, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 /// Shows every expression of a tree to `edit`, the parts of an expression before itself, until it
@@ -45,6 +46,43 @@ impl Visitor for Names<'_> {
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
         (self.see)(relation);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Shows every query of a tree to `edit`, those within a query before itself.
+pub fn edit_queries(tree: &mut impl VisitMut, edit: &mut dyn FnMut(&mut Query)) {
+    // It never breaks off.
+    let _ = tree.visit(&mut Queries {
+        query: edit,
+        select: &mut |_| {},
+    });
+}
+
+/// Shows every SELECT of a tree to `edit`, those within one before itself.
+pub fn edit_selects(tree: &mut impl VisitMut, edit: &mut dyn FnMut(&mut Select)) {
+    // It never breaks off.
+    let _ = tree.visit(&mut Queries {
+        query: &mut |_| {},
+        select: edit,
+    });
+}
+
+struct Queries<'q> {
+    query: &'q mut dyn FnMut(&mut Query),
+    select: &'q mut dyn FnMut(&mut Select),
+}
+
+impl VisitorMut for Queries<'_> {
+    type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        (self.query)(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        (self.select)(select);
         ControlFlow::Continue(())
     }
 }

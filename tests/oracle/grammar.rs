@@ -130,6 +130,8 @@ fn grouped(random: &mut Pcg64) -> String {
         "string_agg(z, ',' ORDER BY z)",
         "array_agg(y ORDER BY y)",
         "array_agg(DISTINCT z ORDER BY z)",
+        "json_agg(y ORDER BY y)",
+        "json_object_agg(z, y ORDER BY z, y)",
         "first_value(y ORDER BY z, y)",
         "last_value(z ORDER BY y, z)",
         "nth_value(y, 2 ORDER BY y DESC)",

@@ -9,7 +9,7 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::model::{ColumnDefinition, TableDefinition};
-use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, mode, planner, statement};
+use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, json, mode, planner, statement};
 
 use super::compare::differences;
 use super::history::{Change, History, batch_r, batch_s, schemas};
@@ -217,6 +217,7 @@ pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
     let mut context =
         SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
     mode::register(&mut context).expect("a function");
+    json::register(&mut context).expect("functions");
     let tables = [
         ("r", batch_r(history.r.iter())),
         ("s", batch_s(history.s.iter())),

@@ -18,6 +18,7 @@ const VIEWS: &[&str] = &[
     "SELECT a, median(f) AS m, percentile_cont(f, 0.95) AS p, median(d) AS n, median(DISTINCT d) AS x, percentile_cont(b, 0.1) FILTER (WHERE t IS NOT NULL) AS q FROM r GROUP BY a",
     "SELECT a, b, d, f, row_number() OVER (ORDER BY d DESC, a, b, t, f) AS n FROM r",
     "SELECT a, d, f, rank() OVER (ORDER BY d, f) AS k, count(*) OVER (ORDER BY d, f) AS c, sum(b) OVER (ORDER BY d, f) AS s, sum(d) FILTER (WHERE t IS NOT NULL) OVER (ORDER BY d, f) AS e FROM r",
+    "SELECT a, b, d, f, max(b) OVER (ORDER BY f, a, b, t, d ROWS UNBOUNDED PRECEDING) AS x, min(d) FILTER (WHERE t IS NOT NULL) OVER (ORDER BY f, a, b, t, d ROWS UNBOUNDED PRECEDING) AS y FROM r",
     "SELECT a, d, b, dense_rank() OVER (ORDER BY d, b) AS x, rank() OVER (ORDER BY d, b) AS k FROM r",
     "SELECT a, b, d, nth_value(d, 7) OVER (ORDER BY f, a, b, t, d) AS x, first_value(t) OVER (ORDER BY f, a, b, t, d) AS y, sum(b) OVER (ORDER BY f, a, b, t, d ROWS UNBOUNDED PRECEDING) AS s FROM r",
 ];

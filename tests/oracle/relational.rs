@@ -93,6 +93,38 @@ const IN_OTHER_WORDS: &[(&str, &str)] = &[
         "SELECT a, m.w FROM r LEFT JOIN (SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY v DESC, w) AS n FROM s WHERE v > 1) AS i WHERE n = 1) AS m ON m.k = r.a",
     ),
     (
+        "SELECT a, b, (SELECT max(v) FROM s WHERE s.v < r.b) AS m, (SELECT count(*) FROM s WHERE s.v < r.b) AS n FROM r",
+        "SELECT r.a, r.b, g.m, coalesce(g.n, 0) AS n FROM r LEFT JOIN (SELECT q.b, max(s.v) AS m, count(*) AS n FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v < q.b GROUP BY q.b) AS g ON g.b = r.b",
+    ),
+    (
+        "SELECT a, b FROM r WHERE b > 1 AND (SELECT sum(v) + r.a FROM s WHERE s.k = r.a OR s.v = r.b) > 4",
+        "SELECT a, b FROM (SELECT r.a, r.b, g.m FROM r JOIN (SELECT q.a, q.b, sum(s.v) AS m FROM (SELECT DISTINCT a, b FROM r) AS q JOIN s ON s.k = q.a OR s.v = q.b GROUP BY q.a, q.b) AS g ON (g.a IS NOT DISTINCT FROM r.a) AND (g.b IS NOT DISTINCT FROM r.b)) AS x WHERE b > 1 AND m + a > 4",
+    ),
+    (
+        "SELECT a, b FROM r WHERE (SELECT count(DISTINCT w) FROM s WHERE s.v <> r.b OR r.b IS NULL) = 0",
+        "SELECT a, b FROM r WHERE NOT EXISTS (SELECT 1 FROM s WHERE (s.v <> r.b OR r.b IS NULL) AND s.w IS NOT NULL)",
+    ),
+    (
+        "SELECT r.a, r.b, x.w FROM r, LATERAL (SELECT w FROM s WHERE s.v < r.b ORDER BY v DESC, k, w LIMIT 1) AS x",
+        "SELECT r.a, r.b, g.w FROM r JOIN (SELECT * FROM (SELECT q.b, s.w, row_number() OVER (PARTITION BY q.b ORDER BY s.v DESC, s.k, s.w) AS n FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v < q.b) AS m WHERE n = 1) AS g ON g.b = r.b",
+    ),
+    (
+        "SELECT a, b, (SELECT w FROM s WHERE s.v >= r.b ORDER BY v, k DESC NULLS LAST, w LIMIT 1) AS w FROM r",
+        "SELECT r.a, r.b, g.w FROM r LEFT JOIN (SELECT * FROM (SELECT q.b, s.w, row_number() OVER (PARTITION BY q.b ORDER BY s.v, s.k DESC NULLS LAST, s.w) AS n FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v >= q.b) AS m WHERE n = 1) AS g ON g.b = r.b",
+    ),
+    (
+        "SELECT a, (SELECT max(n) FROM (SELECT count(*) AS n FROM s WHERE s.v < r.b GROUP BY k) AS c) AS m FROM r",
+        "SELECT r.a, g.m FROM r LEFT JOIN (SELECT b, max(n) AS m FROM (SELECT q.b, s.k, count(*) AS n FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v < q.b GROUP BY q.b, s.k) AS c GROUP BY b) AS g ON g.b = r.b",
+    ),
+    (
+        "SELECT a, b, (SELECT max(x) FROM (SELECT sum(v) OVER (PARTITION BY w) AS x FROM s WHERE s.k = r.a) AS c) AS m FROM r",
+        "SELECT r.a, r.b, g.m FROM r LEFT JOIN (SELECT k, max(x) AS m FROM (SELECT k, sum(v) AS x FROM s GROUP BY k, w) AS c GROUP BY k) AS g ON g.k = r.a",
+    ),
+    (
+        "SELECT a, EXISTS (SELECT 1 FROM s WHERE s.v < r.b) AS x FROM r",
+        "SELECT r.a, g.b IS NOT NULL AS x FROM r LEFT JOIN (SELECT DISTINCT q.b FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v < q.b) AS g ON g.b = r.b",
+    ),
+    (
         "SELECT a, (SELECT w FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a' GROUP BY w) AS w FROM r",
         "SELECT a, (SELECT min(w) FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a') AS w FROM r",
     ),

@@ -12,6 +12,7 @@ pub mod map;
 pub mod near;
 mod neighbours;
 mod positions;
+mod prefix;
 pub mod quantile;
 pub mod recompute;
 pub mod renumber;

@@ -16,30 +16,30 @@ use super::changed::ChangedGroup;
 
 /// The rows of one group.
 pub struct Positions<'a> {
-    reader: &'a Reader<'a>,
-    key: Pick,
+    pub(super) reader: &'a Reader<'a>,
+    pub(super) key: Pick,
     /// Those of each of the earlier batches.
-    runs: Vec<Run<'a>>,
+    pub(super) runs: Vec<Run<'a>>,
     /// The new ones in order, among them those of later times.
-    novel: Vec<Pick>,
-    terms: &'a [Term],
+    pub(super) novel: Vec<Pick>,
+    pub(super) terms: &'a [Term],
     /// Whether rows with other keys of the same hash stand among them.
-    is_mixed: bool,
+    pub(super) is_mixed: bool,
 }
 
 /// How many of the rows of each run, and last of the new ones, stand before a place.
 pub type Place = Vec<usize>;
 
 /// Consecutive rows of one batch.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     /// The chunks that they are in.
-    chunks: &'a [Chunk],
+    pub(super) chunks: &'a [Chunk],
     /// Position of the first one among all chunks being read.
     source: u32,
     /// Where they begin in it.
     start: usize,
     /// How many of them are before each chunk, and behind the last.
-    rows: Vec<usize>,
+    pub(super) rows: Vec<usize>,
     /// What those before each chunk come to.
     tallies: Vec<Tally>,
 }
@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
     }
 
     /// Where a row of the run stands in the chunk that it is in.
-    fn place_in(&self, chunk: usize, row: usize) -> usize {
+    pub(super) fn place_in(&self, chunk: usize, row: usize) -> usize {
         let start = if chunk == 0 { self.start } else { 0 };
         start + row - self.rows[chunk]
     }

@@ -19,13 +19,13 @@ use super::super::chunk::columns;
 use super::super::column::Column;
 use super::super::cursor::{Reader, keep_picked};
 use super::super::lane::Pick;
-use super::super::tally::Tally;
 use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::group::Walk;
 use super::map::describe;
 use super::near::Near;
 use super::positions::Positions;
+use super::resume::Before;
 use super::resume::Resume;
 use super::stateful::react_to_batches;
 use crate::sql::function::RankLimit;
@@ -119,7 +119,7 @@ struct State {
     time: Option<u64>,
     segments: Vec<Segment>,
     /// What the rows before them come to, where it is carried on.
-    before: Option<Tally>,
+    before: Option<Before>,
 }
 
 /// Consecutive rows of a group, by their positions among those that have been read.

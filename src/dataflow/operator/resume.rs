@@ -6,10 +6,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Int64Type, UInt64Type};
 
+use super::super::chunk::Body;
+use super::super::extremes::{End, value};
 use super::super::lane::Pick;
 use super::super::tally::{Tally, Term, Total};
 use super::group::Walk;
-use super::positions::Positions;
+use super::positions::{Place, Positions};
 use super::recompute::Segment;
 use crate::sql::running::{Carry, Running};
 
@@ -23,7 +25,16 @@ pub struct Resume {
 /// Some rows of a group with what the rows before them come to.
 pub struct Resumed {
     pub segment: Segment,
-    pub before: Tally,
+    pub before: Before,
+}
+
+/// What is carried on.
+#[derive(Clone)]
+pub struct Before {
+    /// How many rows there are, and their sums.
+    pub tally: Tally,
+    /// The ends of the terms of which they are wanted.
+    pub ends: Vec<Option<i128>>,
 }
 
 impl Resume {
@@ -46,11 +57,13 @@ impl Resume {
         let is_before = |pick: Pick| self.compare(walk, pick, first) == Ordering::Less;
         let place = positions.place(is_before);
         let mut before = positions.tally(&place, between[0]);
+        let mut ends = self.ends(positions, &place, between[0]);
         let changes_head = before.copies < self.running.head as i64;
         let mut head = Vec::new();
         let mut places = match changes_head {
             true => {
                 before = Tally::none(&self.terms);
+                ends.fill(None);
                 walk.starts()
             }
             false => {
@@ -60,17 +73,23 @@ impl Resume {
         };
         let mut states = [head.clone(), head.clone()];
         let mut difference = Tally::none(&self.terms);
+        let mut reached = [ends.clone(), ends.clone()];
         while let Some((row, [old, new])) = walk.next_counts(&mut places, between) {
             let is_behind = self.compare(walk, row, last) == Ordering::Greater;
-            if is_behind && !changes_head && self.is_settled(&difference) {
+            if is_behind && !changes_head && self.is_settled(&difference, &reached) {
                 break;
             }
             for (state, copies) in states.iter_mut().zip([old, new]) {
                 let copies = usize::try_from(copies).unwrap_or(0);
                 state.extend(std::iter::repeat_n(row, copies));
             }
+            let (body, row) = (walk.reader.body(row), row.row as usize);
+            for (reached, copies) in reached.iter_mut().zip([old, new]) {
+                if copies > 0 {
+                    self.reach(reached, body, row);
+                }
+            }
             if old != new {
-                let (body, row) = (walk.reader.body(row), row.row as usize);
                 difference.add_copies(body, row, new - old, &self.terms);
             }
         }
@@ -81,9 +100,37 @@ impl Resume {
                 rows: start..rows.len(),
                 wanted: start + head.len()..rows.len(),
             };
-            let before = before.clone();
+            let before = Before {
+                tally: before.clone(),
+                ends: ends.clone(),
+            };
             Resumed { segment, before }
         }))
+    }
+
+    /// For each term of a least or greatest value, that of the rows before a place.
+    fn ends(&self, positions: &Positions, place: &Place, as_of: Option<u64>) -> Vec<Option<i128>> {
+        let ends = self.carried().enumerate();
+        let ends = ends.map(|(number, carry)| {
+            end_of(carry).and_then(|end| positions.extreme(place, as_of, number, end))
+        });
+        ends.collect()
+    }
+
+    /// The carries that have a term, in the order of the terms.
+    fn carried(&self) -> impl Iterator<Item = &Carry> {
+        let carries = self.running.carries.iter();
+        carries.filter(|carry| carry.participants().is_some())
+    }
+
+    /// Takes a row into the ends that have been reached.
+    fn reach(&self, reached: &mut [Option<i128>], body: &Body, row: usize) {
+        let terms = self.carried().zip(&self.terms);
+        for ((carry, term), reached) in terms.zip(reached) {
+            if let Some(end) = end_of(carry) {
+                *reached = end.of(*reached, value(body, row, *term));
+            }
+        }
     }
 
     fn compare(&self, walk: &Walk, left: Pick, right: Pick) -> Ordering {
@@ -115,21 +162,29 @@ impl Resume {
     }
 
     /// Whether all that is carried on is the same although rows have changed.
-    fn is_settled(&self, difference: &Tally) -> bool {
+    fn is_settled(&self, difference: &Tally, reached: &[Vec<Option<i128>>; 2]) -> bool {
         let none = Total::default();
-        let mut totals = difference.totals.iter();
+        let ends = reached[0].iter().zip(&reached[1]);
+        let mut totals = difference.totals.iter().zip(ends);
         let mut carries = self.running.carries.iter();
         carries.all(|carry| match carry {
             Carry::Nothing => true,
             Carry::Rows => difference.copies == 0,
-            Carry::Count(_) => totals.next().is_none_or(|total| total.present == 0),
-            Carry::Sum(_) => totals.next().is_none_or(|total| *total == none),
+            Carry::Count(_) => totals.next().is_none_or(|(total, _)| total.present == 0),
+            Carry::Sum(_) => totals.next().is_none_or(|(total, _)| *total == none),
+            Carry::Least(_) | Carry::Greatest(_) => {
+                totals.next().is_none_or(|(_, (old, new))| old == new)
+            }
         })
     }
 
     /// The results with what is carried on from the rows before.
-    pub fn carry_on(&self, results: Vec<ArrayRef>, before: &Tally) -> Vec<ArrayRef> {
-        let mut totals = before.totals.iter();
+    pub fn carry_on(&self, results: Vec<ArrayRef>, before: &Before) -> Vec<ArrayRef> {
+        let Before {
+            tally: before,
+            ends,
+        } = before;
+        let mut totals = before.totals.iter().zip(ends);
         let results = results.into_iter().zip(&self.running.carries);
         let results = results.map(|(values, carry)| match carry {
             Carry::Nothing => values,
@@ -137,15 +192,29 @@ impl Resume {
                 plus::<UInt64Type>(&values, |value| value.wrapping_add(before.copies as u64))
             }
             Carry::Count(_) => {
-                let present = totals.next().map_or(0, |total| total.present);
+                let present = totals.next().map_or(0, |(total, _)| total.present);
                 plus::<Int64Type>(&values, |value| value.wrapping_add(present))
             }
             Carry::Sum(_) => match totals.next() {
-                Some(total) if total.present != 0 => plus_sum(&values, total.sum),
+                Some((total, _)) if total.present != 0 => plus_sum(&values, total.sum),
+                _ => values,
+            },
+            Carry::Least(_) | Carry::Greatest(_) => match (totals.next(), end_of(carry)) {
+                (Some((_, Some(reached))), Some(end)) => end
+                    .of_each(&values, *reached)
+                    .expect("values of one type can be compared"),
                 _ => values,
             },
         });
         results.collect()
+    }
+}
+
+fn end_of(carry: &Carry) -> Option<End> {
+    match carry {
+        Carry::Least(_) => Some(End::Least),
+        Carry::Greatest(_) => Some(End::Greatest),
+        _ => None,
     }
 }
 

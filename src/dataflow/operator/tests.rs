@@ -12,6 +12,7 @@ use super::super::arrange::{Layout, unsorted};
 use super::super::chunk::Chunk;
 use super::super::cursor::Reader;
 use super::super::examined::examined;
+use super::super::extremes::End;
 use super::super::form::form;
 use super::super::lane::Pick;
 use super::super::tally::{Tally, Term};
@@ -120,7 +121,7 @@ proptest! {
         all.extend(earlier.iter().map(|rows| &rows[..]));
         all.push(&taken);
         let batches: Vec<Vec<Chunk>> = all.iter().map(|rows| chunks(rows)).collect();
-        let terms = [Term { argument: Some(VALUE), filter: None }];
+        let terms = [Term { argument: Some(VALUE), filter: None, has_ends: true }];
         with_group(&batches, |walk| {
             let positions = Positions::new(walk.reader, walk.group, &terms);
             for as_of in [None, Some(10), Some(11), Some(12)] {
@@ -138,7 +139,11 @@ proptest! {
                     let before = expected.iter().filter(|value| **value < bound);
                     assert_eq!(tally.copies, before.clone().count() as i64);
                     assert_eq!(tally.totals[0].present, tally.copies);
-                    assert_eq!(tally.totals[0].sum, i128::from(before.sum::<i64>()));
+                    assert_eq!(tally.totals[0].sum, i128::from(before.clone().sum::<i64>()));
+                    let end = |end| positions.extreme(&place, as_of, 0, end);
+                    let value = |value: Option<&i64>| value.copied().map(i128::from);
+                    assert_eq!(end(End::Least), value(before.clone().min()));
+                    assert_eq!(end(End::Greatest), value(before.max()));
                 }
             }
         });
@@ -231,10 +236,13 @@ fn the_rows_before_a_change_are_not_numbered_again() {
 }
 
 fn resume(carries: Vec<Carry>) -> Resume {
-    let sums = carries.iter().filter_map(Carry::participants);
-    let terms = sums.map(|_| Term {
+    let sums = carries
+        .iter()
+        .filter(|carry| carry.participants().is_some());
+    let terms = sums.map(|carry| Term {
         argument: Some(VALUE),
         filter: None,
+        has_ends: carry.is_end(),
     });
     Resume {
         terms: terms.collect(),
@@ -267,13 +275,38 @@ fn a_running_sum_goes_on_from_the_rows_before_a_change() {
         assert!(rows.len() < 200, "{} rows", rows.len());
         assert_eq!(new.segment.rows.len(), old.segment.rows.len() + 1);
         let mut all = Tally::none(&resume.terms);
-        all.plus(&old.before);
+        all.plus(&old.before.tally);
         for pick in &rows[old.segment.rows] {
             all.add_copies(walk.reader.body(*pick), pick.row as usize, 1, &resume.terms);
         }
         let end = positions.tally(&positions.place(|_| true), None);
         assert_eq!(all, end);
         assert_eq!(all.copies, 100_000);
+    });
+}
+
+#[test]
+fn a_running_maximum_goes_on_from_that_of_the_chunks_before_a_change() {
+    let batches = large(9_980_000, 1);
+    let values = Participants {
+        argument: Some(1),
+        filter: None,
+    };
+    let resume = resume(vec![Carry::Greatest(values)]);
+    with_group(&batches, |walk| {
+        Positions::new(walk.reader, walk.group, &resume.terms);
+        examined();
+        let positions = Positions::new(walk.reader, walk.group, &resume.terms);
+        let mut rows = Vec::new();
+        let read = resume.read(walk, &positions, [None, Some(10)], 10, &mut rows);
+        let [old, new] = read.expect("a change");
+        let looked_at = examined();
+        assert!(looked_at < 8 * Chunk::TARGET_ROWS, "{looked_at} rows");
+        // The next greater value makes the old and the new maximum the same.
+        assert!(rows.len() < 5, "{} rows", rows.len());
+        assert_eq!(old.before.ends, new.before.ends);
+        let before = old.before.ends[0].expect("there are rows before");
+        assert!((9_970_000..9_980_000).contains(&before), "{before}");
     });
 }
 

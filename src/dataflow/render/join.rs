@@ -43,6 +43,12 @@ pub fn indexes(join: &Join) -> Vec<(IndexName, Arc<Plan>)> {
     indexes
 }
 
+/// The plans of the two sides, as they are arranged.
+pub fn sides(join: &Join) -> (Arc<Plan>, Arc<Plan>) {
+    let (left, right) = inputs(join);
+    (left.plan, right.plan)
+}
+
 /// The two sides. Keys that are NULL find no partner unless NULLs are equal, so rows with such
 /// keys are left out of the side whose rows only matter as partners.
 fn inputs(join: &Join) -> (Input, Input) {

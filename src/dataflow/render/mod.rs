@@ -4,6 +4,7 @@
 //! once. Besides its rows every plan has errors, rows that made an expression fail; they are
 //! collected from all operators into one stream of texts.
 
+pub mod account;
 mod aggregate;
 mod delta_join;
 mod failure;

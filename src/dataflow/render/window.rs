@@ -16,7 +16,6 @@ use super::{Renderer, all_columns, column_of};
 use crate::sql::function::WindowNode;
 use crate::sql::plan::Expression;
 use crate::sql::reach::Reach;
-use crate::sql::running::Carry;
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
 
 impl<'scope> Renderer<'_, 'scope> {
@@ -100,10 +99,14 @@ fn extent(window: &WindowNode, layout: &Layout, positions: &[usize]) -> Extent {
     let Some(running) = window.running() else {
         return Extent::Group;
     };
-    let rows = running.carries.iter().filter_map(Carry::participants);
-    let terms = rows.map(|rows| Term {
-        argument: rows.argument.map(|column| positions[column]),
-        filter: rows.filter.map(|column| positions[column]),
+    let carries = running.carries.iter();
+    let terms = carries.filter_map(|carry| {
+        let rows = carry.participants()?;
+        Some(Term {
+            argument: rows.argument.map(|column| positions[column]),
+            filter: rows.filter.map(|column| positions[column]),
+            has_ends: carry.is_end(),
+        })
     });
     Extent::Behind(Resume {
         terms: terms.collect(),

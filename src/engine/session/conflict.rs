@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident};
 use futures::TryStreamExt;
 
 use super::Session;
-use super::returning::{Written, returned};
+use super::returning::{Returning, Written, returned};
 use super::rows::{Encoded, fit, known_column, names, quoted};
 use crate::engine::EngineError;
 use crate::model::{ChangeKind, TableDefinition};
@@ -122,8 +122,8 @@ impl Session {
         let columns = names(&table.schema());
         let rows = rows.iter().map(|rows| fit(table, &columns, rows));
         let rows = rows.collect::<Result<Vec<_>, SqlError>>()?;
-        let returning = insert.returning.as_deref();
-        let returned = returned(&context, table, returning, &rows, parameters).await?;
+        let returning = Returning::of(table, insert.returning.as_deref(), None);
+        let returned = returned(&context, returning, &rows, parameters).await?;
         let count = self.write(table, vec![(ChangeKind::Upsert, rows)]).await?;
         *newest_rewrite_ms = self.last_write_ms;
         Ok(Written { count, returned })

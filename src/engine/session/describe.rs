@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::rewrite::returning;
+use super::returning::Returning;
+use super::rewrite::{alias, returning};
 use super::show::{show_schema, text_schema};
 use super::{Description, Session};
 use crate::engine::EngineError;
 use crate::engine::subscription::subscription_schema;
-use crate::model::TableDefinition;
 use crate::sql::query::QueryContext;
 use crate::sql::{CopySource, Statement, SubscribeSource};
 
@@ -19,14 +19,12 @@ pub(super) type Described = (Vec<DataType>, Option<SchemaRef>);
 /// What a statement takes that writes rows, and what it gives back of them.
 pub(super) fn describe_returning(
     context: &QueryContext,
-    table: &TableDefinition,
-    returning: Option<&str>,
+    returning: Returning<'_>,
     mut types: Vec<DataType>,
 ) -> Result<Described, EngineError> {
-    let Some(returning) = returning else {
+    let Some((_, plan)) = super::returning::plan(context, returning, &[])? else {
         return Ok((types, None));
     };
-    let (_, plan) = super::returning::plan(context, table, returning, &[])?;
     let others = QueryContext::parameter_types(&plan)?;
     // A parameter that the rows do not have is one of the RETURNING.
     types.extend(others.into_iter().skip(types.len()));
@@ -44,7 +42,10 @@ impl Session {
         })
     }
 
-    async fn describe_statement(&self, statement: &Statement) -> Result<Described, EngineError> {
+    pub(super) async fn describe_statement(
+        &self,
+        statement: &Statement,
+    ) -> Result<Described, EngineError> {
         Ok(match statement {
             Statement::Query(query) | Statement::QueryAsOf(query, _) => {
                 let plan = self.context_of(query).await?.plan(query)?;
@@ -56,7 +57,8 @@ impl Session {
                 let (table, query) = self.affected_rows(statement)?;
                 let context = self.context().await?;
                 let types = QueryContext::parameter_types(&context.plan(&query)?)?;
-                describe_returning(&context, &table, returning(statement), types)?
+                let returning = Returning::of(&table, returning(statement), alias(statement));
+                describe_returning(&context, returning, types)?
             }
             Statement::Subscribe(subscribe) => {
                 let query = match &subscribe.source {
@@ -82,6 +84,9 @@ impl Session {
                 }
                 _ => (Vec::new(), None),
             },
+            Statement::Execute { name, arguments } => {
+                self.describe_prepared(name, arguments).await?
+            }
             Statement::Fetch { name, .. } => (Vec::new(), Some(self.cursors.schema(name)?)),
             Statement::Explain(_)
             | Statement::ExplainView(_)

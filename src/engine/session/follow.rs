@@ -7,6 +7,7 @@ use super::Session;
 use super::rows::quoted;
 use crate::engine::EngineError;
 use crate::engine::commit::Request;
+use crate::engine::reading;
 use crate::engine::subscription::{Subscription, View};
 use crate::engine::temporary::{Creation, Temporary};
 use crate::sql::statement::parse_query;
@@ -15,12 +16,6 @@ use crate::sql::{SqlError, Subscribe, SubscribeSource};
 /// All rows of a table or view, as a query.
 pub(super) fn all_of(name: &str) -> Result<Box<Query>, SqlError> {
     parse_query(&format!("SELECT * FROM {}", quoted(name)))
-}
-
-/// What a query or table would have been in the past is kept by live views only.
-fn only_views_have_a_past() -> SqlError {
-    SqlError::unsupported("SUBSCRIBE … AS OF to anything but a live view is not supported")
-        .with_hint("CREATE MATERIALIZED VIEW of it first; its changes are kept from then on")
 }
 
 impl Session {
@@ -33,17 +28,10 @@ impl Session {
             return Err(SqlError::unsupported(message).into());
         }
         let view = match &subscribe.source {
-            SubscribeSource::Relation(name) if subscribe.as_of.is_some() => self
-                .live_view(name)
-                .await?
-                .ok_or_else(only_views_have_a_past)?,
-            SubscribeSource::Query(_) if subscribe.as_of.is_some() => {
-                return Err(only_views_have_a_past().into());
-            }
-            SubscribeSource::Query(query) => self.temporary(query.clone()).await?,
+            SubscribeSource::Query(query) => self.temporary(query.clone(), subscribe.as_of).await?,
             SubscribeSource::Relation(name) => match self.live_view(name).await? {
                 Some(view) => view,
-                None => self.temporary(all_of(name)?).await?,
+                None => self.temporary(all_of(name)?, subscribe.as_of).await?,
             },
         };
         Ok(Subscription::begin(view, subscribe)?.into_stream())
@@ -65,9 +53,26 @@ impl Session {
         }))
     }
 
-    /// A view of a query that goes with its subscription.
-    async fn temporary(&self, query: Box<Query>) -> Result<View, EngineError> {
-        let create = |reply| Request::Temporary(Creation { query, reply });
+    /// A view of a query that goes with its subscription, from a timestamp (ms) of the past on if
+    /// one is given: then it is computed from what the tables were, and what they have gone through
+    /// since.
+    async fn temporary(
+        &self,
+        query: Box<Query>,
+        since_ms: Option<u64>,
+    ) -> Result<View, EngineError> {
+        if let Some(timestamp_ms) = since_ms {
+            self.engine.completed(self.last_write_ms).await?;
+            let shared = &self.engine.shared;
+            reading::check_as_of(shared, timestamp_ms, shared.progress.completed())?;
+        }
+        let create = |reply| {
+            Request::Temporary(Creation {
+                query,
+                since_ms,
+                reply,
+            })
+        };
         let Temporary {
             number,
             timestamp_ms,

@@ -5,8 +5,10 @@ mod conflict;
 mod cursor;
 mod define;
 mod describe;
+mod explain;
 mod follow;
 mod own_writes;
+mod prepared;
 mod returning;
 mod rewrite;
 mod row_limit;
@@ -36,6 +38,7 @@ use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
 use block::{Block, Ended};
 use cursor::Cursors;
 use own_writes::OwnWrites;
+use prepared::PreparedStatements;
 use row_limit::at_most;
 use settings::Settings;
 use time_limit::within;
@@ -50,6 +53,7 @@ pub struct Session {
     block: Block,
     settings: Settings,
     cursors: Cursors,
+    prepared: PreparedStatements,
 }
 
 /// What a statement takes and gives, before it is run.
@@ -108,6 +112,7 @@ impl Session {
             block: Block::None,
             settings: Settings::default(),
             cursors: Cursors::default(),
+            prepared: PreparedStatements::default(),
         }
     }
 
@@ -151,7 +156,12 @@ impl Session {
             }
             other => {
                 self.block.check_usable()?;
-                let outcome = self.execute_statement(other, parameters).await;
+                let outcome = match other {
+                    Statement::Execute { name, arguments } => {
+                        self.execute_prepared(name, arguments, parameters).await
+                    }
+                    other => self.execute_statement(other, parameters).await,
+                };
                 self.failing(outcome)
             }
         }
@@ -277,10 +287,41 @@ impl Session {
                 self.cursors.close(name.as_deref())?;
                 "CLOSE CURSOR".to_owned()
             }
+            Statement::Prepare {
+                name,
+                types,
+                statement,
+            } => {
+                self.prepare(name, types, statement).await?;
+                "PREPARE".to_owned()
+            }
+            Statement::Deallocate(name) => {
+                self.prepared.deallocate(name.as_deref());
+                let all = if name.is_none() { " ALL" } else { "" };
+                format!("DEALLOCATE{all}")
+            }
+            Statement::DiscardAll => {
+                self.discard_all()?;
+                "DISCARD ALL".to_owned()
+            }
             Statement::Session(tag) => (*tag).to_owned(),
             definition => self.define(definition).await?,
         };
         Ok(tag)
+    }
+
+    /// The session as it was at its beginning; what it has written stays.
+    fn discard_all(&mut self) -> Result<(), EngineError> {
+        if self.block.state() != TransactionState::Outside {
+            let message = "DISCARD ALL cannot run inside of a transaction block";
+            return Err(SqlError::new("25001", message)
+                .with_hint("COMMIT or ROLLBACK first")
+                .into());
+        }
+        self.cursors.close(None)?;
+        self.prepared.deallocate(None);
+        self.settings.reset();
+        Ok(())
     }
 
     async fn commit(&mut self) -> Result<Outcome, EngineError> {

@@ -23,19 +23,42 @@ pub(super) struct Written {
     pub(super) returned: Option<SendableRecordBatchStream>,
 }
 
+/// What is to be given back of the rows of a table.
+#[derive(Clone, Copy)]
+pub(super) struct Returning<'a> {
+    table: &'a TableDefinition,
+    /// As text; `None`: nothing.
+    items: Option<&'a str>,
+    /// What the table is called in them.
+    called: &'a str,
+}
+
+impl<'a> Returning<'a> {
+    /// What a statement asks for, in which the table may have another name.
+    pub(super) fn of(
+        table: &'a TableDefinition,
+        items: Option<&'a str>,
+        alias: Option<&'a str>,
+    ) -> Returning<'a> {
+        Returning {
+            table,
+            items,
+            called: alias.unwrap_or(&table.name),
+        }
+    }
+}
+
 /// What is given back of some rows of a table, computed before they are written, so that an
 /// expression that fails leaves the table as it was.
 pub(super) async fn returned(
     context: &QueryContext,
-    table: &TableDefinition,
-    returning: Option<&str>,
+    returning: Returning<'_>,
     rows: &[RecordBatch],
     parameters: &[ScalarValue],
 ) -> Result<Option<SendableRecordBatchStream>, SqlError> {
-    let Some(returning) = returning else {
+    let Some((context, plan)) = plan(context, returning, rows)? else {
         return Ok(None);
     };
-    let (context, plan) = plan(context, table, returning, rows)?;
     let plan = QueryContext::bind(plan, parameters)?;
     let rows = context.execute(plan).await?;
     let schema: SchemaRef = rows.schema();
@@ -44,19 +67,24 @@ pub(super) async fn returned(
     Ok(Some(Box::pin(RecordBatchStreamAdapter::new(schema, rows))))
 }
 
-/// A RETURNING as a query over the rows, which stand in the place of their table.
+/// A RETURNING as a query over the rows, which stand in the place of their table; `None`: nothing
+/// is given back.
 pub(super) fn plan(
     context: &QueryContext,
-    table: &TableDefinition,
-    returning: &str,
+    returning: Returning<'_>,
     rows: &[RecordBatch],
-) -> Result<(QueryContext, LogicalPlan), SqlError> {
+) -> Result<Option<(QueryContext, LogicalPlan)>, SqlError> {
+    let Returning { table, called, .. } = returning;
+    let Some(items) = returning.items else {
+        return Ok(None);
+    };
     let rows = match rows.is_empty() {
         true => vec![RecordBatch::new_empty(table.schema())],
         false => rows.to_vec(),
     };
     let context = context.with_rows(&table.name, rows)?;
-    let text = format!("SELECT {returning} FROM {}", quoted(&table.name));
+    let name = quoted(&table.name);
+    let text = format!("SELECT {items} FROM {name} AS {}", quoted(called));
     let query = parse_query(&text)?;
     let plan = context.plan(&query)?;
     let mut is_row_by_row = true;
@@ -66,7 +94,7 @@ pub(super) fn plan(
         Ok(TreeNodeRecursion::Continue)
     })?;
     match is_row_by_row {
-        true => Ok((context, plan)),
+        true => Ok(Some((context, plan))),
         false => Err(SqlError::new(
             "42803",
             "RETURNING takes expressions over one row, not aggregates or window functions",

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::Query;
 use futures::TryStreamExt;
 
 use super::Session;
-use super::returning::{Written, returned};
+use super::returning::{Returning, Written, returned};
 use super::rows::{Encoded, fit, known_column, names, quoted};
 use super::write::Changes;
 use crate::engine::EngineError;
@@ -60,7 +60,8 @@ impl Session {
         };
         // Of an UPDATE the new rows, which come last.
         let rows = changes.last().map_or(&[][..], |(_, rows)| rows);
-        let returned = returned(&context, &table, returning(statement), rows, parameters).await?;
+        let returning = Returning::of(&table, returning(statement), alias(statement));
+        let returned = returned(&context, returning, rows, parameters).await?;
         let count = self.write(&table, changes).await?;
         *newest_rewrite_ms = self.last_write_ms;
         Ok(Written { count, returned })
@@ -103,8 +104,8 @@ impl Session {
                 .with_hint("write subqueries: SET a = (SELECT …), WHERE a IN (SELECT …)")
                 .into());
         }
-        let from = quoted(&table.name);
-        let column = |column: &ColumnDefinition| format!("{from}.{}", quoted(&column.name));
+        let called = quoted(alias(statement).unwrap_or(&table.name));
+        let column = |column: &ColumnDefinition| format!("{called}.{}", quoted(&column.name));
         let mut values: Vec<String> = table.columns.iter().map(column).collect();
         if !assignments.is_empty() {
             values.extend(table.columns.iter().enumerate().map(|(position, changed)| {
@@ -123,7 +124,8 @@ impl Session {
         let condition = condition.as_deref().unwrap_or("true");
         let values = values.join(", ");
         let others = others.map_or_else(String::new, |others| format!(", {others}"));
-        let text = format!("SELECT {values} FROM {from}{others} WHERE {condition}");
+        let from = quoted(&table.name);
+        let text = format!("SELECT {values} FROM {from} AS {called}{others} WHERE {condition}");
         Ok((table, parse_query(&text)?))
     }
 }
@@ -134,6 +136,14 @@ pub(super) fn returning(statement: &Statement) -> Option<&str> {
         Statement::Update { returning, .. } | Statement::Delete { returning, .. } => {
             returning.as_deref()
         }
+        _ => None,
+    }
+}
+
+/// What the changed table is called in the rest of its statement.
+pub(super) fn alias(statement: &Statement) -> Option<&str> {
+    match statement {
+        Statement::Update { alias, .. } | Statement::Delete { alias, .. } => alias.as_deref(),
         _ => None,
     }
 }

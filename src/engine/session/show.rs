@@ -1,9 +1,7 @@
-//! SHOW and EXPLAIN: what there is, as rows of text.
+//! SHOW, and EXPLAIN of queries: what there is, as rows of text.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -13,7 +11,6 @@ use datafusion::sql::sqlparser::ast::Query;
 
 use super::rows::quoted;
 use super::{Outcome, Session};
-use crate::dataflow::Held;
 use crate::engine::EngineError;
 use crate::model::TableDefinition;
 use crate::sql::statement::parse_query;
@@ -26,48 +23,6 @@ impl Session {
         let planner = &self.engine.shared.planner;
         let view = planner.plan_view(&state.catalog, "explained", query, "")?;
         Ok(lines("plan", &view.plan.to_string()))
-    }
-
-    pub(super) fn explain_view(&self, name: &str) -> Result<Outcome, EngineError> {
-        Ok(lines("plan", &self.plan_of(name)?))
-    }
-
-    /// The plan of a live view with what each step keeps and has cost so far, on all workers.
-    /// Steps that read the same are told together, at the first of them.
-    pub(super) fn analyze_view(&self, name: &str) -> Result<Outcome, EngineError> {
-        let plan = self.plan_of(name)?;
-        let mut steps: HashMap<Arc<str>, (Held, Duration)> = HashMap::new();
-        for operator in self.engine.overview().operators {
-            if operator.views.iter().any(|view| view == name) {
-                let measure = operator.measure;
-                let (held, busy) = steps.entry(measure.node).or_default();
-                *held = held.plus(measure.held);
-                *busy += measure.busy;
-            }
-        }
-        let mut text = String::new();
-        let told = |(held, busy): (Held, Duration)| {
-            format!("{} rows, {} bytes kept, {busy:.1?}", held.rows, held.bytes)
-        };
-        for line in plan.lines() {
-            let step = steps.remove(line.trim_start());
-            let step = step.map_or_else(String::new, |step| format!("  ({})", told(step)));
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{line}{step}");
-        }
-        let rest = steps.into_values().fold(
-            (Held::default(), Duration::ZERO),
-            |(held, busy), (other, more)| (held.plus(other), busy + more),
-        );
-        let _ = writeln!(text, "Result and what is shared  ({})", told(rest));
-        Ok(lines("plan", &text))
-    }
-
-    fn plan_of(&self, name: &str) -> Result<String, SqlError> {
-        let state = self.engine.shared.state();
-        let view = state.catalog.live_views.get(name);
-        let view = view.ok_or_else(|| SqlError::undefined_table(name))?;
-        Ok(view.plan.to_string())
     }
 
     /// Runs a query and tells what each step of it did.
@@ -204,7 +159,8 @@ pub(super) fn show_schema(show: &Show) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn lines(column: &str, text: &str) -> Outcome {
+/// A text as rows of one column.
+pub(super) fn lines(column: &str, text: &str) -> Outcome {
     let rows = text.lines().map(|line| vec![line.to_owned()]);
     Outcome::Rows(text_rows(text_schema(column), rows.collect()))
 }

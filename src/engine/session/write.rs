@@ -8,7 +8,7 @@ use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 
 use super::describe::{Described, describe_returning};
-use super::returning::{Written, returned};
+use super::returning::{Returning, Written, returned};
 use super::rows::{asks_for_time, complete, known_column, names, types, with_default_words};
 use super::{CopyTarget, Session};
 use crate::engine::EngineError;
@@ -81,8 +81,8 @@ impl Session {
         let (context, rows) = self
             .inserted_rows(since_ms, insert, &table, parameters)
             .await?;
-        let returning = insert.returning.as_deref();
-        let returned = returned(&context, &table, returning, &rows, parameters).await?;
+        let returning = Returning::of(&table, insert.returning.as_deref(), None);
+        let returned = returned(&context, returning, &rows, parameters).await?;
         let count = self.write(&table, vec![(ChangeKind::Upsert, rows)]).await?;
         Ok(Written { count, returned })
     }
@@ -126,7 +126,8 @@ impl Session {
             // A parameter that the rows do not have is one of the ON CONFLICT.
             types.extend(others.into_iter().skip(types.len()));
         }
-        describe_returning(&context, &table, insert.returning.as_deref(), types)
+        let returning = Returning::of(&table, insert.returning.as_deref(), None);
+        describe_returning(&context, returning, types)
     }
 
     /// Commits changes of one table at one timestamp, or keeps them for the COMMIT of the open

@@ -134,6 +134,7 @@ impl SimpleQueryHandler for Connection {
             };
             let answer = self.answer(client, statement, &[], wanted);
             let tag = self.bounded(handle, is_bounded(statement), answer).await?;
+            portal::let_go(client, statement);
             if let Some(tag) = tag {
                 let message = PgWireBackendMessage::CommandComplete(tag.into());
                 client.feed(message).await?;

@@ -59,6 +59,7 @@ where
         let answer = connection.answer(client, statement, &parameters, wanted);
         let tag = connection.bounded(handle, is_bounded, answer).await?;
         *portal.state().lock().await = PortalExecutionState::Finished;
+        let_go(client, statement);
         if let Some(tag) = tag {
             let message = PgWireBackendMessage::CommandComplete(tag.into());
             client.feed(message).await?;
@@ -98,12 +99,24 @@ where
     Ok(())
 }
 
+/// DEALLOCATE may be about one of the protocol's own statements.
+pub fn let_go<C>(client: &C, statement: &Statement)
+where
+    C: ClientPortalStore,
+    C::PortalStore: PortalStore,
+{
+    if let Statement::Deallocate(Some(name)) = statement {
+        client.portal_store().rm_statement(name);
+    }
+}
+
 /// The word of a tag for a statement that has given rows.
 fn verb(statement: &Statement) -> &'static str {
     match statement {
         Statement::Insert(_) => "INSERT 0",
         Statement::Update { .. } => "UPDATE",
         Statement::Delete { .. } => "DELETE",
+        // Those of EXECUTE are SELECT's, too, but for a RETURNING that is fetched bit by bit.
         _ => "SELECT",
     }
 }

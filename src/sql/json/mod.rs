@@ -3,8 +3,12 @@
 //! A value is found in the text as it stands and is given back as it is written, so numbers keep
 //! all their digits. Text that is not JSON has no values: everything about it is NULL.
 
+mod aggregate;
+mod build;
+mod embed;
 mod function;
 mod operator;
+mod text;
 mod value;
 
 use std::sync::Arc;
@@ -13,6 +17,7 @@ use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 
+pub use embed::told;
 use function::JsonFunction;
 use operator::JsonOperators;
 
@@ -21,5 +26,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for function in JsonFunction::ALL {
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function.clone())))?;
     }
+    build::register(registry)?;
+    aggregate::register(registry)?;
     registry.register_expr_planner(Arc::new(JsonOperators))
 }

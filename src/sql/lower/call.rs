@@ -202,16 +202,24 @@ impl Call<'_> {
             .collect();
         let mut order = self.order(columns)?;
         // Without an order of its own a list would come in another one at each change.
-        if order.is_empty()
-            && matches!(self.logical.func.name(), "array_agg" | "string_agg")
-            && refuse_unordered(&self.argument_type(columns)?).is_ok()
-            && let Some(column) = arguments.first().and_then(Argument::column)
-        {
-            order.push(SortKey {
-                column,
-                descending: false,
-                nulls_first: false,
-            });
+        if order.is_empty() {
+            let listed = match self.logical.func.name() {
+                "array_agg" | "string_agg" | "json_agg" => 1,
+                // Distinct members are sorted as they are written.
+                "json_object_agg" if !self.is_distinct() => 2,
+                _ => 0,
+            };
+            let listed = self.arguments.iter().zip(&arguments).take(listed);
+            for (expression, argument) in listed {
+                let data_type = expression.data_type(&columns.input.schema)?;
+                if let (Ok(()), Some(column)) = (refuse_unordered(&data_type), argument.column()) {
+                    order.push(SortKey {
+                        column,
+                        descending: false,
+                        nulls_first: false,
+                    });
+                }
+            }
         }
         Ok(AggregateCall {
             function: self.logical.func.clone(),
@@ -287,18 +295,20 @@ pub fn constant(expression: Option<&Expression>) -> Option<ScalarValue> {
     Some(literal.value().clone())
 }
 
-fn is_summed(argument: &DataType) -> bool {
+/// Whether sums of such values are kept.
+pub(super) fn is_summed(argument: &DataType) -> bool {
     matches!(
         argument,
         DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(..)
     )
 }
 
-fn is_averaged(argument: &DataType) -> bool {
+/// Whether means of such values are kept as sums.
+pub(super) fn is_averaged(argument: &DataType) -> bool {
     matches!(argument, DataType::Float64 | DataType::Decimal128(..))
 }
 
 /// Whether the set bits of an integer are counted one by one.
-fn has_counted_bits(argument: &DataType) -> bool {
+pub(super) fn has_counted_bits(argument: &DataType) -> bool {
     argument.is_integer() && argument.primitive_width() != Some(2)
 }

@@ -15,6 +15,7 @@ mod row_number;
 pub mod temporal;
 mod trial;
 mod unnest;
+pub mod whole_partition;
 mod window;
 pub mod zero;
 

@@ -1,6 +1,6 @@
 //! Tokens as the parser is to take them, where it would take them for another database's.
 
-use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_TABLE_ALIAS};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::tail::is_word;
@@ -10,6 +10,7 @@ pub(super) fn adjusted(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if is_word(tokens.first(), "create") {
         name_columns(&mut tokens);
     }
+    let mut tokens = with_whole_tables(tokens);
     for token in &mut tokens {
         // Parameters are called $1, so a question mark alone is the operator of JSON.
         if matches!(&token.token, Token::Placeholder(name) if name == "?") {
@@ -17,6 +18,42 @@ pub(super) fn adjusted(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     tokens
+}
+
+/// `TABLE name` in the place of a query is `SELECT * FROM name`.
+fn with_whole_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let may_begin = |before: Option<&TokenWithSpan>| match before.map(|token| &token.token) {
+        None | Some(Token::LParen) => true,
+        Some(Token::Word(word)) => matches!(
+            word.keyword,
+            Keyword::AS
+                | Keyword::UNION
+                | Keyword::ALL
+                | Keyword::DISTINCT
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+        ),
+        Some(_) => false,
+    };
+    // Behind AS, the word may also be a name, which a clause follows.
+    let is_name = |token: Option<&TokenWithSpan>| match token.map(|token| &token.token) {
+        Some(Token::Word(word)) => !RESERVED_FOR_TABLE_ALIAS.contains(&word.keyword),
+        _ => false,
+    };
+    let mut whole = Vec::with_capacity(tokens.len());
+    for (position, token) in tokens.iter().enumerate() {
+        let before = position
+            .checked_sub(1)
+            .and_then(|before| tokens.get(before));
+        if is_word(Some(token), "table") && may_begin(before) && is_name(tokens.get(position + 1)) {
+            let word = |word: &str| TokenWithSpan::new(Token::make_keyword(word), token.span);
+            let star = TokenWithSpan::new(Token::Mul, token.span);
+            whole.extend([word("SELECT"), star, word("FROM")]);
+        } else {
+            whole.push(token.clone());
+        }
+    }
+    whole
 }
 
 /// Lets columns be called KEY, INDEX, FULLTEXT or SPATIAL, with which MySQL begins an index.

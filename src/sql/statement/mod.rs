@@ -3,6 +3,7 @@
 mod adjust;
 mod copy;
 mod create_table;
+mod prepared;
 mod setting;
 mod subscribe;
 mod tail;
@@ -56,6 +57,8 @@ pub enum Statement {
     Insert(Insert),
     Update {
         table: String,
+        /// What the table is called in the rest of the statement.
+        alias: Option<String>,
         /// Column and the text of its new value.
         assignments: Vec<(String, String)>,
         /// Other tables that values and condition read, as text.
@@ -66,6 +69,8 @@ pub enum Statement {
     },
     Delete {
         table: String,
+        /// What the table is called in the rest of the statement.
+        alias: Option<String>,
         /// Other tables that the condition reads, as text.
         using: Option<String>,
         condition: Option<String>,
@@ -124,6 +129,23 @@ pub enum Statement {
     },
     /// Ends a cursor; `None`: all of them.
     CloseCursor(Option<String>),
+    /// Keeps a statement under a name.
+    Prepare {
+        name: String,
+        /// The types of its parameters as far as they are given, as text.
+        types: Vec<String>,
+        statement: Box<Statement>,
+    },
+    /// Runs a statement that is kept.
+    Execute {
+        name: String,
+        /// The values of its parameters, as text.
+        arguments: Vec<String>,
+    },
+    /// Lets go of a statement that is kept; `None`: of all of them.
+    Deallocate(Option<String>),
+    /// The session as it was at its beginning.
+    DiscardAll,
     /// Accepted for the sake of drivers and without effect; the command tag.
     Session(&'static str),
 }
@@ -200,13 +222,11 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     if tail::is_word(tokens.first(), "fetch") {
         return subscribe::fetch(&tokens);
     }
-    if let [explain, analyze, view] = &tokens[..]
-        && tail::is_word(Some(explain), "explain")
-        && tail::is_word(Some(analyze), "analyze")
-        && let Token::Word(word) = &view.token
-    {
-        let name = word.clone().into_ident(Span::empty());
-        return Ok(Statement::AnalyzeView(identifier(&name)));
+    if tail::is_word(tokens.first(), "prepare") {
+        return prepared::prepare(&tokens[1..]);
+    }
+    if let Some(explain) = explained_view(&tokens)? {
+        return Ok(explain);
     }
     if tokens.len() == 1 && tail::is_word(tokens.first(), "flush") {
         return Ok(Statement::Session("FLUSH"));
@@ -220,6 +240,33 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
         (Statement::Query(query), Some(as_of)) => Ok(Statement::QueryAsOf(query, as_of)),
         (_, Some(_)) => Err(SqlError::syntax("AS OF belongs at the end of a query")),
     }
+}
+
+/// `EXPLAIN [ANALYZE] [[MATERIALIZED] VIEW] name`; `None` for any other statement.
+fn explained_view(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlError> {
+    let is = |place: usize, word: &str| tail::is_word(tokens.get(place), word);
+    if !is(0, "explain") {
+        return Ok(None);
+    }
+    let analyze = usize::from(is(1, "analyze"));
+    let materialized = usize::from(is(1 + analyze, "materialized"));
+    let behind = 1 + analyze + materialized;
+    let is_named_view = is(behind, "view") && tokens.len() > behind + 1;
+    let name = &tokens[behind + usize::from(is_named_view)..];
+    if !is_named_view && (materialized == 1 || name.len() != 1) {
+        return Ok(None);
+    }
+    let mut parser = Parser::new(&MainstemDialect).with_tokens_with_locations(name.to_vec());
+    let object = parser.parse_object_name(false)?;
+    let rest = parser.peek_token();
+    if rest.token != Token::EOF {
+        return Ok(parser.expected("the name of one view", rest)?);
+    }
+    let name = self::name(&object)?;
+    Ok(Some(match analyze {
+        0 => Statement::ExplainView(name),
+        _ => Statement::AnalyzeView(name),
+    }))
 }
 
 /// One statement as the parser's tree.
@@ -236,6 +283,9 @@ fn parse_ast(tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
 }
 
 fn statement(ast: Ast) -> Result<Statement, SqlError> {
+    if let Some(statement) = prepared::about_prepared(&ast) {
+        return statement;
+    }
     let text = ast.to_string();
     match ast {
         Ast::Query(query) => Ok(Statement::Query(query)),
@@ -287,8 +337,6 @@ fn session(ast: Ast) -> Option<Statement> {
         Ast::Close {
             cursor: ast::CloseCursor::Specific { name },
         } => Statement::CloseCursor(Some(identifier(&name))),
-        Ast::Discard { .. } => Statement::Session("DISCARD ALL"),
-        Ast::Deallocate { .. } => Statement::Session("DEALLOCATE"),
         Ast::Flush { .. } => Statement::Session("FLUSH"),
         Ast::UNLISTEN { .. } => Statement::Session("UNLISTEN"),
         _ => return None,

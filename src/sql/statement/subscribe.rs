@@ -64,7 +64,7 @@ pub(super) fn subscribe(tokens: &[TokenWithSpan]) -> Result<Subscribe, SqlError>
 fn source(tokens: &[TokenWithSpan]) -> Result<SubscribeSource, SqlError> {
     let is_query = match tokens.first().map(|token| &token.token) {
         Some(Token::LParen) => true,
-        Some(_) => ["select", "with", "values"]
+        Some(_) => ["select", "with", "values", "table"]
             .iter()
             .any(|word| tail::is_word(tokens.first(), word)),
         None => return Err(SqlError::syntax("SUBSCRIBE TO which view?")),

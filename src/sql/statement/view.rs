@@ -4,13 +4,12 @@ use datafusion::sql::sqlparser::ast::{
     CreateTableOptions, CreateView, ObjectName, ObjectType, SqlOption,
 };
 
-use super::{DropKind, Statement, name, unknown};
-use crate::sql::SqlError;
+use super::{DropKind, Statement, identifier, name, unknown};
+use crate::sql::{SqlError, forms};
 
 pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement, SqlError> {
-    if create.temporary || !create.columns.is_empty() {
-        return Err(unknown("a temporary view, or one with a list of columns")
-            .with_hint("name the columns with AS in the query"));
+    if create.temporary {
+        return Err(unknown("a temporary view").with_hint("write WITH name AS (…) in the query"));
     }
     if create.or_replace && create.if_not_exists {
         return Err(SqlError::syntax(
@@ -21,19 +20,28 @@ pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement,
         return Err(unknown(&format!("the option {option} of a view")));
     }
     let name = name(&create.name)?;
+    let columns: Vec<String> = create
+        .columns
+        .iter()
+        .map(|column| identifier(&column.name))
+        .collect();
+    let query = match &columns[..] {
+        [] => create.query,
+        columns => forms::with_names(create.query, columns)?,
+    };
     Ok(match create.materialized {
         true => Statement::CreateMaterializedView {
             name,
             or_replace: create.or_replace,
             if_not_exists: create.if_not_exists,
-            query: create.query,
+            query,
             text,
         },
         false => Statement::CreateView {
             name,
             or_replace: create.or_replace,
             if_not_exists: create.if_not_exists,
-            query: create.query,
+            query,
             text,
         },
     })

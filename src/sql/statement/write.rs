@@ -131,12 +131,18 @@ pub(super) fn update(update: ast::Update) -> Result<Statement, SqlError> {
             return Err(unknown("UPDATE FROM … SET").with_hint("write UPDATE … SET … FROM …"));
         }
     };
+    if update.limit.is_some() || !update.order_by.is_empty() {
+        return Err(unknown("UPDATE … ORDER BY, LIMIT")
+            .with_hint("write the condition as a subquery: WHERE id IN (SELECT … LIMIT …)"));
+    }
+    let (table, alias) = relation_name(&update.table)?;
     let assignments = update
         .assignments
         .iter()
         .map(|assignment| Ok((column(assignment)?, assignment.value.to_string())));
     Ok(Statement::Update {
-        table: relation_name(&update.table)?,
+        table,
+        alias,
         assignments: assignments.collect::<Result<_, SqlError>>()?,
         from,
         condition: update.selection.map(|condition| condition.to_string()),
@@ -154,8 +160,10 @@ pub(super) fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
     let [table] = &from[..] else {
         return Err(unknown("DELETE from several tables"));
     };
+    let (table, alias) = relation_name(table)?;
     Ok(Statement::Delete {
-        table: relation_name(table)?,
+        table,
+        alias,
         using: delete.using.as_deref().map(listed),
         condition: delete.selection.map(|condition| condition.to_string()),
         returning: returning(delete.returning)?,
@@ -194,21 +202,31 @@ pub(super) fn truncate(truncate: &ast::Truncate) -> Result<Statement, SqlError> 
     };
     Ok(Statement::Delete {
         table: name(&table.name)?,
+        alias: None,
         using: None,
         condition: None,
         returning: None,
     })
 }
 
-/// The name of a table that is changed. An alias would have to be carried into the condition.
-fn relation_name(table: &ast::TableWithJoins) -> Result<String, SqlError> {
+/// The name of a table that is changed, and what it is called instead.
+fn relation_name(table: &ast::TableWithJoins) -> Result<(String, Option<String>), SqlError> {
     match &table.relation {
         ast::TableFactor::Table {
             name: object,
-            alias: None,
+            alias,
             ..
-        } if table.joins.is_empty() => name(object),
+        } if table.joins.is_empty() => {
+            let alias = match alias {
+                Some(alias) if !alias.columns.is_empty() => {
+                    return Err(unknown("an alias with columns of a table that is changed")
+                        .with_hint("use the names that the columns have"));
+                }
+                alias => alias.as_ref().map(|alias| identifier(&alias.name)),
+            };
+            Ok((name(object)?, alias))
+        }
         other => Err(unknown(&format!("changing {other}"))
-            .with_hint("name one table, without an alias or joins")),
+            .with_hint("name one table; others go into FROM or USING")),
     }
 }

@@ -126,6 +126,10 @@ impl TableSnapshot {
         &self.shared.definition
     }
 
+    pub(super) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
     /// The timestamp that is read, in milliseconds since the epoch.
     pub fn timestamp(&self) -> u64 {
         self.timestamp

@@ -238,7 +238,13 @@ impl Grammar<'_> {
                 format!("string_agg({name}, ',' ORDER BY {name})"),
                 DataType::Utf8,
             ),
-            10 => (format!("array_agg({name} ORDER BY {name})"), DataType::Null),
+            10 => {
+                let function = self.pick(&["array_agg", "json_agg"]);
+                (
+                    format!("{function}({name} ORDER BY {name})"),
+                    DataType::Null,
+                )
+            }
             12 if column.data_type != DataType::Null => (format!("mode({name})"), column.data_type),
             11 if is_number => (format!("sum(DISTINCT {name})"), DataType::Null),
             _ => (

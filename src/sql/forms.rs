@@ -1,0 +1,243 @@
+//! Forms of SQL that DataFusion does not read, written as those that it does.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, Query,
+    Select, SetExpr, TableFactor, UnaryOperator, Value,
+};
+
+use super::error::SqlError;
+use super::statement::parse_query;
+use super::syntax::{edit_expressions, edit_queries, edit_selects};
+
+/// Writes all of them anew.
+pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
+    let mut refusal = Ok(());
+    edit_queries(query, &mut |query| {
+        if let Err(error) = fetch_as_limit(query) {
+            refusal = Err(error);
+        }
+    });
+    edit_selects(query, &mut |select| {
+        if let Err(error) = rows_in_where(select) {
+            refusal = Err(error);
+        }
+    });
+    // It never breaks off.
+    let _ = edit_expressions(query, &mut |expression| {
+        truncate_in_zone(expression);
+        if let Err(error) = row_in_value(expression) {
+            refusal = Err(error);
+        }
+        ControlFlow::Continue(())
+    });
+    refusal
+}
+
+/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
+    let Some(fetch) = query.fetch.take() else {
+        return Ok(());
+    };
+    if fetch.with_ties || fetch.percent {
+        return Err(SqlError::unsupported(format!("{fetch} is not supported"))
+            .with_hint("for ties, write QUALIFY rank() OVER (ORDER BY …) <= n"));
+    }
+    let count = fetch.quantity;
+    let count = count.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+    let offset = match query.limit_clause.take() {
+        None => None,
+        Some(LimitClause::LimitOffset {
+            limit: None,
+            offset,
+            limit_by,
+        }) if limit_by.is_empty() => offset,
+        Some(_) => return Err(SqlError::syntax("write LIMIT or FETCH, not both")),
+    };
+    query.limit_clause = Some(LimitClause::LimitOffset {
+        limit: Some(count),
+        offset,
+        limit_by: Vec::new(),
+    });
+    Ok(())
+}
+
+/// `date_trunc(unit, at, zone)` is the moment at which the unit begins in that zone.
+fn truncate_in_zone(expression: &mut Expr) {
+    let Expr::Function(call) = expression else {
+        return;
+    };
+    let is_meant = call.name.to_string().eq_ignore_ascii_case("date_trunc");
+    let FunctionArguments::List(list) = &mut call.args else {
+        return;
+    };
+    if !is_meant || list.args.len() != 3 {
+        return;
+    }
+    let is_plain =
+        |value: &FunctionArg| matches!(value, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
+    if !list.args.iter().all(is_plain) {
+        return;
+    }
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(zone))) = list.args.pop() else {
+        return;
+    };
+    if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(at))) = list.args.last_mut() {
+        let given = std::mem::replace(at, zone.clone());
+        *at = in_zone(given, zone);
+    }
+    let utc = Expr::value(Value::SingleQuotedString("UTC".to_owned()));
+    let truncated = std::mem::replace(expression, utc.clone());
+    *expression = in_zone(truncated, utc);
+}
+
+fn in_zone(timestamp: Expr, zone: Expr) -> Expr {
+    Expr::AtTimeZone {
+        timestamp: Box::new(Expr::Nested(Box::new(timestamp))),
+        time_zone: Box::new(zone),
+    }
+}
+
+/// `(a, b) IN (SELECT …)` among the conditions of a WHERE: whether there is such a row, or
+/// certainly none.
+fn rows_in_where(select: &mut Select) -> Result<(), SqlError> {
+    match &mut select.selection {
+        Some(condition) => rows_in_condition(condition),
+        None => Ok(()),
+    }
+}
+
+fn rows_in_condition(condition: &mut Expr) -> Result<(), SqlError> {
+    match condition {
+        Expr::Nested(inner) => rows_in_condition(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => {
+            rows_in_condition(left)?;
+            rows_in_condition(right)
+        }
+        Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr,
+        } => match expr.as_mut() {
+            Expr::InSubquery { negated, .. } => {
+                *negated = !*negated;
+                let test = std::mem::replace(expr.as_mut(), Expr::value(Value::Null));
+                *condition = test;
+                rows_in_condition(condition)
+            }
+            _ => Ok(()),
+        },
+        Expr::InSubquery {
+            expr,
+            subquery,
+            negated,
+        } => {
+            let Expr::Tuple(values) = expr.as_ref() else {
+                return Ok(());
+            };
+            let equal = equal_row(values);
+            let (word, equal) = match negated {
+                true => ("NOT EXISTS", format!("({equal}) IS NOT FALSE")),
+                false => ("EXISTS", equal),
+            };
+            let text = format!(
+                "SELECT {word} (SELECT 1 FROM (SELECT 1) AS {ROWS}({}) WHERE {equal})",
+                columns(values.len())
+            );
+            let rows = std::mem::replace(subquery, empty_query()?);
+            *condition = with_rows(&text, rows)?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `(a, b) IN (SELECT …)` as a value: NULL where no row is equal, but one may be for its NULLs.
+fn row_in_value(expression: &mut Expr) -> Result<(), SqlError> {
+    let Expr::InSubquery {
+        expr,
+        subquery,
+        negated,
+    } = expression
+    else {
+        return Ok(());
+    };
+    let Expr::Tuple(values) = expr.as_ref() else {
+        return Ok(());
+    };
+    let equal = equal_row(values);
+    let (found, not_found) = match negated {
+        true => ("false", "true"),
+        false => ("true", "false"),
+    };
+    let text = format!(
+        "SELECT (SELECT CASE WHEN bool_or({equal}) THEN {found} WHEN bool_or(({equal}) IS NULL) \
+         THEN NULL ELSE {not_found} END FROM (SELECT 1) AS {ROWS}({}))",
+        columns(values.len())
+    );
+    let rows = std::mem::replace(subquery, empty_query()?);
+    *expression = with_rows(&text, rows)?;
+    Ok(())
+}
+
+/// The name of the subquery's rows, which no column of the query around it has.
+const ROWS: &str = "\"[rows]\"";
+
+fn columns(count: usize) -> String {
+    let columns = (0..count).map(|number| format!("\"[column {number}]\""));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+fn equal_row(values: &[Expr]) -> String {
+    let values = values.iter().enumerate();
+    let values = values.map(|(number, value)| format!("{ROWS}.\"[column {number}]\" = ({value})"));
+    values.collect::<Vec<_>>().join(" AND ")
+}
+
+fn empty_query() -> Result<Box<Query>, SqlError> {
+    parse_query("SELECT 1")
+}
+
+/// The one column of a query, with other rows in the place of those of its subquery `SELECT 1`.
+fn with_rows(text: &str, rows: Box<Query>) -> Result<Expr, SqlError> {
+    let mut query = parse_query(text)?;
+    let mut rows = Some(rows);
+    edit_selects(&mut *query, &mut |select| {
+        for table in &mut select.from {
+            if let TableFactor::Derived { subquery, .. } = &mut table.relation
+                && let Some(rows) = rows.take()
+            {
+                *subquery = rows;
+            }
+        }
+    });
+    let SetExpr::Select(select) = *query.body else {
+        return Err(SqlError::syntax("expected a SELECT"));
+    };
+    let column = select.projection.into_iter().next();
+    match column {
+        Some(datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(value)) => Ok(value),
+        _ => Err(SqlError::syntax("expected a value")),
+    }
+}
+
+/// A query with its columns called as they are in a list.
+pub fn with_names(query: Box<Query>, names: &[String]) -> Result<Box<Query>, SqlError> {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
+        .collect();
+    let text = format!("SELECT * FROM (SELECT 1) AS {ROWS}({})", names.join(", "));
+    let mut named = parse_query(&text)?;
+    if let SetExpr::Select(select) = named.body.as_mut()
+        && let Some(table) = select.from.first_mut()
+        && let TableFactor::Derived { subquery, .. } = &mut table.relation
+    {
+        *subquery = query;
+    }
+    Ok(named)
+}
