@@ -75,6 +75,8 @@ pub enum Command {
     CreateSince {
         view: Arc<ViewTask>,
         since_ms: u64,
+        /// The newest timestamp so far.
+        newest_ms: u64,
         tables: Arc<Tables>,
         past: Arc<Past>,
     },

@@ -17,6 +17,7 @@ mod cursor;
 mod evaluate;
 mod examined;
 mod extremes;
+mod fill;
 mod float_sum;
 mod form;
 mod group_changes;

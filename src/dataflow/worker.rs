@@ -17,7 +17,8 @@ use timely::progress::Antichain;
 use timely::worker::Worker;
 
 use super::arrange::Index;
-use super::command::{Command, Past, TableChange, Tables, ViewTask};
+use super::command::{Command, TableChange, Tables, ViewTask};
+use super::fill::{self, Place};
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::Meter;
 use super::output::{Progress, Publication, Share};
@@ -122,9 +123,16 @@ impl<'w> Running<'w> {
             Command::CreateSince {
                 view,
                 since_ms,
+                newest_ms,
                 tables,
                 past,
-            } => self.create_since(&view, since_ms, &tables, &past),
+            } => {
+                let mut running = self.build_view(&view, Vec::new(), since_ms);
+                let inputs = &mut running.flow.inputs;
+                fill::fill(inputs, self.place(), since_ms, &tables);
+                fill::fill_past(inputs, self.place(), &past, newest_ms);
+                self.views.insert(view.number, running);
+            }
             Command::Drop { view } => {
                 // Readers of the timestamps before may still look for the view.
                 self.complete_all();
@@ -289,23 +297,7 @@ impl<'w> Running<'w> {
             indexes.push(name);
         }
         let mut running = self.build_view(view, indexes, timestamp_ms);
-        self.fill(&mut running.flow, timestamp_ms, tables);
-        self.views.insert(view.number, running);
-    }
-
-    /// Computes a view from the past on.
-    fn create_since(&mut self, view: &ViewTask, since_ms: u64, tables: &Tables, past: &Past) {
-        let mut running = self.build_view(view, Vec::new(), since_ms);
-        self.fill(&mut running.flow, since_ms, tables);
-        let (worker, workers) = (self.worker.index(), self.worker.peers());
-        for (timestamp_ms, changes) in past {
-            for change in changes {
-                if let Some(input) = running.flow.inputs.get_mut(&change.table) {
-                    input.advance_to(*timestamp_ms);
-                    input.send_batch(&mut change.share(worker, workers, *timestamp_ms));
-                }
-            }
-        }
+        fill::fill(&mut running.flow.inputs, self.place(), timestamp_ms, tables);
         self.views.insert(view.number, running);
     }
 
@@ -393,7 +385,7 @@ impl<'w> Running<'w> {
             };
             (flow, index.trace)
         });
-        self.fill(&mut flow, timestamp_ms, tables);
+        fill::fill(&mut flow.inputs, self.place(), timestamp_ms, tables);
         let index = SharedIndex {
             flow,
             trace,
@@ -402,19 +394,11 @@ impl<'w> Running<'w> {
         self.indexes.insert(name.clone(), index);
     }
 
-    /// Gives a new dataflow what its tables hold.
-    fn fill(&self, flow: &mut Flow, timestamp_ms: u64, tables: &Tables) {
-        let (worker, workers) = (self.worker.index(), self.worker.peers());
-        for (table, input) in &mut flow.inputs {
-            input.advance_to(timestamp_ms);
-            for rows in tables.get(table).into_iter().flatten() {
-                let change = TableChange {
-                    table: Arc::clone(table),
-                    rows: rows.clone(),
-                    counts: None,
-                };
-                input.send_batch(&mut change.share(worker, workers, timestamp_ms));
-            }
+    /// This worker's place among all.
+    fn place(&self) -> Place {
+        Place {
+            worker: self.worker.index(),
+            workers: self.worker.peers(),
         }
     }
 

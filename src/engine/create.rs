@@ -83,6 +83,7 @@ impl Conductor {
             Command::Create { view, tables, .. } => Ok(Command::CreateSince {
                 view,
                 since_ms,
+                newest_ms,
                 tables,
                 past: Arc::new(past),
             }),

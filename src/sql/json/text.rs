@@ -96,7 +96,7 @@ pub fn quoted(text: &str) -> String {
 
 /// A list of values that are JSON already.
 pub fn list<'a>(values: impl Iterator<Item = &'a Option<String>>) -> String {
-    let values: Vec<&str> = values.map(|value| or_null(value)).collect();
+    let values: Vec<&str> = values.map(or_null).collect();
     format!("[{}]", values.join(", "))
 }
 

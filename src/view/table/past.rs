@@ -19,13 +19,15 @@ pub struct PastChange {
     pub counts: Arc<[i64]>,
 }
 
+/// A row by segment and place, and its count.
+type Counted = ((usize, usize), i64);
+
 impl TableSnapshot {
     /// The changes after a timestamp (ms), up to that of the snapshot, in order of time. The caller
     /// vouches that the past since then was kept when the snapshot was taken.
     pub fn changes_after(&self, after_ms: u64) -> Result<Vec<PastChange>, ArrowError> {
         let is_within = |time: u64| time > after_ms && time <= self.timestamp();
-        // Where a row is, and its count.
-        let mut changes: BTreeMap<u64, Vec<((usize, usize), i64)>> = BTreeMap::new();
+        let mut changes: BTreeMap<u64, Vec<Counted>> = BTreeMap::new();
         for (position, segment) in self.segments().iter().enumerate() {
             for row in 0..segment.len() {
                 let (came, went) = (segment.inserted_at(row), segment.deleted_at(row));
