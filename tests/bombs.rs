@@ -54,6 +54,7 @@ fn refused() -> Vec<(String, &'static str)> {
             nested("coalesce(", "a", ", 1)", 45)
         ),
         doubling(30),
+        correlated(20),
     ]
     .into_iter()
     .map(|sql| (sql, "54001"))
@@ -95,6 +96,16 @@ fn doubling(levels: usize) -> String {
             &format!(", w{level} AS (SELECT x.a FROM w{before} x JOIN w{before} y ON x.a = y.a)");
     }
     format!("{text} SELECT a FROM w{}", levels - 1)
+}
+
+/// Correlated subqueries on a condition without =, each over a query with another one.
+fn correlated(levels: usize) -> String {
+    let mut text = "SELECT a FROM t".to_owned();
+    for _ in 0..levels {
+        text =
+            format!("SELECT (SELECT max(x.a) FROM t AS x WHERE x.a < o.a) AS a FROM ({text}) AS o");
+    }
+    text
 }
 
 /// Queries near the limits, which are answered or refused, but end.

@@ -207,6 +207,30 @@ pub fn check_size(view: &str, plan: &LogicalPlan) -> Result<(), DataFusionError>
     }
 }
 
+/// Refuses correlated subqueries whose outer queries, each read once more for its columns, become
+/// too many.
+pub fn check_joined<'p>(
+    plans: impl IntoIterator<Item = &'p LogicalPlan>,
+) -> Result<(), DataFusionError> {
+    let mut relations = 0u64;
+    for plan in plans {
+        plan.apply_with_subqueries(|node| {
+            relations += u64::from(node.inputs().is_empty());
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    match relations > EXPANDED_MAX {
+        true => Err(external(
+            too_complex(format!(
+                "the statement reads {relations} relations when its correlated subqueries are \
+                 joined; the limit is {EXPANDED_MAX}"
+            ))
+            .with_hint("make live views of the inner ones"),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Counts the relations of a query, those of a WITH query once for each mention of its name.
 #[derive(Default)]
 struct Expansion {

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use super::error::SqlError;
+use super::guard::check_joined;
 use super::planner::external;
 use super::subquery::has_one_row;
 use rows::{Groups, Names, Outer, is_correlated};
@@ -133,6 +134,7 @@ impl<'n> Joined<'n> {
 
     /// Joins a subquery; gives its value for a row, or `None` if it can't be joined.
     fn joined(&mut self, subquery: &Subquery) -> Result<Option<Expr>> {
+        check_joined([&self.plan, &self.outer, &subquery.subquery])?;
         let Some(outer) = Outer::of(subquery, &self.outer, self.names)? else {
             return Ok(None);
         };
@@ -243,6 +245,7 @@ fn lateral(join: Join, names: &Names) -> Result<Transformed<LogicalPlan>> {
     if !is_possible || !is_hard(subquery)? {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
+    check_joined([join.left.as_ref(), &join.left, &subquery.subquery])?;
     let refusal = || external(SqlError::no_equivalent_join());
     let outer = Outer::of(subquery, &join.left, names)?.ok_or_else(refusal)?;
     let rows = outer.rows(&subquery.subquery, false)?.ok_or_else(refusal)?;

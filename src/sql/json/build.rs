@@ -79,6 +79,11 @@ pub fn gives_json(name: &str) -> bool {
     name == "json_get" || ALL.iter().any(|(known, _, _)| *known == name)
 }
 
+/// Whether a function makes JSON of values.
+pub fn is_one(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<BuildFunction>().is_some()
+}
+
 /// The same function knowing which of its arguments are JSON; `None` if it makes none of values.
 pub fn embedding(function: &ScalarUDF, embedded: Vec<bool>) -> Option<ScalarUDF> {
     let build = function.inner().downcast_ref::<BuildFunction>()?;

@@ -31,7 +31,7 @@ pub fn told(plan: LogicalPlan) -> Result<LogicalPlan> {
 fn told_function(expression: Expr, inputs: &[LogicalPlan]) -> Transformed<Expr> {
     let is_json = |value: &Expr| is_json(value, inputs, &Cell::new(LOOKS_MAX));
     match expression {
-        Expr::ScalarFunction(ScalarFunction { func, args }) => {
+        Expr::ScalarFunction(ScalarFunction { func, args }) if build::is_one(&func) => {
             let embedded: Vec<bool> = args.iter().map(is_json).collect();
             let is_any = embedded.contains(&true);
             match build::embedding(&func, embedded).filter(|_| is_any) {
@@ -42,7 +42,9 @@ fn told_function(expression: Expr, inputs: &[LogicalPlan]) -> Transformed<Expr> 
                 None => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
             }
         }
-        Expr::AggregateFunction(AggregateFunction { func, params }) => {
+        Expr::AggregateFunction(AggregateFunction { func, params })
+            if aggregate::gives_json(func.name()) =>
+        {
             let value = params.args.last();
             let is_json = value.is_some_and(is_json);
             match aggregate::embedding(&func).filter(|_| is_json) {
