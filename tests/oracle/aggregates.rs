@@ -52,6 +52,7 @@ pub const RECOMPUTED: &[&str] = &[
     "SELECT a, array_agg(b ORDER BY b, t) AS x, array_agg(t ORDER BY t DESC NULLS LAST) AS y FROM r GROUP BY a",
     "SELECT a, array_agg(DISTINCT b ORDER BY b) AS x, string_agg(DISTINCT t, ',' ORDER BY t) AS y, string_agg(t, '|' ORDER BY t) AS z FROM r GROUP BY a",
     "SELECT a, json_agg(b ORDER BY b, t) AS x, json_agg(DISTINCT t ORDER BY t) AS y, json_agg(d ORDER BY d) FILTER (WHERE b > 2) AS z, json_object_agg(t, f ORDER BY t, f, b) AS o FROM r GROUP BY a",
+    "SELECT a, json_agg(b ORDER BY b) AS x, nth_value(b, 2 ORDER BY b DESC) AS y FROM r GROUP BY a",
     "SELECT json_object_agg(b, d ORDER BY b, d) AS x, json_agg(f ORDER BY f) AS y FROM r",
     "SELECT a, json_build_object('b', b, 't', t, 'l', make_array(f), 'd', d) AS x, to_json(t) AS y FROM r",
     "SELECT a, array_sort(array_agg(b)) AS x, array_sort(array_agg(DISTINCT t)) AS y FROM r GROUP BY a",

@@ -167,18 +167,13 @@ impl AggregateUDFImpl for JsonAggregate {
         AggregateOrderSensitivity::SoftRequirement
     }
 
+    /// The values are always sorted here: DataFusion says that they come in order also where they
+    /// come in the reverse one, which an aggregate that can't be reversed would not notice.
     fn with_beneficial_ordering(
         self: Arc<Self>,
-        beneficial_ordering: bool,
+        _beneficial_ordering: bool,
     ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        let values = self.values.as_ref().clone();
-        let values = values.with_beneficial_ordering(beneficial_ordering)?;
-        Ok(values.map(|values| -> Arc<dyn AggregateUDFImpl> {
-            Arc::new(JsonAggregate {
-                values: Arc::new(values),
-                ..self.copy()
-            })
-        }))
+        Ok(Some(self))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
