@@ -175,7 +175,7 @@ pub fn random_relation(random: &mut Pcg64, depth: usize) -> String {
             "(SELECT o.x, l.y, o.z FROM {of} AS o, LATERAL (SELECT max(i.y) AS y FROM {inner} AS i WHERE i.x = o.x) AS l)"
         ),
         _ => format!(
-            "(WITH RECURSIVE walk AS (SELECT x, y, z FROM {of} AS b UNION SELECT walk.x, i.y, walk.z FROM walk JOIN {inner} AS i ON walk.y = i.x) SELECT x, y, z FROM walk)"
+            "(WITH RECURSIVE walk{depth} AS (SELECT x, y, z FROM {of} AS b UNION SELECT walk{depth}.x, i.y, walk{depth}.z FROM walk{depth} JOIN {inner} AS i ON walk{depth}.y = i.x) SELECT x, y, z FROM walk{depth})"
         ),
     }
 }
