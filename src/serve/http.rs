@@ -381,10 +381,12 @@ async fn whole(body: Body) -> Result<Body, Failure> {
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Failure::bad(error.to_string(), "08P01"))?;
         bytes += piece.len();
-        match bytes {
-            ..=BODY_BYTES_MAX => text.extend_from_slice(&piece),
-            ..=BODY_BYTES_READ => text = Vec::new(),
-            _ => break,
+        if bytes > BODY_BYTES_READ {
+            break;
+        }
+        match bytes <= BODY_BYTES_MAX {
+            true => text.extend_from_slice(&piece),
+            false => text = Vec::new(),
         }
     }
     match bytes <= BODY_BYTES_MAX {
