@@ -1,5 +1,6 @@
 //! The measurements, small: that they run, check their answers and tell what they promise.
 
+use std::path::Path;
 use std::time::Duration;
 
 use mainstem::bench::{self, Growth, Ingest, Latency, Place, Reads, Report, Throughput};
@@ -167,5 +168,29 @@ fn memory_is_measured_view_by_view() {
     let text = text_of(&output);
     for view in ["customer_360", "product_store_day", "top_departments"] {
         assert!(text.contains(view), "{text}");
+    }
+}
+
+/// What is measured where nothing is said differs between measurements that share a setting.
+#[test]
+fn each_measurement_has_its_own_defaults() {
+    for (measurement, setting, default) in [
+        ("throughput", "--transaction", "[default: 16384]"),
+        ("throughput", "--repetitions", "[default: 5]"),
+        ("latency", "--transaction", "[default: 1000]"),
+        ("growth", "--lines", "[default: 10000000]"),
+        ("operators", "--lines", "[default: 500000]"),
+        ("operators", "--repetitions", "[default: 3]"),
+    ] {
+        let help = text_of(&mainstem_succeeds(
+            Path::new("."),
+            &["bench", measurement, "--help"],
+        ));
+        let (_, rest) = help.split_once(&format!("{setting} ")).expect(setting);
+        let (said, _) = rest.split_once(']').expect("a default");
+        assert!(
+            format!("{said}]").ends_with(default),
+            "{measurement} {setting}: {said}]"
+        );
     }
 }

@@ -44,6 +44,19 @@ struct Memory {
     peak: u64,
 }
 
+impl Memory {
+    /// The same with what the engine counts itself.
+    fn with_counted(self, overview: &Overview) -> Memory {
+        let tables = overview.tables.iter();
+        let operators = overview.operators.iter();
+        Memory {
+            tables: tables.map(|(_, size)| size.memory_bytes()).sum(),
+            views: operators.map(|one| one.measure.held.bytes).sum(),
+            ..self
+        }
+    }
+}
+
 impl Throughput {
     /// Measures.
     pub fn measure(&self, workload: &Workload) -> Result<Report, BenchError> {
@@ -82,15 +95,18 @@ impl Throughput {
         let memory = Memory {
             held,
             peak: peak.saturating_sub(before + input).max(held),
-            ..counted(&bed.engine.overview())
+            ..Memory::default()
         };
+        let checked = bed.check(workload)?;
+        // By now the workers have had time to merge what they hold.
+        let memory = memory.with_counted(&bed.engine.overview());
         Ok(Run {
             rows,
             seconds,
             processor_seconds,
             times: bed.engine.commit_times().since(&times),
             memory,
-            checked: bed.check(workload)?,
+            checked,
         })
     }
 
@@ -178,19 +194,6 @@ fn add_commit_times(report: &mut Report, runs: &[Run]) {
         .map(|run| 100.0 * run.times.log().as_secs_f64() / run.seconds);
     let (_, share, _) = spread(&shares.collect::<Vec<f64>>());
     report.figure(group, "log's share of the time", share, "%", Better::Lower);
-}
-
-/// What the engine counts itself, beside what the process holds.
-fn counted(overview: &Overview) -> Memory {
-    let tables = overview.tables.iter();
-    let tables = tables.map(|(_, size)| size.memory_bytes()).sum();
-    let operators = overview.operators.iter();
-    let views = operators.map(|one| one.measure.held.bytes).sum();
-    Memory {
-        tables,
-        views,
-        ..Memory::default()
-    }
 }
 
 fn bytes_of(submission: &crate::model::Submission) -> u64 {

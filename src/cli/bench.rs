@@ -39,12 +39,15 @@ enum Measurement {
     Throughput {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<1_500_000>,
-        #[command(flatten)]
-        transaction: Transaction<16_384>,
-        #[command(flatten)]
-        repetitions: Repetitions<5>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
+        /// Rows of a transaction; of files, raw rows
+        #[arg(long, default_value_t = 16_384)]
+        transaction: usize,
+        /// Runs that count; before several of them goes a short one that does not
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
     },
     /// From the scheduled arrival of a transaction until all views have it, at a fixed rate
     Latency {
@@ -53,8 +56,9 @@ enum Measurement {
         /// Rows that are there before; several sizes in ascending order
         #[arg(long, value_delimiter = ',', default_value = "1500000")]
         lines: Vec<usize>,
-        #[command(flatten)]
-        transaction: Transaction<1_000>,
+        /// Rows of a transaction; of files, raw rows
+        #[arg(long, default_value_t = 1_000)]
+        transaction: usize,
         /// Rows that arrive in a second
         #[arg(long, default_value_t = 100_000.0)]
         rate: f64,
@@ -66,58 +70,70 @@ enum Measurement {
     Growth {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<10_000_000>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 10_000_000)]
+        lines: usize,
         /// Steps of equal size
         #[arg(long, default_value_t = 10)]
         steps: usize,
-        #[command(flatten)]
-        transaction: Transaction<16_384>,
+        /// Rows of a transaction; of files, raw rows
+        #[arg(long, default_value_t = 16_384)]
+        transaction: usize,
     },
     /// Bytes that tables and views hold for each row, by view
     Memory {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<1_500_000>,
-        #[command(flatten)]
-        transaction: Transaction<16_384>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
+        /// Rows of a transaction; of files, raw rows
+        #[arg(long, default_value_t = 16_384)]
+        transaction: usize,
     },
     /// Reading NDJSON, CSV and Parquet files: alone, and until all views are complete
     Ingest {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<1_500_000>,
-        #[command(flatten)]
-        transaction: Transaction<16_384>,
-        #[command(flatten)]
-        repetitions: Repetitions<3>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
+        /// Rows of a transaction; of files, raw rows
+        #[arg(long, default_value_t = 16_384)]
+        transaction: usize,
+        /// Runs of each kind that count
+        #[arg(long, default_value_t = 3)]
+        repetitions: usize,
     },
     /// Lookups by key, scans and snapshots of views
     Reads {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<1_500_000>,
-        #[command(flatten)]
-        repetitions: Repetitions<5>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
+        /// Runs of each kind that count
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
     },
     /// The operators one by one, over retail lines, without log and tables
     Operators {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<500_000>,
-        #[command(flatten)]
-        repetitions: Repetitions<3>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 500_000)]
+        lines: usize,
+        /// Runs of each kind that count
+        #[arg(long, default_value_t = 3)]
+        repetitions: usize,
     },
     /// Writes the input as Parquet, CSV and NDJSON files, for other systems to be given the same
     Export {
         #[command(flatten)]
         common: Common,
-        #[command(flatten)]
-        lines: Lines<1_500_000>,
+        /// Rows of the input, in each run
+        #[arg(long, default_value_t = 1_500_000)]
+        lines: usize,
         /// Where the files are written
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -129,37 +145,6 @@ enum Measurement {
         /// The later one
         after: PathBuf,
     },
-}
-
-/// How many rows are measured.
-#[derive(Clone, Copy, Debug, Args)]
-struct Lines<const DEFAULT: usize> {
-    /// Rows of the input, in each run
-    #[arg(long, default_value_t = DEFAULT)]
-    lines: usize,
-}
-
-/// How many rows come together.
-#[derive(Clone, Copy, Debug, Args)]
-struct Transaction<const DEFAULT: usize> {
-    /// Rows of a transaction; of files, raw rows
-    #[arg(long, default_value_t = DEFAULT)]
-    transaction: usize,
-}
-
-impl<const DEFAULT: usize> Transaction<DEFAULT> {
-    fn rows(&self) -> usize {
-        self.transaction.max(1)
-    }
-}
-
-/// How often everything is measured.
-#[derive(Clone, Copy, Debug, Args)]
-struct Repetitions<const DEFAULT: usize> {
-    /// Runs of each kind that count; before several of them, throughput has a short one that does
-    /// not
-    #[arg(long, default_value_t = DEFAULT)]
-    repetitions: usize,
 }
 
 /// What all measurements take.
@@ -239,9 +224,9 @@ impl Measurement {
                 ..
             } => Throughput {
                 place,
-                lines: lines.lines,
-                transaction: transaction.rows(),
-                repetitions: repetitions.repetitions,
+                lines,
+                transaction: transaction.max(1),
+                repetitions,
             }
             .measure(&workload)?,
             Measurement::Latency {
@@ -253,7 +238,7 @@ impl Measurement {
             } => Latency {
                 place,
                 states: lines,
-                transaction: transaction.rows(),
+                transaction: transaction.max(1),
                 rate: positive("rate", rate)?,
                 duration: Duration::from_secs_f64(positive("seconds", seconds)?),
             }
@@ -265,9 +250,9 @@ impl Measurement {
                 ..
             } => Growth {
                 place,
-                lines: lines.lines,
+                lines,
                 steps,
-                transaction: transaction.rows(),
+                transaction: transaction.max(1),
             }
             .measure(&workload)?,
             Measurement::Memory {
@@ -275,7 +260,7 @@ impl Measurement {
                 lines,
                 transaction,
             } => {
-                let arguments = common.throughput_arguments(lines.lines, transaction.rows());
+                let arguments = common.throughput_arguments(lines, transaction.max(1));
                 let program = std::env::current_exe().map_err(|error| {
                     Failure::new(format!("this program can't be found: {error}"), "")
                 })?;
@@ -288,25 +273,22 @@ impl Measurement {
                 ..
             } => Ingest {
                 place,
-                lines: lines.lines,
-                transaction: transaction.rows(),
-                repetitions: repetitions.repetitions,
+                lines,
+                transaction: transaction.max(1),
+                repetitions,
             }
             .measure(workload)?,
             Measurement::Reads {
                 lines, repetitions, ..
             } => Reads {
                 place,
-                lines: lines.lines,
-                repetitions: repetitions.repetitions,
+                lines,
+                repetitions,
             }
             .measure(&workload)?,
             Measurement::Operators {
                 lines, repetitions, ..
-            } => {
-                let repetitions = repetitions.repetitions;
-                bench::operators(&workload, place.workers, lines.lines, repetitions)?
-            }
+            } => bench::operators(&workload, place.workers, lines, repetitions)?,
             Measurement::Export { .. } | Measurement::Compare { .. } => {
                 unreachable!("handled before")
             }
