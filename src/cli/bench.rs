@@ -187,7 +187,7 @@ impl Bench {
                 print_text(&bench::compare(&read(&before)?, &read(&after)?))
             }
             Measurement::Export { common, lines, out } => {
-                let rows = bench::export(&common.workload()?, lines.lines, &out)?;
+                let rows = bench::export(&common.workload()?, lines, &out)?;
                 print_text(&format!("{rows} rows are in {}\n", out.display()))
             }
             measurement => {
