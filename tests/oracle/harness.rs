@@ -228,8 +228,12 @@ pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
             .register_table(name, Arc::new(table))
             .expect("a new name");
     }
+    let plan = context.state().create_logical_plan(sql).await;
+    // What is JSON already is told before a plan is made of a statement, ad hoc as for views.
+    let plan = plan.and_then(json::told);
+    let plan = plan.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let frame = context
-        .sql(sql)
+        .execute_logical_plan(plan)
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
     frame

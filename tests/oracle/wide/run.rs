@@ -111,7 +111,10 @@ async fn answer(
         let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
         context.register_table(name.as_str(), Arc::new(table))?;
     }
-    context.sql(sql).await?.collect().await
+    let plan = context.state().create_logical_plan(sql).await?;
+    // What is JSON already is told before a plan is made of a statement, ad hoc as for views.
+    let plan = json::told(plan)?;
+    context.execute_logical_plan(plan).await?.collect().await
 }
 
 /// The view on workers.
