@@ -117,13 +117,10 @@ fn split(
 ) {
     let body = chunk.body();
     let is_late = |time: &u64| upper.less_equal(time);
-    let count = match &body.times {
-        super::lane::Lane::Constant(time, rows) if is_late(time) => *rows,
-        super::lane::Lane::Constant(..) => 0,
-        times => times.iter().filter(is_late).count(),
-    };
+    let mut count = 0;
     for time in body.times.iter().filter(is_late) {
         least.insert(time);
+        count += 1;
     }
     if count == 0 {
         early.push(chunk.clone());

@@ -52,13 +52,11 @@ impl Conductor {
     /// Makes what has been appended visible and answers, once it is synced. Tables and workers get
     /// the rows while the disk syncs them; readers see nothing of it before.
     pub(super) fn finish(&mut self, appended: Vec<Appended>, shared: &Weak<Shared>) {
-        if appended.is_empty() {
+        let Some(first) = appended.first() else {
             return;
-        }
+        };
         let progress = Arc::clone(self.workers.progress());
-        if let Some(first) = appended.first() {
-            progress.show_until(first.place.timestamp_ms - 1);
-        }
+        progress.show_until(first.place.timestamp_ms - 1);
         self.state_changes();
         let has_position = |rows: &Appended| rows.submission.position.is_some();
         let has_positions = appended.iter().any(has_position);

@@ -4,28 +4,19 @@
 //! goes while an equal one stays costs that row alone, and where a key comes or goes, only rows
 //! behind it change.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::super::function::{WindowCall, WindowNode, moved_order};
-use super::super::plan::{Join, JoinKind, Node, Plan};
+use super::super::plan::{Node, Plan};
 use super::row_number::with_position;
-use super::{column, map, plan_of};
+use super::{apart, column, map, plan_of};
 
 /// The plan with each `dense_rank()` that stands beside functions a change does not recompute for
 /// a whole partition taken apart. A bounded one is left: it reads few rows.
 pub fn taken_apart(plan: &Arc<Plan>) -> Arc<Plan> {
-    let Ok(node) = plan
-        .node
-        .with_inputs(|input| Ok::<_, Infallible>(taken_apart(input)));
-    if let Node::Window(window) = &node
-        && let Some(numbered) = numbered(window, &plan.schema)
-    {
-        return numbered;
-    }
-    plan_of(node, Arc::clone(&plan.schema))
+    apart::replaced(plan, numbered)
 }
 
 fn numbered(window: &WindowNode, schema: &SchemaRef) -> Option<Arc<Plan>> {
@@ -36,57 +27,15 @@ fn numbered(window: &WindowNode, schema: &SchemaRef) -> Option<Arc<Plan>> {
     {
         return None;
     }
-    let rows = others(window, schema)?;
+    let is_apart = |number: usize| is_dense(&&window.calls[number]);
+    let rows = apart::others(window, schema, is_apart)?;
     let (numbers, keys) = numbered_keys(window);
     let places = keys.iter().enumerate();
     let on = places.map(|(place, key)| (*key, place)).collect();
-    let fields = rows.schema.fields().iter().chain(numbers.schema.fields());
-    let fields: Vec<_> = fields.cloned().collect();
-    let number = fields.len() - 1;
-    let joined = Node::Join(Join {
-        kind: JoinKind::Inner,
-        left: rows,
-        right: numbers,
-        on,
-        null_equals_null: true,
-        residual: None,
-    });
-    let joined = plan_of(joined, Arc::new(Schema::new(fields)));
-    let own = window.input.schema.fields().len();
-    let mut next_other = own..;
-    let results = window
-        .calls
-        .iter()
-        .filter_map(|call| match is_dense(&call) {
-            true => Some(number),
-            false => next_other.next(),
-        });
-    let kept: Vec<usize> = (0..own).chain(results).collect();
-    let projection = kept.iter().map(|kept| column(&joined.schema, *kept));
-    let projection = projection.collect();
-    Some(map(joined, None, projection, Arc::clone(schema)))
-}
-
-/// The rows with the results of the other functions; `None` if these recompute whole partitions.
-fn others(window: &WindowNode, schema: &SchemaRef) -> Option<Arc<Plan>> {
-    let own = window.input.schema.fields().len();
-    let mut fields = schema.fields()[..own].to_vec();
-    let mut calls = Vec::new();
-    for (call, field) in window.calls.iter().zip(&schema.fields()[own..]) {
-        if call.function.name() != "dense_rank" {
-            calls.push(call.clone());
-            fields.push(Arc::clone(field));
-        }
-    }
-    if calls.is_empty() {
-        return Some(Arc::clone(&window.input));
-    }
-    let rest = WindowNode {
-        calls,
-        ..window.clone()
-    };
-    let is_followed = rest.reach().is_some() || rest.running().is_some();
-    is_followed.then(|| plan_of(Node::Window(rest), Arc::new(Schema::new(fields))))
+    let number = numbers.schema.fields().len() - 1;
+    let results = window.calls.iter();
+    let results = results.map(|call| is_dense(&call).then_some(number));
+    Some(apart::joined(window, schema, (rows, numbers), on, results))
 }
 
 /// The distinct keys of all partitions with their numbers behind them, and the columns of the

@@ -4,6 +4,7 @@
 //! below, and everything that cannot be maintained is refused with its reason.
 
 mod aggregate;
+mod apart;
 mod call;
 pub mod delta_join;
 pub mod dense_rank;

@@ -3,29 +3,20 @@
 //! `sum(x) OVER (PARTITION BY k)` is the same for all rows of a partition. Kept as a group, a change
 //! costs the group; where it makes no difference to the aggregates, no other row is looked at.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 
 use super::super::function::{Argument, Statistic, WindowCall, WindowNode};
-use super::super::plan::{Aggregate, AggregateFunction, AggregateNode, Join, JoinKind, Node, Plan};
+use super::super::plan::{Aggregate, AggregateFunction, AggregateNode, Node, Plan};
 use super::call::{has_counted_bits, is_averaged, is_summed};
-use super::{column, map, plan_of, refuse_unordered};
+use super::{apart, plan_of, refuse_unordered};
 
 /// The plan with such aggregates taken out of window functions, where what is left there does not
 /// recompute whole partitions anyway.
 pub fn taken_apart(plan: &Arc<Plan>) -> Arc<Plan> {
-    let Ok(node) = plan
-        .node
-        .with_inputs(|input| Ok::<_, Infallible>(taken_apart(input)));
-    if let Node::Window(window) = &node
-        && let Some(joined) = joined(window, &plan.schema)
-    {
-        return joined;
-    }
-    plan_of(node, Arc::clone(&plan.schema))
+    apart::replaced(plan, joined)
 }
 
 fn joined(window: &WindowNode, schema: &SchemaRef) -> Option<Arc<Plan>> {
@@ -40,58 +31,14 @@ fn joined(window: &WindowNode, schema: &SchemaRef) -> Option<Arc<Plan>> {
     if window.limit.is_some() || aggregates.iter().all(Option::is_none) {
         return None;
     }
-    let rows = others(window, schema, &aggregates)?;
-    let keys = window.partition.len();
+    let rows = apart::others(window, schema, |number| aggregates[number].is_some())?;
     let groups = groups(window, schema, &aggregates);
     let partition = window.partition.iter().enumerate();
     let on = partition.map(|(place, column)| (*column, place)).collect();
-    let first_group = rows.schema.fields().len();
-    let fields = rows.schema.fields().iter().chain(groups.schema.fields());
-    let fields: Vec<_> = fields.cloned().collect();
-    let node = Node::Join(Join {
-        kind: JoinKind::Inner,
-        left: rows,
-        right: groups,
-        on,
-        null_equals_null: true,
-        residual: None,
-    });
-    let joined = plan_of(node, Arc::new(Schema::new(fields)));
-    let (mut next_other, mut next_group) = (own.., first_group + keys..);
-    let results = aggregates.iter().filter_map(|aggregate| match aggregate {
-        Some(_) => next_group.next(),
-        None => next_other.next(),
-    });
-    let kept: Vec<usize> = (0..own).chain(results).collect();
-    let projection = kept.iter().map(|kept| column(&joined.schema, *kept));
-    let projection = projection.collect();
-    Some(map(joined, None, projection, Arc::clone(schema)))
-}
-
-/// The rows with the results of the other functions; `None` if these recompute whole partitions.
-fn others(
-    window: &WindowNode,
-    schema: &SchemaRef,
-    aggregates: &[Option<Aggregate>],
-) -> Option<Arc<Plan>> {
-    let own = window.input.schema.fields().len();
-    let mut fields = schema.fields()[..own].to_vec();
-    let mut calls = Vec::new();
-    for (position, call) in window.calls.iter().enumerate() {
-        if aggregates[position].is_none() {
-            calls.push(call.clone());
-            fields.push(Arc::clone(&schema.fields()[own + position]));
-        }
-    }
-    if calls.is_empty() {
-        return Some(Arc::clone(&window.input));
-    }
-    let rest = WindowNode {
-        calls,
-        ..window.clone()
-    };
-    let is_followed = rest.reach().is_some() || rest.running().is_some();
-    is_followed.then(|| plan_of(Node::Window(rest), Arc::new(Schema::new(fields))))
+    let mut next_group = window.partition.len()..;
+    let results = aggregates.iter();
+    let results = results.map(|aggregate| aggregate.as_ref().and_then(|_| next_group.next()));
+    Some(apart::joined(window, schema, (rows, groups), on, results))
 }
 
 /// The partitions as groups.
