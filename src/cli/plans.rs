@@ -86,7 +86,11 @@ impl Plans {
             Ok(
                 [
                     Statement::CreateMaterializedView {
-                        name, query, text, ..
+                        name,
+                        query,
+                        options,
+                        text,
+                        ..
                     },
                 ],
             ) => {
@@ -96,7 +100,8 @@ impl Plans {
                 if self.catalog.contains(&name) {
                     return Err(SqlError::duplicate(&name));
                 }
-                self.planner.plan_view(&self.catalog, &name, &query, &text)
+                self.planner
+                    .plan_view_with(&self.catalog, &name, &query, &options, &text)
             }
             _ => Err(
                 SqlError::syntax("the file is not one CREATE MATERIALIZED VIEW statement")

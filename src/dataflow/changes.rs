@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::batch::Batch;
 use super::chunk::Chunk;
+use super::column::Column;
 use super::lane::Lane;
 
 /// Bytes of changes that may wait for a subscriber.
@@ -149,7 +150,5 @@ impl Queue {
 /// The memory a piece holds on to.
 fn bytes(piece: &Piece) -> usize {
     let columns = piece.chunks.iter().flat_map(|chunk| &chunk.body().columns);
-    columns
-        .map(|column| column.array().get_buffer_memory_size())
-        .sum()
+    columns.map(Column::held_bytes).sum()
 }

@@ -21,6 +21,7 @@ use arrow::buffer::ScalarBuffer;
 
 use super::column::Column;
 use super::lane::{Lane, Pick, gather_values};
+use super::numbers::Word;
 use super::tally::{Summary, Term};
 
 /// The sums that a row's difference carries beside its count.
@@ -54,6 +55,13 @@ impl SumLane {
         match self {
             SumLane::Narrow(lane) => SumLane::Narrow(lane.slice(offset, length)),
             SumLane::Wide(lane) => SumLane::Wide(lane.slice(offset, length)),
+        }
+    }
+
+    fn packed(&self) -> SumLane {
+        match self {
+            SumLane::Narrow(lane) => SumLane::Narrow(lane.packed()),
+            SumLane::Wide(lane) => SumLane::Wide(lane.packed()),
         }
     }
 
@@ -186,6 +194,19 @@ impl Body {
         }
     }
 
+    /// The same rows with numbers in as few bytes as their range needs.
+    pub fn packed(&self) -> Body {
+        Body {
+            hashes: self.hashes.clone(),
+            orders: self.orders.packed(),
+            columns: self.columns.iter().map(Column::packed).collect(),
+            key_columns: self.key_columns,
+            times: self.times.packed(),
+            counts: self.counts.packed(),
+            sums: self.sums.iter().map(SumLane::packed).collect(),
+        }
+    }
+
     /// The bodies one after the other.
     pub fn concat(bodies: &[&Body]) -> Body {
         let hashes: Vec<&[u64]> = bodies.iter().map(|body| &body.hashes[..]).collect();
@@ -206,7 +227,7 @@ impl Body {
     }
 }
 
-fn lanes<'a, T: arrow::datatypes::ArrowNativeType>(
+fn lanes<'a, T: Word>(
     bodies: &[&'a Body],
     lane: impl Fn(&'a Body) -> &'a Lane<T>,
 ) -> Vec<&'a Lane<T>> {
@@ -260,6 +281,18 @@ impl Chunk {
                 summary: OnceLock::new(),
             })),
         }
+    }
+
+    /// The same rows with numbers in as few bytes as their range needs.
+    pub fn packed(&self) -> Chunk {
+        let packed = Chunk::new(self.body().packed());
+        let contents = (&self.content, &packed.content);
+        if let (Some(content), Some(packed)) = contents
+            && let Some(summary) = content.summary.get()
+        {
+            packed.summary.get_or_init(|| summary.clone());
+        }
+        packed
     }
 
     /// The hash of the last row, the greatest of the chunk; 0 if there is none.

@@ -18,25 +18,34 @@ use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::lane::{Pick, gather_values};
+use super::lane::Pick;
+use super::numbers::{Numbers, Word};
+use super::size::array_bytes;
 
 /// Stands for NULL in a hash.
 const NULL_WORD: u64 = 0x9ae1_6a3b_2f90_404f;
 
-/// An Arrow array with its words at hand.
+/// An Arrow array with its words at hand, or the words alone in fewer bytes.
 #[derive(Clone, Debug)]
 pub struct Column {
-    array: ArrayRef,
+    form: Form,
     nulls: Option<NullBuffer>,
     words: Words,
 }
 
 #[derive(Clone, Debug)]
+enum Form {
+    Array(ArrayRef),
+    /// The array is made of the words when somebody asks for it.
+    Packed(DataType),
+}
+
+#[derive(Clone, Debug)]
 enum Words {
     One(ScalarBuffer<u8>),
-    Four(ScalarBuffer<u32>),
-    Eight(ScalarBuffer<u64>),
-    Sixteen(ScalarBuffer<i128>),
+    Four(Numbers<u32>),
+    Eight(Numbers<u64>),
+    Sixteen(Numbers<i128>),
     Bytes(OffsetBuffer<i32>, Buffer),
     /// Any other type, as memory-comparable rows.
     Encoded(BinaryArray),
@@ -48,15 +57,80 @@ impl Column {
         let words = Words::of(&array);
         let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
         Column {
-            array,
+            form: Form::Array(array),
             nulls,
             words,
         }
     }
 
-    /// The Arrow array.
-    pub fn array(&self) -> &ArrayRef {
-        &self.array
+    /// The Arrow array; made anew where the column is packed.
+    pub fn array(&self) -> ArrayRef {
+        let data_type = match &self.form {
+            Form::Array(array) => return Arc::clone(array),
+            Form::Packed(data_type) => data_type,
+        };
+        let (length, words) = match &self.words {
+            Words::Four(words) => (words.len(), words.plain().into_inner()),
+            Words::Eight(words) => (words.len(), words.plain().into_inner()),
+            Words::Sixteen(words) => (words.len(), words.plain().into_inner()),
+            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => {
+                unreachable!("only numbers are packed")
+            }
+        };
+        fixed_width_array(data_type, length, words, self.nulls.clone())
+    }
+
+    /// The type of the Arrow array.
+    pub fn data_type(&self) -> &DataType {
+        match &self.form {
+            Form::Array(array) => array.data_type(),
+            Form::Packed(data_type) => data_type,
+        }
+    }
+
+    /// The same rows with numbers in as few bytes as their range needs.
+    pub fn packed(&self) -> Column {
+        let words = match &self.words {
+            Words::Four(words) => Words::Four(words.packed()),
+            Words::Eight(words) => Words::Eight(words.packed()),
+            Words::Sixteen(words) => Words::Sixteen(words.packed()),
+            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => return self.clone(),
+        };
+        if words.is_plain() {
+            return self.clone();
+        }
+        Column {
+            form: Form::Packed(self.data_type().clone()),
+            nulls: self.nulls.clone(),
+            words,
+        }
+    }
+
+    /// The memory its rows take in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        match &self.form {
+            Form::Array(array) => array_bytes(array),
+            Form::Packed(_) => self.packed_bytes(),
+        }
+    }
+
+    /// The memory that it holds on to in bytes, whole buffers of which it may be a part.
+    pub fn held_bytes(&self) -> usize {
+        match &self.form {
+            Form::Array(array) => array.get_buffer_memory_size(),
+            Form::Packed(_) => self.packed_bytes(),
+        }
+    }
+
+    fn packed_bytes(&self) -> usize {
+        let words = match &self.words {
+            Words::Four(words) => words.bytes(),
+            Words::Eight(words) => words.bytes(),
+            Words::Sixteen(words) => words.bytes(),
+            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => 0,
+        };
+        let nulls = self.nulls.as_ref();
+        words + nulls.map_or(0, |nulls| nulls.len().div_ceil(8))
     }
 
     /// The rows `offset..offset + length`, without copying.
@@ -66,8 +140,12 @@ impl Column {
             .as_ref()
             .map(|nulls| nulls.slice(offset, length))
             .filter(|nulls| nulls.null_count() > 0);
+        let form = match &self.form {
+            Form::Array(array) => Form::Array(array.slice(offset, length)),
+            Form::Packed(data_type) => Form::Packed(data_type.clone()),
+        };
         Column {
-            array: self.array.slice(offset, length),
+            form,
             nulls,
             words: self.words.slice(offset, length),
         }
@@ -89,9 +167,11 @@ impl Column {
             }
         }
         match (&self.words, &other.words) {
-            (Words::Eight(left), Words::Eight(right)) => left[row].cmp(&right[other_row]),
-            (Words::Four(left), Words::Four(right)) => left[row].cmp(&right[other_row]),
-            (Words::Sixteen(left), Words::Sixteen(right)) => left[row].cmp(&right[other_row]),
+            (Words::Eight(left), Words::Eight(right)) => left.get(row).cmp(&right.get(other_row)),
+            (Words::Four(left), Words::Four(right)) => left.get(row).cmp(&right.get(other_row)),
+            (Words::Sixteen(left), Words::Sixteen(right)) => {
+                left.get(row).cmp(&right.get(other_row))
+            }
             (Words::One(left), Words::One(right)) => left[row].cmp(&right[other_row]),
             (Words::Bytes(..), Words::Bytes(..)) => {
                 self.words.bytes(row).cmp(other.words.bytes(other_row))
@@ -119,11 +199,17 @@ impl Column {
         }
         match &self.words {
             Words::One(words) => Some(i128::from(words[row])),
-            Words::Four(words) => Some(i128::from(words[row])),
-            Words::Eight(words) => Some(i128::from(words[row])),
-            Words::Sixteen(words) => Some(words[row]),
+            Words::Four(words) => Some(i128::from(words.get(row))),
+            Words::Eight(words) => Some(i128::from(words.get(row))),
+            Words::Sixteen(words) => Some(words.get(row)),
             Words::Bytes(..) | Words::Encoded(_) => None,
         }
+    }
+
+    /// Whether a row of a Boolean column is true.
+    #[inline]
+    pub fn is_true(&self, row: usize) -> bool {
+        self.word(row) == Some(1)
     }
 
     /// The bytes of a string or binary row; empty for other types.
@@ -136,7 +222,7 @@ impl Column {
 
     /// The picked rows of several columns of one type.
     pub fn gather(sources: &[&Column], picks: &[Pick]) -> Column {
-        let data_type = sources[0].array.data_type();
+        let data_type = sources[0].data_type();
         let buffer = match &sources[0].words {
             Words::Four(_) => gather_words(sources, picks, Words::four),
             Words::Eight(_) => gather_words(sources, picks, Words::eight),
@@ -149,7 +235,8 @@ impl Column {
 
     /// The columns one after the other.
     pub fn concat(sources: &[&Column]) -> Column {
-        let arrays: Vec<&dyn Array> = sources.iter().map(|column| column.array.as_ref()).collect();
+        let arrays: Vec<ArrayRef> = sources.iter().map(|column| column.array()).collect();
+        let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
         Column::new(concat(&arrays).expect("columns of one collection have one type"))
     }
 }
@@ -207,14 +294,10 @@ impl Words {
             }
             other => match other.primitive_width() {
                 Some(1) => Words::One(ScalarBuffer::new(data.buffers()[0].clone(), offset, length)),
-                Some(4) => {
-                    Words::Four(ScalarBuffer::new(data.buffers()[0].clone(), offset, length))
-                }
-                Some(8) => {
-                    Words::Eight(ScalarBuffer::new(data.buffers()[0].clone(), offset, length))
-                }
+                Some(4) => Words::Four(plain(&data)),
+                Some(8) => Words::Eight(plain(&data)),
                 Some(16) if matches!(other, DataType::Decimal128(..)) => {
-                    Words::Sixteen(ScalarBuffer::new(data.buffers()[0].clone(), offset, length))
+                    Words::Sixteen(plain(&data))
                 }
                 _ => Words::Encoded(encode(array)),
             },
@@ -244,21 +327,30 @@ impl Words {
         }
     }
 
-    fn four(&self) -> &[u32] {
+    fn is_plain(&self) -> bool {
+        match self {
+            Words::Four(words) => matches!(words, Numbers::Plain(_)),
+            Words::Eight(words) => matches!(words, Numbers::Plain(_)),
+            Words::Sixteen(words) => matches!(words, Numbers::Plain(_)),
+            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => true,
+        }
+    }
+
+    fn four(&self) -> &Numbers<u32> {
         match self {
             Words::Four(words) => words,
             _ => unreachable!("columns of one collection have one type"),
         }
     }
 
-    fn eight(&self) -> &[u64] {
+    fn eight(&self) -> &Numbers<u64> {
         match self {
             Words::Eight(words) => words,
             _ => unreachable!("columns of one collection have one type"),
         }
     }
 
-    fn sixteen(&self) -> &[i128] {
+    fn sixteen(&self) -> &Numbers<i128> {
         match self {
             Words::Sixteen(words) => words,
             _ => unreachable!("columns of one collection have one type"),
@@ -267,12 +359,14 @@ impl Words {
 
     fn hash_into(&self, hashes: &mut [u64], is_null: impl Fn(usize) -> bool) {
         match self {
-            Words::Eight(words) => mix_in(hashes, is_null, words.iter().copied()),
+            Words::Eight(words) => mix_in(hashes, is_null, words.plain().iter().copied()),
             Words::Four(words) => {
+                let words = words.plain();
                 mix_in(hashes, is_null, words.iter().map(|word| u64::from(*word)))
             }
             Words::One(words) => mix_in(hashes, is_null, words.iter().map(|word| u64::from(*word))),
             Words::Sixteen(words) => {
+                let words = words.plain();
                 let halves = words
                     .iter()
                     .map(|word| (*word as u64, (*word >> 64) as u64));
@@ -299,13 +393,18 @@ fn encode(array: &ArrayRef) -> BinaryArray {
         .expect("types that cannot be encoded as rows are refused when a view is planned")
 }
 
-fn gather_words<'a, T: Copy + arrow::datatypes::ArrowNativeType>(
+fn plain<T: Word>(data: &ArrayData) -> Numbers<T> {
+    let words = data.buffers()[0].clone();
+    Numbers::Plain(ScalarBuffer::new(words, data.offset(), data.len()))
+}
+
+fn gather_words<'a, T: Word>(
     sources: &[&'a Column],
     picks: &[Pick],
-    words: impl Fn(&'a Words) -> &'a [T],
+    words: impl Fn(&'a Words) -> &'a Numbers<T>,
 ) -> Buffer {
-    let sources: Vec<&[T]> = sources.iter().map(|column| words(&column.words)).collect();
-    Buffer::from_vec(gather_values(&sources, picks))
+    let sources = sources.iter().map(|column| words(&column.words));
+    Buffer::from_vec(Numbers::gather(&sources.collect::<Vec<_>>(), picks))
 }
 
 fn gather_nulls(sources: &[&Column], picks: &[Pick]) -> Option<NullBuffer> {
@@ -319,9 +418,10 @@ fn gather_nulls(sources: &[&Column], picks: &[Pick]) -> Option<NullBuffer> {
 
 fn gather_array(sources: &[&Column], picks: &[Pick]) -> ArrayRef {
     if picks.is_empty() {
-        return new_empty_array(sources[0].array.data_type());
+        return new_empty_array(sources[0].data_type());
     }
-    let arrays: Vec<&dyn Array> = sources.iter().map(|column| column.array.as_ref()).collect();
+    let arrays: Vec<ArrayRef> = sources.iter().map(|column| column.array()).collect();
+    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
     let indices: Vec<(usize, usize)> = picks
         .iter()
         .map(|pick| (pick.source as usize, pick.row as usize))

@@ -1,6 +1,6 @@
 //! The least and the greatest of values whose words, read with their sign, are in order.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef};
 use arrow::compute::kernels::cmp::{gt, lt};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{is_null, or_kleene};
@@ -75,18 +75,18 @@ impl Extremes {
 
 /// What a row gives for a term; `None` if it takes no part.
 pub fn value(body: &Body, row: usize, term: Term) -> Option<i128> {
-    if let Some(filter) = term.filter {
-        let filter = body.columns[filter].array().as_boolean();
-        if filter.is_null(row) || !filter.value(row) {
-            return None;
-        }
+    if term
+        .filter
+        .is_some_and(|filter| !body.columns[filter].is_true(row))
+    {
+        return None;
     }
     let column = &body.columns[term.argument?];
     if column.is_null(row) {
         return None;
     }
     let word = column.word(row)?;
-    Some(match column.array().data_type() {
+    Some(match column.data_type() {
         DataType::Int8 => i128::from(word as i8),
         DataType::Int32 | DataType::Date32 => i128::from(word as i32),
         DataType::Int64 | DataType::Timestamp(..) => i128::from(word as i64),

@@ -1,8 +1,6 @@
 //! Rows that are read off the groups of an arrangement: one for each group that is there, made of
 //! its key and its sums.
 
-use std::sync::Arc;
-
 use arrow::array::ArrayRef;
 
 use super::chunk::{Body, SumLane, columns};
@@ -104,7 +102,7 @@ impl Grouping {
         let FoundGroups { picks, additions } = found;
         let key = |position: usize| {
             let gathered = Column::gather(&columns(&bodies, position), &picks);
-            Arc::clone(gathered.array())
+            gathered.array()
         };
         if !self.needs_sums(wanted) {
             return self.arrays(wanted, key, &[], &[]);
@@ -127,7 +125,7 @@ impl Grouping {
         offset: usize,
         length: usize,
     ) -> Vec<ArrayRef> {
-        let key = |position: usize| body.columns[position].array().slice(offset, length);
+        let key = |position: usize| body.columns[position].slice(offset, length).array();
         if !self.needs_sums(wanted) {
             return self.arrays(wanted, key, &[], &[]);
         }

@@ -3,8 +3,7 @@
 //! After compaction most times of a chunk are equal, and most counts are 1, so a lane that holds
 //! one value throughout is kept as that value.
 
-use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::ArrowNativeType;
+use super::numbers::{Numbers, Word};
 
 /// A row of one of several sources that are being read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +16,7 @@ pub struct Pick {
 
 /// Numbers that can be accumulated under retraction: addition wraps, so that adding a value and
 /// taking it away again always restores the sum.
-pub trait Summand: ArrowNativeType + PartialEq {
+pub trait Summand: Word {
     /// The neutral element.
     const ZERO: Self;
     /// Wrapping sum.
@@ -48,14 +47,14 @@ impl Summand for i128 {
 
 /// One number per row.
 #[derive(Clone, Debug)]
-pub enum Lane<T: ArrowNativeType> {
+pub enum Lane<T: Word> {
     /// The same number for this many rows.
     Constant(T, usize),
     /// A number for each row.
-    Values(ScalarBuffer<T>),
+    Values(Numbers<T>),
 }
 
-impl<T: ArrowNativeType + PartialEq> From<Vec<T>> for Lane<T> {
+impl<T: Word> From<Vec<T>> for Lane<T> {
     fn from(values: Vec<T>) -> Self {
         match values.first() {
             Some(first) if values.iter().all(|value| value == first) => {
@@ -66,7 +65,7 @@ impl<T: ArrowNativeType + PartialEq> From<Vec<T>> for Lane<T> {
     }
 }
 
-impl<T: ArrowNativeType + PartialEq> Lane<T> {
+impl<T: Word> Lane<T> {
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
@@ -80,7 +79,7 @@ impl<T: ArrowNativeType + PartialEq> Lane<T> {
     pub fn get(&self, row: usize) -> T {
         match self {
             Lane::Constant(value, _) => *value,
-            Lane::Values(values) => values[row],
+            Lane::Values(values) => values.get(row),
         }
     }
 
@@ -102,6 +101,22 @@ impl<T: ArrowNativeType + PartialEq> Lane<T> {
         }
     }
 
+    /// The same numbers in as few bytes as their range needs.
+    pub fn packed(&self) -> Self {
+        match self {
+            Lane::Constant(..) => self.clone(),
+            Lane::Values(values) => Lane::Values(values.packed()),
+        }
+    }
+
+    /// The memory it takes in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Lane::Constant(..) => 0,
+            Lane::Values(values) => values.bytes(),
+        }
+    }
+
     /// The picked rows of several lanes.
     pub fn gather(sources: &[&Lane<T>], picks: &[Pick]) -> Self {
         if let Some(value) = shared_constant(sources) {
@@ -111,15 +126,15 @@ impl<T: ArrowNativeType + PartialEq> Lane<T> {
     }
 
     fn gathered(sources: &[&Lane<T>], picks: &[Pick]) -> Vec<T> {
-        let buffers: Option<Vec<&[T]>> = sources
+        let numbers: Option<Vec<&Numbers<T>>> = sources
             .iter()
             .map(|lane| match lane {
-                Lane::Values(values) => Some(&values[..]),
+                Lane::Values(values) => Some(values),
                 Lane::Constant(..) => None,
             })
             .collect();
-        match buffers {
-            Some(buffers) => gather_values(&buffers, picks),
+        match numbers {
+            Some(numbers) => Numbers::gather(&numbers, picks),
             None => picks
                 .iter()
                 .map(|pick| sources[pick.source as usize].get(pick.row as usize))
@@ -172,7 +187,7 @@ fn all_zero<T: Summand>(sources: &[&Lane<T>]) -> bool {
     sources.iter().all(|lane| lane.is_constant(T::ZERO))
 }
 
-fn shared_constant<T: ArrowNativeType + PartialEq>(sources: &[&Lane<T>]) -> Option<T> {
+fn shared_constant<T: Word>(sources: &[&Lane<T>]) -> Option<T> {
     let Some(Lane::Constant(value, _)) = sources.first() else {
         return None;
     };

@@ -13,6 +13,14 @@ use super::lane::Pick;
 /// Rows from which on a chunk that lies apart from all others is kept instead of being copied.
 const KEPT_ROWS: usize = Chunk::TARGET_ROWS / 4;
 
+/// Rows from which on the chunks of a batch are packed: below, they are soon merged again, and
+/// take little memory anyway. Builds for tests pack small batches too, so that histories of a few
+/// rows see packed and plain chunks side by side.
+const PACKED_ROWS: usize = match cfg!(debug_assertions) {
+    true => 12,
+    false => 8 * Chunk::TARGET_ROWS,
+};
+
 /// A merge of batches that is being carried out.
 pub struct Merge {
     sources: Vec<Source>,
@@ -20,6 +28,7 @@ pub struct Merge {
     since: Option<u64>,
     merged: Vec<Chunk>,
     rows_left: usize,
+    is_packing: bool,
 }
 
 /// A batch with the place up to which it has been merged.
@@ -47,6 +56,7 @@ impl Merge {
             since,
             merged: Vec::new(),
             rows_left,
+            is_packing: rows_left >= PACKED_ROWS,
         }
     }
 
@@ -78,12 +88,17 @@ impl Merge {
     /// than one chunk.
     fn merged_one(&mut self, chunk: Option<Chunk>) {
         let Some(chunk) = chunk else { return };
-        match self.merged.last_mut() {
-            Some(last) if last.rows() + chunk.rows() <= Chunk::TARGET_ROWS => {
-                *last = Chunk::new(Body::concat(&[last.body(), chunk.body()]));
-            }
-            _ => self.merged.push(chunk),
-        }
+        let neighbour = self
+            .merged
+            .pop_if(|last| last.rows() + chunk.rows() <= Chunk::TARGET_ROWS);
+        let chunk = match neighbour {
+            Some(last) => Chunk::new(Body::concat(&[last.body(), chunk.body()])),
+            None => chunk,
+        };
+        self.merged.push(match self.is_packing {
+            true => chunk.packed(),
+            false => chunk,
+        });
     }
 
     /// The result, once no row is left.

@@ -27,6 +27,7 @@ mod long_sum;
 mod measure;
 mod merge;
 mod meter;
+mod numbers;
 mod operator;
 mod order;
 mod output;

@@ -245,7 +245,7 @@ impl Wanted {
                 let wanted = self.columns.iter();
                 let arrays = wanted.map(|column| {
                     let sources = columns(&bodies, positions[*column]);
-                    Arc::clone(Column::gather(&sources, &picks).array())
+                    Column::gather(&sources, &picks).array()
                 });
                 arrays.collect()
             }
@@ -263,8 +263,8 @@ impl Wanted {
                 let wanted = self.columns.iter();
                 let arrays = wanted.map(|column| {
                     body.columns[positions[*column]]
-                        .array()
                         .slice(offset, length)
+                        .array()
                 });
                 arrays.collect()
             }

@@ -6,7 +6,6 @@
 //! when a row is deleted before its time, are added up whenever a bucket has doubled.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -176,7 +175,7 @@ fn consolidate(updates: &[Updates]) -> Option<Updates> {
     });
     let chunk = form(parts.collect())?;
     let body = chunk.body();
-    let columns = body.columns.iter().map(|column| Arc::clone(column.array()));
+    let columns = body.columns.iter().map(Column::array);
     Some(Updates {
         rows: batch(schema, columns.collect(), body.len()),
         times: body.times.clone(),
@@ -186,6 +185,8 @@ fn consolidate(updates: &[Updates]) -> Option<Updates> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};

@@ -1,11 +1,10 @@
 //! How much memory rows take.
 
-use arrow::array::Array;
-use arrow::datatypes::ArrowNativeType;
+use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;
 
 use super::chunk::{Body, Chunk, SumLane};
-use super::lane::Lane;
+use super::column::Column;
 use super::output::PublishedView;
 use super::tally::{Summary, Total};
 use super::updates::Updates;
@@ -22,19 +21,16 @@ impl PublishedView {
 
 /// The memory of a chunk's rows in bytes.
 pub fn body_bytes(body: &Body) -> usize {
-    let columns = body
-        .columns
-        .iter()
-        .map(|column| array_bytes(column.array()));
+    let columns = body.columns.iter().map(Column::memory_bytes);
     let sums = body.sums.iter().map(|sum| match sum {
-        SumLane::Narrow(lane) => lane_bytes(lane),
-        SumLane::Wide(lane) => lane_bytes(lane),
+        SumLane::Narrow(lane) => lane.bytes(),
+        SumLane::Wide(lane) => lane.bytes(),
     });
     columns.chain(sums).sum::<usize>()
         + body.len() * size_of::<u64>()
-        + lane_bytes(&body.orders)
-        + lane_bytes(&body.times)
-        + lane_bytes(&body.counts)
+        + body.orders.bytes()
+        + body.times.bytes()
+        + body.counts.bytes()
 }
 
 /// The memory in bytes of what a chunk's rows come to, where that has been asked for.
@@ -46,20 +42,14 @@ pub fn summary_bytes(chunk: &Chunk) -> usize {
 
 /// The memory of updates in bytes.
 pub fn updates_bytes(updates: &Updates) -> usize {
-    rows_bytes(&updates.rows) + lane_bytes(&updates.times) + lane_bytes(&updates.counts)
+    rows_bytes(&updates.rows) + updates.times.bytes() + updates.counts.bytes()
 }
 
 fn rows_bytes(rows: &RecordBatch) -> usize {
     rows.columns().iter().map(array_bytes).sum()
 }
 
-fn array_bytes(array: &arrow::array::ArrayRef) -> usize {
+/// The memory of an array's rows in bytes.
+pub fn array_bytes(array: &ArrayRef) -> usize {
     array.to_data().get_slice_memory_size().unwrap_or(0)
-}
-
-fn lane_bytes<T: ArrowNativeType>(lane: &Lane<T>) -> usize {
-    match lane {
-        Lane::Constant(..) => 0,
-        Lane::Values(values) => values.len() * size_of::<T>(),
-    }
 }

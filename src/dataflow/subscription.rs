@@ -90,7 +90,7 @@ impl Subscriber {
             let mut arrays: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(counts)];
             arrays.extend(self.positions.iter().map(|position| {
                 let gathered = Column::gather(&columns(&bodies, *position), &picks);
-                Arc::clone(gathered.array())
+                gathered.array()
             }));
             super::updates::batch(Arc::clone(&schema), arrays, updates.len())
         });

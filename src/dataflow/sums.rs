@@ -364,7 +364,7 @@ fn number_array(
     nulls: Option<NullBuffer>,
 ) -> ArrayRef {
     if let (Some(8), SumLane::Narrow(Lane::Values(words))) = (data_type.primitive_width(), lane) {
-        return fixed_width_array(data_type, rows, words.inner().clone(), nulls);
+        return fixed_width_array(data_type, rows, words.plain().into_inner(), nulls);
     }
     let numbers = (0..rows).map(|row| lane.get(row));
     let words = match data_type {

@@ -7,8 +7,6 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, AsArray};
-
 use super::chunk::Body;
 use super::examined::examine;
 use super::extremes::Extremes;
@@ -44,7 +42,7 @@ pub struct Tally {
 }
 
 /// What all rows of a chunk come to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Summary {
     /// Their number and sums.
     pub tally: Tally,
@@ -93,7 +91,7 @@ impl Tally {
             Lane::Constant(count, _) => count * rows.len() as i64,
             Lane::Values(counts) => {
                 examine(rows.len());
-                counts[rows.clone()].iter().sum()
+                rows.clone().map(|row| counts.get(row)).sum::<i64>()
             }
         };
         for (total, term) in self.totals.iter_mut().zip(terms) {
@@ -133,10 +131,7 @@ impl Tally {
 
 impl Total {
     fn add(&mut self, body: &Body, row: usize, copies: i64, term: Term) {
-        let is_true = |column: usize| {
-            let values = body.columns[column].array().as_boolean();
-            values.is_valid(row) && values.value(row)
-        };
+        let is_true = |column: usize| body.columns[column].is_true(row);
         if term.filter.is_some_and(|filter| !is_true(filter)) {
             return;
         }

@@ -74,7 +74,8 @@ fn content<'a>(chunks: impl IntoIterator<Item = &'a Chunk>) -> Model {
                 .array()
                 .as_primitive::<arrow::datatypes::Int64Type>()
                 .value(row);
-            let values = body.columns[1].array().as_string::<i32>();
+            let values = body.columns[1].array();
+            let values = values.as_string::<i32>();
             let value = values.is_valid(row).then(|| values.value(row).to_owned());
             let entry = (key, value, body.times.get(row));
             let total = (body.counts.get(row), body.sums[0].get(row));

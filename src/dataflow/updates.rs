@@ -7,6 +7,7 @@ use timely::dataflow::channels::ContainerBytes;
 
 use super::chunk::Chunk;
 use super::lane::Lane;
+use super::numbers::Word;
 
 /// A batch of changes to a collection: row, time, and how many copies are added (negative:
 /// removed). Neither sorted nor consolidated.
@@ -71,7 +72,8 @@ impl Updates {
         let counts = match self.counts {
             Lane::Constant(count, rows) => Lane::Constant(-count, rows),
             Lane::Values(values) => {
-                Lane::Values(values.iter().map(|count| -count).collect::<Vec<_>>().into())
+                let counts = (0..values.len()).map(|row| -values.get(row));
+                counts.collect::<Vec<_>>().into()
             }
         };
         Updates { counts, ..self }
@@ -85,15 +87,11 @@ pub fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBa
         .expect("operators produce the columns their plan declares")
 }
 
-fn filter_lane<T: arrow::datatypes::ArrowNativeType + PartialEq>(
-    lane: &Lane<T>,
-    mask: &BooleanArray,
-    kept: usize,
-) -> Lane<T> {
+fn filter_lane<T: Word>(lane: &Lane<T>, mask: &BooleanArray, kept: usize) -> Lane<T> {
     match lane {
         Lane::Constant(value, _) => Lane::Constant(*value, kept),
         Lane::Values(values) => {
-            let kept = mask.values().set_indices().map(|row| values[row]);
+            let kept = mask.values().set_indices().map(|row| values.get(row));
             kept.collect::<Vec<T>>().into()
         }
     }

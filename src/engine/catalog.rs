@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast::Query;
+
 use super::transaction::CatalogChange;
 use crate::sql::statement::parse_stored;
-use crate::sql::{Catalog, Planner, SqlError, Statement};
+use crate::sql::{Catalog, Planner, SqlError, Statement, ViewOptions};
 
-/// The name and query of a `CREATE MATERIALIZED VIEW` statement.
-pub fn live_view(
-    statement: &str,
-) -> Result<(String, Box<datafusion::sql::sqlparser::ast::Query>), SqlError> {
+/// The name, query and options of a `CREATE MATERIALIZED VIEW` statement.
+pub fn live_view(statement: &str) -> Result<(String, Box<Query>, ViewOptions), SqlError> {
     match parse_stored(statement)?.pop() {
-        Some(Statement::CreateMaterializedView { name, query, .. }) => Ok((name, query)),
+        Some(Statement::CreateMaterializedView {
+            name,
+            query,
+            options,
+            ..
+        }) => Ok((name, query, options)),
         _ => Err(SqlError::syntax("expected CREATE MATERIALIZED VIEW")),
     }
 }
@@ -46,9 +51,9 @@ pub fn apply_to_catalog(
             }
         }
         CatalogChange::CreateLiveView { statement, .. } => {
-            let (name, query) = live_view(statement)?;
+            let (name, query, options) = live_view(statement)?;
             refuse_taken(catalog, &name)?;
-            let view = planner.plan_view(catalog, &name, &query, statement)?;
+            let view = planner.plan_view_with(catalog, &name, &query, &options, statement)?;
             catalog.live_views.insert(name, Arc::new(view));
         }
         CatalogChange::DropLiveView { name } => {
@@ -103,7 +108,7 @@ pub fn name_of(change: &CatalogChange) -> String {
         CatalogChange::CreateTable { definition } => definition.name.clone(),
         // A statement that no longer parses has no name but itself.
         CatalogChange::CreateLiveView { statement, .. } => {
-            live_view(statement).map_or_else(|_| statement.clone(), |(name, _)| name)
+            live_view(statement).map_or_else(|_| statement.clone(), |(name, ..)| name)
         }
         CatalogChange::CreateView { name, .. }
         | CatalogChange::DropTable { name }

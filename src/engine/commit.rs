@@ -315,7 +315,7 @@ impl Conductor {
         self.note(change)?;
         match change {
             CatalogChange::CreateLiveView { statement, .. } => {
-                let (name, _) = live_view(statement)?;
+                let (name, ..) = live_view(statement)?;
                 let view = self.catalog.live_views.get(&name).cloned();
                 let view = view.map(|view| self.creation(&view, timestamp_ms));
                 view.transpose()
@@ -351,7 +351,7 @@ impl Conductor {
                 }
             }
             CatalogChange::CreateLiveView { statement, origin } if origin == FROM_FILE => {
-                let (name, _) = live_view(statement)?;
+                let (name, ..) = live_view(statement)?;
                 self.from_files.insert(name, statement.clone());
             }
             CatalogChange::DropLiveView { name } => {

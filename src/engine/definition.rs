@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::transaction::CatalogChange;
 use super::{EngineError, State};
-use crate::sql::{Catalog, Planner, SqlError, Statement, parse};
+use crate::sql::{Catalog, Planner, SqlError, Statement, ViewOptions, parse};
 
 /// The origin of views that come from files.
 pub const FROM_FILE: &str = "file";
@@ -16,6 +16,7 @@ struct Definition {
     file: String,
     statement: String,
     query: Box<datafusion::sql::sqlparser::ast::Query>,
+    options: ViewOptions,
 }
 
 /// The changes that make the views from files exactly the given ones: first the views that are no
@@ -85,7 +86,11 @@ fn definitions(files: &[(String, String)]) -> Result<BTreeMap<String, Definition
         let statements = parse(text).map_err(in_file)?;
         for statement in statements {
             let Statement::CreateMaterializedView {
-                name, query, text, ..
+                name,
+                query,
+                options,
+                text,
+                ..
             } = statement
             else {
                 let error = SqlError::syntax("expected CREATE MATERIALIZED VIEW");
@@ -95,6 +100,7 @@ fn definitions(files: &[(String, String)]) -> Result<BTreeMap<String, Definition
                 file: file.clone(),
                 statement: text,
                 query,
+                options,
             };
             if let Some(other) = definitions.insert(name.clone(), definition) {
                 let error = SqlError::duplicate(&name);
@@ -146,7 +152,13 @@ fn create_in_order(
         let mut created = Vec::new();
         let mut failure = None;
         for (name, (definition, origin)) in &missing {
-            match planner.plan_view(catalog, name, &definition.query, &definition.statement) {
+            let Definition {
+                query,
+                options,
+                statement,
+                ..
+            } = definition;
+            match planner.plan_view_with(catalog, name, query, options, statement) {
                 Ok(view) => {
                     changes.push(CatalogChange::CreateLiveView {
                         statement: definition.statement.clone(),

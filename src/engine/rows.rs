@@ -79,14 +79,15 @@ impl Conductor {
             return;
         }
         progress.show_until(u64::MAX);
+        // Before the answers: who has one finds its transaction in the figures, too.
+        self.metrics.note_log(&self.log, self.last_timestamp_ms);
+        self.times.publish();
         for (reply, outcome) in applied {
             self.answer(reply, outcome);
         }
         if has_positions {
             self.publish(shared);
         }
-        self.times.publish();
-        self.metrics.note_log(&self.log, self.last_timestamp_ms);
         self.offsets.forget_before(progress.completed());
         let horizon_ms = progress.since();
         for store in self.stores.values_mut() {

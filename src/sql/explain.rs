@@ -7,7 +7,6 @@ use super::explain_function::{write_call, write_order, write_window};
 use super::explain_join;
 use super::interval_text::readable;
 use super::plan::{AggregateNode, Expression, Join, JoinKind, Node, Plan, TopK};
-use super::recursive::LEVELS_MAX;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -104,10 +103,10 @@ fn write_node(plan: &Plan, f: &mut Formatter<'_>) -> fmt::Result {
         Node::Level { name } => write!(f, "Level {name}"),
         Node::Recursive(recursive) => {
             let distinct = if recursive.distinct { " distinct" } else { "" };
-            let name = &recursive.name;
+            let (name, levels) = (&recursive.name, recursive.levels);
             write!(
                 f,
-                "Recursive{distinct} {name}, up to {LEVELS_MAX} levels, each maintained"
+                "Recursive{distinct} {name}, up to {levels} levels, each maintained"
             )
         }
         Node::Unnest(unnest) => {

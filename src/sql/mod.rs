@@ -44,6 +44,7 @@ mod threads;
 pub mod types;
 pub mod unnest;
 mod unsorted;
+mod view_options;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};
@@ -55,3 +56,4 @@ pub use statement::{
     Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
     Subscribe, SubscribeSource, parse,
 };
+pub use view_options::ViewOptions;

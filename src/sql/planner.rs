@@ -38,6 +38,7 @@ use super::relation;
 use super::subquery::{self, Guarded};
 use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
+use super::view_options::ViewOptions;
 
 /// Nesting of plain views within one another.
 const DEEPEST_VIEWS: usize = 16;
@@ -80,7 +81,7 @@ impl Planner {
         })
     }
 
-    /// Plans a live view, or says why it cannot be maintained.
+    /// Plans a live view without options, or says why it cannot be maintained.
     pub fn plan_view(
         &self,
         catalog: &Catalog,
@@ -88,12 +89,25 @@ impl Planner {
         query: &Query,
         statement: &str,
     ) -> Result<ViewDefinition, SqlError> {
+        let options = ViewOptions::default();
+        self.plan_view_with(catalog, name, query, &options, statement)
+    }
+
+    /// The same with options.
+    pub fn plan_view_with(
+        &self,
+        catalog: &Catalog,
+        name: &str,
+        query: &Query,
+        options: &ViewOptions,
+        statement: &str,
+    ) -> Result<ViewDefinition, SqlError> {
         let sources = LiveSources {
             planner: self,
             catalog,
             depth: 0,
         };
-        self.plan_maintained(&sources, name, query, statement)
+        self.plan_maintained(&sources, name, query, options, statement)
             .map_err(|error| located(error, query))
     }
 
@@ -102,6 +116,7 @@ impl Planner {
         sources: &LiveSources<'_>,
         name: &str,
         query: &Query,
+        options: &ViewOptions,
         statement: &str,
     ) -> Result<ViewDefinition, SqlError> {
         let catalog = sources.catalog;
@@ -110,6 +125,7 @@ impl Planner {
         refuse_unmaintainable(&logical)?;
         let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
         let lowered = lower::lower(&lower::zero::in_joins(optimized)?)?;
+        let lowered = options.applied(lowered)?;
         let plan = lower::temporal::schedule(&lowered)?;
         let schema = view_schema(name, &plan.schema, logical.schema().as_arrow())?;
         let plan = output_map(plan, Arc::clone(&schema));

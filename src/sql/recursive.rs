@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::plan::{Node, Plan};
 
-/// Levels of a recursion. Rows beyond them are errors.
-pub const LEVELS_MAX: usize = 100;
+/// Levels of a recursion of which nothing else is said. Rows beyond them are errors.
+pub const LEVELS: usize = 100;
+
+/// Most levels that a view can ask for: each is a dataflow of its own.
+pub const LEVELS_MAX: usize = 1000;
 
 /// The rows of a base and, level by level, what a step makes of the rows of the level before,
 /// until a level is empty.
@@ -19,6 +22,8 @@ pub struct Recursive {
     pub step: Arc<Plan>,
     /// Whether a level holds only rows that no level before it has, each once.
     pub distinct: bool,
+    /// How many levels there may be behind the first; rows beyond them are errors.
+    pub levels: usize,
 }
 
 /// Whether a plan depends on the level of a recursion outside of it.

@@ -81,7 +81,7 @@ fn key_arrays(reader: &Reader, picks: &[Pick]) -> Vec<ArrayRef> {
 
 fn key_array(reader: &Reader, position: usize, picks: &[Pick]) -> ArrayRef {
     let sources = columns(&reader.bodies, position);
-    Arc::clone(Column::gather(&sources, picks).array())
+    Column::gather(&sources, picks).array()
 }
 
 /// Some changed groups, laid out flat.

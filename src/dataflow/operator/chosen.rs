@@ -42,7 +42,7 @@ impl Chosen {
             .iter()
             .map(|column| {
                 let sources = columns(&bodies, *column);
-                Arc::clone(Column::gather(&sources, &self.picks).array())
+                Column::gather(&sources, &self.picks).array()
             })
             .collect();
         if with_position {

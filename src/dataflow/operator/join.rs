@@ -205,7 +205,7 @@ impl Pairs {
                     Side::Right => (&right, &self.right),
                 };
                 let sources = columns(bodies, *position);
-                Arc::clone(Column::gather(&sources, picks).array())
+                Column::gather(&sources, picks).array()
             })
             .collect();
         Updates {

@@ -78,7 +78,7 @@ fn rows_of(chunk: &Chunk, schema: &SchemaRef, positions: &[usize]) -> Updates {
     let body = chunk.body();
     let columns: Vec<ArrayRef> = positions
         .iter()
-        .map(|position| Arc::clone(body.columns[*position].array()))
+        .map(|position| body.columns[*position].array())
         .collect();
     Updates {
         rows: batch(Arc::clone(schema), columns, body.len()),

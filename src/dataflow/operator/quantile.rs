@@ -132,7 +132,7 @@ impl Output {
         let bodies = keep_picked(&reader.bodies, &mut self.keys);
         let keys = how.keys.iter().map(|position| {
             let sources = columns(&bodies, *position);
-            Arc::clone(Column::gather(&sources, &self.keys).array())
+            Column::gather(&sources, &self.keys).array()
         });
         let mut arrays: Vec<ArrayRef> = keys.collect();
         for results in &self.results {
@@ -156,7 +156,7 @@ impl Output {
 fn values(reader: &Reader, position: usize, picks: impl Iterator<Item = Pick>) -> ArrayRef {
     let mut picks: Vec<Pick> = picks.collect();
     let bodies = keep_picked(&reader.bodies, &mut picks);
-    Arc::clone(Column::gather(&columns(&bodies, position), &picks).array())
+    Column::gather(&columns(&bodies, position), &picks).array()
 }
 
 fn interpolate(low: &ArrayRef, high: &ArrayRef, weights: impl Iterator<Item = Weight>) -> ArrayRef {

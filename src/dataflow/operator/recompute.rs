@@ -456,7 +456,7 @@ fn gather(reader: &Reader, positions: &[usize], picks: &[Pick]) -> Vec<ArrayRef>
     };
     let gathered = positions.iter().map(|position| {
         let sources = columns(&bodies, *position);
-        Arc::clone(Column::gather(&sources, &picks).array())
+        Column::gather(&sources, &picks).array()
     });
     gathered.collect()
 }

@@ -16,7 +16,7 @@ use super::super::operator::accumulate::multiplicity;
 use super::super::operator::map::error_schema;
 use super::Renderer;
 use super::failure::Failure;
-use crate::sql::recursive::{LEVELS_MAX, Recursive, reads_level};
+use crate::sql::recursive::{Recursive, reads_level};
 
 impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn recursive(&mut self, node: &Recursive, schema: &SchemaRef) -> Changes<'scope> {
@@ -28,7 +28,7 @@ impl<'scope> Renderer<'_, 'scope> {
         };
         let mut levels = vec![level.clone()];
         let outer = self.levels.remove(&node.name);
-        for _ in 1..=LEVELS_MAX {
+        for _ in 1..=node.levels {
             self.levels.insert(Arc::clone(&node.name), level);
             let next = self.render(&node.step);
             let next = self.relabel(next, schema);
@@ -43,8 +43,8 @@ impl<'scope> Renderer<'_, 'scope> {
         self.levels
             .extend(outer.map(|level| (Arc::clone(&node.name), level)));
         let message = format!(
-            "the recursion of \"{}\" goes beyond {LEVELS_MAX} levels",
-            node.name
+            "the recursion of \"{}\" goes beyond {} levels",
+            node.name, node.levels
         );
         let failure = Arc::new(Failure::new(message));
         let overflow = levels.pop().unwrap_or(level);

@@ -96,9 +96,14 @@ impl Session {
     fn located(&self, error: EngineError, catalog: &Catalog, statement: &Statement) -> EngineError {
         let planner = &self.engine.shared.planner;
         let planned = match statement {
-            Statement::CreateMaterializedView { name, query, .. } => {
-                planner.plan_view(catalog, name, query, "").map(|_| ())
-            }
+            Statement::CreateMaterializedView {
+                name,
+                query,
+                options,
+                ..
+            } => planner
+                .plan_view_with(catalog, name, query, options, "")
+                .map(|_| ()),
             Statement::CreateView { query, .. } => planner.query_schema(catalog, query).map(|_| ()),
             _ => return error,
         };

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{LogicalPlan, RecursiveQuery, TableScan};
 
 use super::super::error::SqlError;
 use super::super::plan::{Node, Plan};
-use super::super::recursive::Recursive;
+use super::super::recursive::{LEVELS, Recursive};
 use super::zero::one_zero;
 use super::{arrow_schema, identity, map, plan_of};
 
@@ -49,6 +49,7 @@ pub fn lower(node: &RecursiveQuery) -> Result<Arc<Plan>, SqlError> {
         base,
         step,
         distinct: node.is_distinct,
+        levels: LEVELS,
     };
     Ok(plan_of(Node::Recursive(recursive), schema))
 }

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 use super::dialect::MainstemDialect;
 use super::error::SqlError;
 use super::guard;
+use super::view_options::ViewOptions;
 use crate::model::TableDefinition;
 
 pub use copy::{Copy, CopyFormat, CopyOut, CopySource};
@@ -38,6 +39,7 @@ pub enum Statement {
         or_replace: bool,
         if_not_exists: bool,
         query: Box<Query>,
+        options: ViewOptions,
         /// The whole statement.
         text: String,
     },

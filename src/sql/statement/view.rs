@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{DropKind, Statement, identifier, name, unknown};
-use crate::sql::{SqlError, forms};
+use crate::sql::{SqlError, ViewOptions, forms};
 
 pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement, SqlError> {
     if create.temporary {
@@ -16,9 +16,11 @@ pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement,
             "OR REPLACE and IF NOT EXISTS say opposite things; write one of them",
         ));
     }
-    if let Some(option) = options(&create.options).first() {
+    let written = options(&create.options);
+    if let (false, Some(option)) = (create.materialized, written.first()) {
         return Err(unknown(&format!("the option {option} of a view")));
     }
+    let options = ViewOptions::of(written)?;
     let name = name(&create.name)?;
     let columns: Vec<String> = create
         .columns
@@ -35,6 +37,7 @@ pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement,
             or_replace: create.or_replace,
             if_not_exists: create.if_not_exists,
             query,
+            options,
             text,
         },
         false => Statement::CreateView {
