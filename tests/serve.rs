@@ -53,6 +53,7 @@ impl Served {
             listener,
             served,
             options,
+            pgwire::AtWork::default(),
             std::future::pending(),
         ));
         Served {
