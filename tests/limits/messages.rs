@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::{insert, open_with_budget};
+use super::{insert, open_with_budget, until_taken_from};
 use crate::engine::open;
 use crate::serve::Served;
 use crate::tools::Waiting;
@@ -149,10 +149,7 @@ fn what_is_being_received_counts_as_memory_and_is_refused_without_room() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         // The others are not held up.
-        client
-            .batch_execute(&insert(0))
-            .await
-            .expect("there is room for it");
+        until_taken_from(&client, &insert(0)).await;
         assert_eq!(count(&client).await, 100);
         let mut refused = 0;
         for stream in &mut clients {

@@ -15,7 +15,8 @@ use mainstem::engine::{
 use mainstem::model::Submission;
 use mainstem::serve::restoring::{self, Notice};
 use tokio::net::TcpListener;
-use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
 
 use crate::engine::{open, rows, run, wait_for};
 use crate::tools::{Waiting, http_get};
@@ -128,6 +129,18 @@ async fn until_taken(session: &mut Session, sql: &str) {
             Err(error) => assert_eq!(error.sqlstate(), "53200", "{error}"),
         }
         waiting.check("it is never taken again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The same for a client. What others send takes room as long as the server receives it, so that a
+/// refusal meanwhile is right.
+async fn until_taken_from(client: &Client, sql: &str) {
+    let waiting = Waiting::begin();
+    while let Err(error) = client.batch_execute(sql).await {
+        let code = error.code().map(SqlState::code);
+        assert_eq!(code, Some("53200"), "{error:?}");
+        waiting.check("it is never taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

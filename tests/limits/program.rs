@@ -15,7 +15,7 @@ use mainstem::engine::checkpoint::{self, CHECKPOINT_DIRECTORY};
 use mainstem::log;
 use mainstem::log::fs::RealFileSystem;
 
-use super::{insert, runtime};
+use super::{insert, runtime, until_taken_from};
 use crate::program::{PROGRAM, Program};
 use crate::tools::{Waiting, has_program};
 
@@ -113,18 +113,12 @@ fn a_program_confined_in_memory_outlives_clients_that_send_much() {
             streams.push(stream.await.expect("all of it is taken or passed over"));
         }
         // Others are served meanwhile, and those once they have sent the rest.
-        client
-            .batch_execute(&insert(0))
-            .await
-            .expect("there is room for it");
+        until_taken_from(&client, &insert(0)).await;
         for stream in &mut streams {
             stream.write_all(b"\n").await.expect("sent");
         }
         drop(streams);
-        client
-            .batch_execute(&insert(100))
-            .await
-            .expect("there is room for it");
+        until_taken_from(&client, &insert(100)).await;
         let count = client.query_one("SELECT count(*) FROM t", &[]).await;
         assert_eq!(count.expect("counted").get::<_, i64>(0), 200);
     });
