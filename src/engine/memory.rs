@@ -85,7 +85,12 @@ impl Memory {
 
     /// Whether the state takes more than it may.
     pub fn is_exceeded(&self) -> bool {
-        self.budget_bytes > 0 && self.used_bytes() > self.budget_bytes
+        !self.has_room(self.metrics.incoming_bytes.load(Relaxed))
+    }
+
+    /// Whether there is room for the state and for so much that writers have not handed over.
+    fn has_room(&self, incoming_bytes: u64) -> bool {
+        self.budget_bytes == 0 || self.kept_bytes() + incoming_bytes <= self.budget_bytes
     }
 
     fn used_bytes(&self) -> u64 {
@@ -100,14 +105,13 @@ impl Memory {
     /// Counts what a writer wants to send if there is room for it, in one step: what is refused is
     /// never counted, or it would take the room of others until it is taken back.
     fn book(&self, more_bytes: u64) -> bool {
-        let has_room = |incoming_bytes: u64| {
+        let booked = |incoming_bytes: u64| {
             let booked_bytes = incoming_bytes + more_bytes;
-            let is_within = self.kept_bytes() + booked_bytes <= self.budget_bytes;
-            (self.budget_bytes == 0 || is_within).then_some(booked_bytes)
+            self.has_room(booked_bytes).then_some(booked_bytes)
         };
         let incoming_bytes = &self.metrics.incoming_bytes;
-        let booked = incoming_bytes.fetch_update(Relaxed, Relaxed, has_room);
-        booked.is_ok()
+        let outcome = incoming_bytes.fetch_update(Relaxed, Relaxed, booked);
+        outcome.is_ok()
     }
 
     /// Counts what is appended to the log.
