@@ -86,9 +86,10 @@ impl Serving {
     /// statements have no end: two seconds, or half of what the whole end may take.
     pub async fn answered(self, shutdown_timeout: Option<Duration>) {
         let patience = shutdown_timeout.map_or(GRACE, |longest| GRACE.min(longest / 2));
+        let Serving { at_work, http } = self;
         let answered = async {
-            self.at_work.until_none().await;
-            if let Some(http) = self.http {
+            at_work.until_none().await;
+            if let Some(http) = http {
                 // A panic there has been reported by its own message.
                 let _ = http.await;
             }
