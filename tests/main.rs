@@ -21,6 +21,7 @@ mod notebook;
 mod operations;
 mod oracle;
 mod plans;
+mod program;
 mod readme;
 mod real_data;
 mod row_errors;

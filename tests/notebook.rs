@@ -1,12 +1,11 @@
 //! The notebook runs from top to bottom against the demo, as its first cell says.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::clients::python;
-use crate::tools::{has_program, text_of};
+use crate::tools::{free_address, has_program, text_of};
 
 /// How many questions the demo answers before it only serves.
 const QUESTIONS: usize = 6;
@@ -19,11 +18,6 @@ impl Drop for Demo {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").to_string()
 }
 
 /// Starts a small demo and waits until it has answered its questions.
@@ -55,8 +49,8 @@ fn the_notebook_runs() {
     }
     let directory = tempfile::tempdir().expect("a directory");
     let (pgwire, http) = (free_address(), free_address());
-    let _demo = start_demo(directory.path(), &pgwire, &http);
-    let (host, port) = pgwire.split_once(':').expect("host and port");
+    let _demo = start_demo(directory.path(), &pgwire.to_string(), &http.to_string());
+    let (host, port) = (pgwire.ip(), pgwire.port());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python())
         .arg(root.join("tests/run_notebook.py"))

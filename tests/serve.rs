@@ -53,6 +53,7 @@ impl Served {
             listener,
             served,
             options,
+            pgwire::AtWork::default(),
             std::future::pending(),
         ));
         Served {
@@ -308,6 +309,8 @@ fn psql_works() {
                 INSERT INTO sales VALUES (3, 'b', 1.5, now(), true);\n";
     let (out, error) = psql(&["-At"], copy);
     assert_eq!((out.as_str(), error.as_str()), ("COPY 2\nINSERT 0 1\n", ""));
+    // What a session has written others read once the views have it.
+    served.engine.flush().expect("complete");
     let (out, _) = psql(
         &[
             "-At",

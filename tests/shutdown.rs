@@ -1,15 +1,13 @@
 //! How the real program ends: in bounded time whatever is under way, and by itself after a fault.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use futures::SinkExt;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::engine::{open, rows, run};
+use crate::program::Program;
 use crate::tools::{Waiting, ask};
 
 /// A runtime with sockets and time.
@@ -17,80 +15,11 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().expect("a runtime")
 }
 
-/// The program; killed when dropped.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(directory: &Path, arguments: &[&str]) -> Program {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
-        let log = std::fs::File::create(directory.join("log.txt")).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_mainstem"))
-            .args(["run", "--workers", "2", "--serve-http", "off"])
-            .args(["--serve-pgwire", &address.to_string()])
-            .args(arguments)
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("mainstem starts");
-        Program { child, address }
-    }
-
-    async fn connect(&self) -> Client {
-        let waiting = Waiting::begin();
-        let settings = format!("host=127.0.0.1 port={} user=any", self.address.port());
-        loop {
-            if let Ok((client, connection)) = tokio_postgres::connect(&settings, NoTls).await {
-                tokio::spawn(connection);
-                return client;
-            }
-            waiting.check("it does not serve");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// SIGTERM, as whatever runs services sends it.
-    fn terminate(&self) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(sent.expect("kill starts").success());
-    }
-
-    async fn ended(&mut self) -> ExitStatus {
-        let waiting = Waiting::begin();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("its state") {
-                return status;
-            }
-            waiting.check("it lives");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 async fn copy(client: &Client, rows: String) {
     let copy = client.copy_in("COPY t FROM STDIN (FORMAT csv)").await;
     let mut sink = std::pin::pin!(copy.expect("begun"));
     sink.send(bytes::Bytes::from(rows)).await.expect("sent");
     sink.finish().await.expect("copied");
-}
-
-fn log_of(directory: &Path) -> String {
-    std::fs::read_to_string(directory.join("log.txt")).unwrap_or_default()
 }
 
 const TABLES: &str = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
@@ -104,7 +33,9 @@ const ENDLESS: &str =
 fn sigterm_ends_the_program_whatever_is_under_way() {
     let directory = tempfile::tempdir().expect("a directory");
     runtime().block_on(async {
-        let mut program = Program::start(directory.path(), &["--checkpoint-every", "1s"]);
+        // A slow machine may take as long as it needs; only an end without end is a failure.
+        let arguments = ["--checkpoint-every", "1s", "--shutdown-timeout", "300s"];
+        let mut program = Program::start(directory.path(), &arguments);
         let client = program.connect().await;
         client.batch_execute(TABLES).await.expect("created");
         for part in 0..10_usize {
@@ -151,7 +82,7 @@ fn sigterm_ends_the_program_whatever_is_under_way() {
         let begun = Instant::now();
         let status = program.ended().await;
         println!("it ended after {:?}", begun.elapsed());
-        assert_eq!(status.code(), Some(0), "{}", log_of(directory.path()));
+        assert_eq!(status.code(), Some(0), "{}", program.log());
         drop(unread);
     });
     // What was acknowledged is there, what was not is not.
@@ -212,7 +143,7 @@ fn what_cannot_be_ended_does_not_hold_up_the_end() {
         let begun = Instant::now();
         let status = program.ended().await;
         println!("it ended after {:?}", begun.elapsed());
-        let log = log_of(directory.path());
+        let log = program.log();
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("shutdown_timeout"), "{log}");
         // Every line is an object that a machine reads.
@@ -251,7 +182,7 @@ fn after_a_fault_of_a_worker_nothing_more_is_logged_and_the_program_ends() {
             }
         }
         let status = program.ended().await;
-        let log = log_of(directory.path());
+        let log = program.log();
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("a dataflow worker has failed"), "{log}");
         assert!(log.contains("a fault that a test has asked for"), "{log}");

@@ -86,7 +86,8 @@ fn a_row_is_kept_once_however_many_windows_it_will_leave() {
         let sums = "SELECT sum(d) = 1000 AND sum(y) = 1000 FROM busy";
         assert_eq!(rows(&mut session, sums).await, "true");
         let waiting = "SELECT CAST(sum(rows) AS BIGINT) FROM mainstem.operators WHERE kind = 'Temporal'";
-        assert_eq!(rows(&mut session, waiting).await, "1000");
+        // Workers that are busy are not waited for; what they have told once is told from then on.
+        wait_for(&mut session, waiting, "1000").await;
         let analyzed = rows(&mut session, "EXPLAIN ANALYZE busy").await;
         assert!(analyzed.contains("Temporal") && analyzed.contains("(1000 rows, "), "{analyzed}");
         run(&mut session, "DELETE FROM clicks WHERE id >= 10").await.expect("deleted");
@@ -103,7 +104,8 @@ fn a_restart_schedules_what_is_still_to_come() {
         {
             let engine = open(directory.path(), 1);
             let mut session = with_events(&engine).await;
-            let insert = "INSERT INTO events VALUES (1, now() + INTERVAL '1 second'), (2, now() + INTERVAL '1 hour'), (3, now() - INTERVAL '1 hour')";
+            // Its time must not be over before it has been seen, however slow the machine is.
+            let insert = "INSERT INTO events VALUES (1, now() + INTERVAL '10 seconds'), (2, now() + INTERVAL '1 hour'), (3, now() - INTERVAL '1 hour')";
             run(&mut session, insert).await.expect("inserted");
             assert_eq!(rows(&mut session, "SELECT n FROM how_many").await, "2");
             engine.shutdown();

@@ -1,9 +1,10 @@
 //! The program as a test runs it, and programs and data that a machine may not have.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Set where everything must be there, as in continuous integration: a test then fails instead of
@@ -39,6 +40,27 @@ impl Waiting {
     pub fn check(&self, problem: &str) {
         assert!(self.0.elapsed() < PATIENCE, "it hangs: {problem}");
     }
+}
+
+/// Ports below those that systems give to whoever connects, or listens at any port.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// An address for a program that is to listen at it. Nobody listens there yet, and no other test
+/// gets the same one.
+pub fn free_address() -> SocketAddr {
+    static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
+    // Other runs of the tests at the same time begin somewhere else.
+    let first = std::process::id().wrapping_mul(521);
+    for _ in PORTS {
+        let number = first.wrapping_add(u32::from(HANDED_OUT.fetch_add(1, Relaxed)));
+        let port = u32::from(PORTS.start) + number % PORTS.len() as u32;
+        let port = u16::try_from(port).expect("a port");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("all ports are taken");
 }
 
 /// Runs the program in a directory, without services unless the arguments say otherwise.

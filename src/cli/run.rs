@@ -9,6 +9,7 @@ use super::definitions::{self, NamedQueries};
 use super::failure::Failure;
 use super::ingest;
 use super::progress::screen;
+use super::services::Serving;
 use super::snapshots::{self, Snapshots};
 use super::stop::Stop;
 use super::summary::{SourceSummary, Summary};
@@ -63,6 +64,7 @@ pub struct Running {
     /// The engine.
     pub engine: Engine,
     runtime: tokio::runtime::Runtime,
+    serving: Serving,
     stop: Stop,
 }
 
@@ -97,17 +99,18 @@ impl Running {
             true => WallClock::Ignored,
             false => WallClock::Followed,
         });
-        {
+        let serving = {
             let _context = runtime.enter();
             let snapshots = Snapshots::new(&engine, &settings);
             snapshots.schedule(&stop);
-            services::start(listeners, &engine, queries, &snapshots, &stop);
             stop_with_the_engine(&engine, &stop);
-        }
+            services::start(listeners, &engine, queries, &snapshots, &stop)
+        };
         Ok(Running {
             settings,
             engine,
             runtime,
+            serving,
             stop,
         })
     }
@@ -171,6 +174,9 @@ impl Running {
         }
         self.stop.request();
         self.engine.shutdown();
+        // Whose change is durable is told so, also where the engine ends because it has failed.
+        let answered = self.serving.answered(self.settings.shutdown_timeout);
+        self.runtime.block_on(answered);
         // Clients that still wait for something don't hold up the end.
         self.runtime.shutdown_timeout(services::GRACE);
         result

@@ -16,7 +16,7 @@ use super::stop::Stop;
 use crate::config::ServeSettings;
 use crate::engine::Engine;
 use crate::serve::http::{self, HttpOptions};
-use crate::serve::pgwire::{self, PgwireOptions};
+use crate::serve::pgwire::{self, AtWork, PgwireOptions};
 use crate::serve::restoring::{self, Notice};
 
 /// How long clients may finish what they are at when the engine ends.
@@ -30,6 +30,14 @@ pub struct Listeners {
     pub http: Option<TcpListener>,
     /// What one client and all of them may take.
     limits: PgwireOptions,
+}
+
+/// Services that run.
+pub struct Serving {
+    /// The Postgres clients that wait for an answer.
+    at_work: AtWork,
+    /// Ends with the last HTTP connection, once a stop is requested.
+    http: Option<JoinHandle<()>>,
 }
 
 /// Services that refuse clients while the engine restores.
@@ -70,6 +78,23 @@ impl Waiting {
             // A client that keeps its connection open is not waited for.
             let _ = tokio::time::timeout(GRACE, task).await;
         }
+    }
+}
+
+impl Serving {
+    /// Waits until clients have got the answers to what they have asked, but not for long, as some
+    /// statements have no end: two seconds, or half of what the whole end may take.
+    pub async fn answered(self, shutdown_timeout: Option<Duration>) {
+        let patience = shutdown_timeout.map_or(GRACE, |longest| GRACE.min(longest / 2));
+        let Serving { at_work, http } = self;
+        let answered = async {
+            at_work.until_none().await;
+            if let Some(http) = http {
+                // A panic there has been reported by its own message.
+                let _ = http.await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, answered).await;
     }
 }
 
@@ -120,25 +145,31 @@ pub fn start(
     queries: NamedQueries,
     snapshots: &Snapshots,
     stop: &Stop,
-) {
+) -> Serving {
     let limits = listeners.limits;
+    let mut serving = Serving {
+        at_work: AtWork::default(),
+        http: None,
+    };
     if let Some(listener) = listeners.pgwire {
         let (engine, stop, limits) = (engine.clone(), stop.clone(), limits.clone());
+        let at_work = serving.at_work.clone();
         tokio::spawn(async move {
             let stop = async move { stop.requested().await };
-            pgwire::serve(listener, engine, limits, stop).await;
+            pgwire::serve(listener, engine, limits, at_work, stop).await;
         });
     }
     if let Some(listener) = listeners.http {
         let router = http::router(engine.clone(), queries, snapshots.router());
         let stop = stop.clone();
-        tokio::spawn(async move {
+        serving.http = Some(tokio::spawn(async move {
             let options = HttpOptions {
                 max_connections: limits.max_connections,
                 ..HttpOptions::default()
             };
             let stop = async move { stop.requested().await };
             http::serve(listener, router, options, stop).await;
-        });
+        }));
     }
+    serving
 }

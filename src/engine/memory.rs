@@ -61,18 +61,19 @@ impl Memory {
     pub fn check(&self) -> Result<(), EngineError> {
         match self.is_exceeded() {
             false => Ok(()),
-            true => Err(self.full()),
+            true => Err(self.full_with(0)),
         }
     }
 
-    fn full(&self) -> EngineError {
+    /// Tells what there is, with what a writer asks for in addition.
+    fn full_with(&self, more_bytes: u64) -> EngineError {
         let mut largest = self.largest().clone();
-        let incoming_bytes = self.metrics.incoming_bytes.load(Relaxed);
+        let incoming_bytes = self.metrics.incoming_bytes.load(Relaxed) + more_bytes;
         if incoming_bytes > 0 {
             largest.push((WRITERS.to_owned(), incoming_bytes));
         }
         EngineError::MemoryFull {
-            used_bytes: self.used_bytes(),
+            used_bytes: self.used_bytes() + more_bytes,
             budget_bytes: self.budget_bytes,
             largest: largest_first(largest),
         }
@@ -84,13 +85,33 @@ impl Memory {
 
     /// Whether the state takes more than it may.
     pub fn is_exceeded(&self) -> bool {
-        self.budget_bytes > 0 && self.used_bytes() > self.budget_bytes
+        !self.has_room(self.metrics.incoming_bytes.load(Relaxed))
+    }
+
+    /// Whether there is room for the state and for so much that writers have not handed over.
+    fn has_room(&self, incoming_bytes: u64) -> bool {
+        self.budget_bytes == 0 || self.kept_bytes() + incoming_bytes <= self.budget_bytes
     }
 
     fn used_bytes(&self) -> u64 {
-        let metrics = &self.metrics;
-        let held = metrics.state_bytes.load(Relaxed) + self.since_bytes.load(Relaxed);
-        held + metrics.incoming_bytes.load(Relaxed)
+        self.kept_bytes() + self.metrics.incoming_bytes.load(Relaxed)
+    }
+
+    /// What has been handed over.
+    fn kept_bytes(&self) -> u64 {
+        self.metrics.state_bytes.load(Relaxed) + self.since_bytes.load(Relaxed)
+    }
+
+    /// Counts what a writer wants to send if there is room for it, in one step: what is refused is
+    /// never counted, or it would take the room of others until it is taken back.
+    fn book(&self, more_bytes: u64) -> bool {
+        let booked = |incoming_bytes: u64| {
+            let booked_bytes = incoming_bytes + more_bytes;
+            self.has_room(booked_bytes).then_some(booked_bytes)
+        };
+        let incoming_bytes = &self.metrics.incoming_bytes;
+        let outcome = incoming_bytes.fetch_update(Relaxed, Relaxed, booked);
+        outcome.is_ok()
     }
 
     /// Counts what is appended to the log.
@@ -153,12 +174,11 @@ impl Reservation {
     /// [`EngineError::MemoryFull`] if these are more than before and the budget has no room for
     /// them; it is then as before.
     pub fn resize(&mut self, bytes: usize) -> Result<(), EngineError> {
-        let before = self.bytes;
-        self.resize_anyway(bytes);
-        if self.bytes > before && self.memory.is_exceeded() {
-            let error = self.memory.full();
-            self.set(before);
-            return Err(error);
+        let bytes = bytes as u64;
+        match bytes.checked_sub(self.bytes) {
+            None | Some(0) => self.set(bytes),
+            Some(more) if self.memory.book(more) => self.bytes = bytes,
+            Some(more) => return Err(self.memory.full_with(more)),
         }
         Ok(())
     }
@@ -168,10 +188,13 @@ impl Reservation {
         self.set(bytes as u64);
     }
 
+    /// Books the difference alone, so that nobody else finds less room meanwhile than there is.
     fn set(&mut self, bytes: u64) {
         let incoming_bytes = &self.memory.metrics.incoming_bytes;
-        incoming_bytes.fetch_add(bytes, Relaxed);
-        incoming_bytes.fetch_sub(self.bytes, Relaxed);
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => incoming_bytes.fetch_add(more, Relaxed),
+            None => incoming_bytes.fetch_sub(self.bytes - bytes, Relaxed),
+        };
         self.bytes = bytes;
     }
 }
@@ -298,5 +321,62 @@ impl Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         while self.pop().is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(budget_bytes: u64) -> Arc<Memory> {
+        Arc::new(Memory::new(budget_bytes, &Arc::default()))
+    }
+
+    #[test]
+    fn what_is_refused_is_not_counted_and_leaves_the_reservation_as_it_was() {
+        let memory = memory(100);
+        let mut reservation = Reservation::new(&memory);
+        reservation.resize(60).expect("there is room");
+        let refused = reservation.resize(101).expect_err("too much");
+        let EngineError::MemoryFull { used_bytes, .. } = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(used_bytes, 101);
+        assert_eq!(memory.used_bytes(), 60);
+        let mut other = Reservation::new(&memory);
+        other.resize(40).expect("there is room");
+        other.resize(41).expect_err("too much");
+        reservation.resize_anyway(1000);
+        reservation.resize(900).expect("less is always taken");
+        reservation.resize(0).expect("less is always taken");
+        assert_eq!(memory.used_bytes(), 40);
+        drop(other);
+        assert_eq!(memory.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_writer_is_not_refused_for_what_another_one_is_refused_or_counts_anew() {
+        const ROUNDS: usize = 20_000;
+        let memory = memory(100);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut greedy = Reservation::new(&memory);
+                for _ in 0..ROUNDS {
+                    greedy.resize(1000).expect_err("too much");
+                }
+            });
+            scope.spawn(|| {
+                let mut steady = Reservation::new(&memory);
+                for round in 0..ROUNDS {
+                    steady.resize(50 - round % 2).expect("there is room");
+                }
+            });
+            let mut modest = Reservation::new(&memory);
+            for _ in 0..ROUNDS {
+                modest.resize(50).expect("there is room");
+                modest.resize(0).expect("less is always taken");
+            }
+        });
+        assert_eq!(memory.used_bytes(), 0);
     }
 }

@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod checkpointing;
 mod clock;
 mod commit;
+mod completion;
 mod create;
 mod definition;
 mod disk;
@@ -40,7 +41,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::dataflow::{WorkerError, Workers};
+use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
 use crate::sql::query::QueryRuntime;
 use crate::sql::{Catalog, Functions, PLANNING_STACK_BYTES, Planner};
@@ -426,39 +427,5 @@ impl Engine {
         // Callers are plain threads, or tasks that have declared themselves blocking.
         let answer = futures::executor::block_on(answer);
         answer.map_err(|_| EngineError::ShutDown)?
-    }
-
-    /// Blocks until a timestamp is complete in all views.
-    fn wait_for(&self, timestamp_ms: u64) -> Result<(), EngineError> {
-        futures::executor::block_on(self.completed(timestamp_ms))
-    }
-
-    /// Waits until there is a complete timestamp beyond the given one, or a reason to look for the
-    /// end of a subscription; the newest that is complete.
-    async fn completed_after(&self, timestamp_ms: u64) -> Result<u64, EngineError> {
-        let mut completed = self.shared.completed.clone();
-        if let Some(failure) = self.shared.progress.failure() {
-            return Err(WorkerError::Failed(failure).into());
-        }
-        if *completed.borrow_and_update() <= timestamp_ms {
-            let changed = completed.changed().await;
-            changed.map_err(|_| EngineError::ShutDown)?;
-        }
-        Ok(*completed.borrow())
-    }
-
-    /// Waits until a timestamp is complete in all views.
-    async fn completed(&self, timestamp_ms: u64) -> Result<(), EngineError> {
-        let mut completed = self.shared.completed.clone();
-        loop {
-            if let Some(failure) = self.shared.progress.failure() {
-                return Err(WorkerError::Failed(failure).into());
-            }
-            if *completed.borrow_and_update() >= timestamp_ms {
-                return Ok(());
-            }
-            let changed = completed.changed().await;
-            changed.map_err(|_| EngineError::ShutDown)?;
-        }
     }
 }

@@ -384,7 +384,8 @@ fn one_sync_serves_all_that_wait() {
         buckets.map(|bucket| bucket.load(Relaxed)).sum::<u64>()
     };
     let before = syncs();
-    let time = Duration::from_millis(10);
+    // Long enough for the others to come meanwhile, also where threads wait for a processor.
+    let time = Duration::from_millis(100);
     faulty.set_fault(Some(Fault::SlowSyncs { time }));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {

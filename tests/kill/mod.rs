@@ -22,7 +22,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::tools::{PATIENCE, mainstem_succeeds};
 use loader::{Knowledge, SCHEMA, check, work};
-use program::Program;
+use program::{dies, start, start_dying, start_failing};
 
 const ROUNDS: u64 = 5;
 const WORKERS: i64 = 4;
@@ -147,13 +147,13 @@ fn a_killed_program_comes_back_with_all_it_acknowledged() {
     let rounds = setting("MAINSTEM_KILL_ROUNDS", ROUNDS);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let kills = runtime.block_on(async {
-        let mut program = Program::start(directory);
-        fill(&program.connect(directory).await, BALLAST).await;
+        let mut program = start(directory);
+        fill(&program.connect().await, BALLAST).await;
         let mut kills = 0;
         for round in 0..rounds {
             let mut clients = Vec::new();
             for _ in 0..WORKERS {
-                clients.push(program.connect(directory).await);
+                clients.push(program.connect().await);
             }
             let working = loaders.begin(clients);
             let alive = Duration::from_millis(100 + u64::from(loaders.random.next_u32() % 2400));
@@ -162,14 +162,14 @@ fn a_killed_program_comes_back_with_all_it_acknowledged() {
             wait_for(working).await;
             let while_recovering = loaders.random.next_u32() % 3;
             for _ in 0..while_recovering {
-                let recovering = Program::start(directory);
+                let recovering = start(directory);
                 let alive = Duration::from_millis(u64::from(loaders.random.next_u32() % 400));
                 tokio::time::sleep(alive).await;
                 recovering.kill();
             }
             kills += 1 + while_recovering;
-            program = Program::start(directory);
-            let client = program.connect(directory).await;
+            program = start(directory);
+            let client = program.connect().await;
             loaders.check(&client, &format!("round {round}")).await;
         }
         program.kill();
@@ -192,25 +192,25 @@ fn a_program_that_dies_at_any_step_of_writing_comes_back_with_all_it_acknowledge
         let mut steps = 0;
         loop {
             steps += 1;
-            let mut program = Program::start_dying(directory, &format!("*/*:{steps}"));
-            if program.connect_or_end(directory).await.is_some() {
+            let mut program = start_dying(directory, &format!("*/*:{steps}"));
+            if program.connect_or_end().await.is_some() {
                 program.kill();
                 break;
             }
-            program.dies(directory).await;
+            dies(program).await;
         }
         println!("{steps} steps of the first start");
         assert!(steps > 3, "only {steps} steps");
-        let mut program = Program::start(directory);
-        fill(&program.connect(directory).await, 1000).await;
+        let mut program = start(directory);
+        fill(&program.connect().await, 1000).await;
         program.kill();
         for points in POINTS {
             for point in points {
-                let mut program = Program::start_dying(directory, point);
-                if let Some(client) = program.connect_or_end(directory).await {
+                let mut program = start_dying(directory, point);
+                if let Some(client) = program.connect_or_end().await {
                     let mut clients = vec![client];
                     while clients.len() < WORKERS as usize
-                        && let Some(client) = program.connect_or_end(directory).await
+                        && let Some(client) = program.connect_or_end().await
                     {
                         clients.push(client);
                     }
@@ -218,10 +218,10 @@ fn a_program_that_dies_at_any_step_of_writing_comes_back_with_all_it_acknowledge
                     let ended = tokio::time::timeout(PATIENCE, working).await;
                     assert!(ended.is_ok(), "it never comes to {point}");
                 }
-                program.dies(directory).await;
+                dies(program).await;
             }
-            let mut program = Program::start(directory);
-            let client = program.connect(directory).await;
+            let mut program = start(directory);
+            let client = program.connect().await;
             loaders.check(&client, &format!("{points:?}")).await;
             program.kill();
             examine(directory);
@@ -250,14 +250,14 @@ fn a_program_whose_disk_fails_acknowledges_nothing_more_and_ends() {
         let directory = directory.path();
         let ids = "SELECT n FROM ids";
         runtime.block_on(async {
-            let mut program = Program::start(directory);
+            let mut program = start(directory);
             let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY); \
                 CREATE MATERIALIZED VIEW ids AS SELECT count(*) AS n FROM t";
-            let client = program.connect(directory).await;
+            let client = program.connect().await;
             client.batch_execute(tables).await.expect("created");
             program.kill();
-            let mut program = Program::start_failing(directory, failure);
-            let client = program.connect(directory).await;
+            let mut program = start_failing(directory, failure);
+            let client = program.connect().await;
             let mut acknowledged: i64 = 0;
             let error = loop {
                 let insert = format!("INSERT INTO t VALUES ({acknowledged})");
@@ -277,9 +277,9 @@ fn a_program_whose_disk_fails_acknowledges_nothing_more_and_ends() {
                 .batch_execute("INSERT INTO t VALUES (-1)")
                 .await
                 .expect_err("nothing more is accepted");
-            program.fails(directory, "the log has failed").await;
-            let mut program = Program::start(directory);
-            let client = program.connect(directory).await;
+            program.fails("the log has failed").await;
+            let mut program = start(directory);
+            let client = program.connect().await;
             let found = client.query_one(ids, &[]).await.expect("counted");
             let found: i64 = found.get(0);
             // What failed may be there or not.

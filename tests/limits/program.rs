@@ -1,84 +1,44 @@
 //! The real program and the memory that it may take and takes.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::SinkExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio_postgres::NoTls;
+use tokio_postgres::Client;
 
 use mainstem::engine::LOG_DIRECTORY;
 use mainstem::engine::checkpoint::{self, CHECKPOINT_DIRECTORY};
 use mainstem::log;
 use mainstem::log::fs::RealFileSystem;
 
-use super::{insert, runtime};
+use super::{insert, runtime, until_taken_from};
+use crate::program::{PROGRAM, Program};
 use crate::tools::{Waiting, has_program};
-
-/// Connects as soon as the program serves.
-async fn connected(address: SocketAddr) -> tokio_postgres::Client {
-    let waiting = Waiting::begin();
-    let settings = format!("host=127.0.0.1 port={} user=any", address.port());
-    loop {
-        if let Ok((client, connection)) = tokio_postgres::connect(&settings, NoTls).await {
-            tokio::spawn(connection);
-            return client;
-        }
-        waiting.check("it does not serve");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The program with little memory; killed when dropped.
-struct Confined(Child);
-
-impl Drop for Confined {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The program in a directory, with so little memory that it dies of little too much. `None` where
 /// that cannot be had.
-fn confined(directory: &Path, budget: &str) -> Option<(Confined, SocketAddr)> {
+fn confined(directory: &Path, budget: &str) -> Option<Program> {
     if !has_program("prlimit", &["--version"]) {
         return None;
     }
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("an address");
-    drop(free);
-    let child = Command::new("prlimit")
-        .arg(format!("--data={}", 768 << 20))
-        .args([env!("CARGO_BIN_EXE_mainstem"), "run", "--workers", "2"])
-        .args([
-            "--serve-pgwire",
-            &address.to_string(),
-            "--serve-http",
-            "off",
-        ])
-        .args(["--memory-budget", budget, "--query-memory", "64 MiB"])
-        .current_dir(directory)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("mainstem starts");
-    Some((Confined(child), address))
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--data={}", 768 << 20)).arg(PROGRAM);
+    let arguments = ["--memory-budget", budget, "--query-memory", "64 MiB"];
+    Some(Program::start_by(command, directory, &arguments))
 }
 
 #[test]
 fn a_program_confined_in_memory_refuses_rows_and_lives() {
     let directory = tempfile::tempdir().expect("a directory");
-    let Some((mut confined, address)) = confined(directory.path(), "64 MiB") else {
+    let Some(mut program) = confined(directory.path(), "64 MiB") else {
         return;
     };
     runtime().block_on(async {
-        let client = connected(address).await;
+        let client = program.connect().await;
         let tables = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT); \
             CREATE MATERIALIZED VIEW copies AS SELECT id, what || shop AS both FROM t; \
             CREATE MATERIALIZED VIEW longest AS SELECT shop, max(what) AS what FROM t GROUP BY shop";
@@ -101,10 +61,7 @@ fn a_program_confined_in_memory_refuses_rows_and_lives() {
         assert_eq!(count.expect("reading goes on").get::<_, i64>(0), first as i64);
         client.batch_execute("DROP MATERIALIZED VIEW copies").await.expect("dropped");
     });
-    assert!(
-        confined.0.try_wait().expect("its state").is_none(),
-        "it lives"
-    );
+    assert!(program.is_alive(), "{}", program.log());
 }
 
 #[test]
@@ -112,11 +69,12 @@ fn a_program_confined_in_memory_outlives_clients_that_send_much() {
     const CLIENTS: usize = 90;
     const LONG: usize = 15 << 20;
     let directory = tempfile::tempdir().expect("a directory");
-    let Some((mut confined, address)) = confined(directory.path(), "200 MiB") else {
+    let Some(mut program) = confined(directory.path(), "200 MiB") else {
         return;
     };
     runtime().block_on(async {
-        let client = connected(address).await;
+        let client = program.connect().await;
+        let address = program.address;
         let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, shop TEXT, what TEXT)";
         client.batch_execute(table).await.expect("created");
         // Half of them send statements, half of them rows; all but the last byte of each.
@@ -155,53 +113,31 @@ fn a_program_confined_in_memory_outlives_clients_that_send_much() {
             streams.push(stream.await.expect("all of it is taken or passed over"));
         }
         // Others are served meanwhile, and those once they have sent the rest.
-        client
-            .batch_execute(&insert(0))
-            .await
-            .expect("there is room for it");
+        until_taken_from(&client, &insert(0)).await;
         for stream in &mut streams {
             stream.write_all(b"\n").await.expect("sent");
         }
         drop(streams);
-        client
-            .batch_execute(&insert(100))
-            .await
-            .expect("there is room for it");
+        until_taken_from(&client, &insert(100)).await;
         let count = client.query_one("SELECT count(*) FROM t", &[]).await;
         assert_eq!(count.expect("counted").get::<_, i64>(0), 200);
     });
-    let state = confined.0.try_wait().expect("its state");
-    assert!(state.is_none(), "it lives");
+    assert!(program.is_alive(), "{}", program.log());
 }
 
 /// A figure of a process in bytes, as Linux tells it.
-fn memory_of(child: &Child, name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+fn memory_of(program: &Program, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// The program on a data directory, with checkpoints every second.
-async fn start(directory: &Path) -> (Confined, tokio_postgres::Client) {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("an address");
-    drop(free);
-    let child = Command::new(env!("CARGO_BIN_EXE_mainstem"))
-        .args(["run", "--workers", "2", "--checkpoint-every", "1s"])
-        .args([
-            "--serve-pgwire",
-            &address.to_string(),
-            "--serve-http",
-            "off",
-        ])
-        .current_dir(directory)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("mainstem starts");
-    let client = connected(address).await;
-    (Confined(child), client)
+/// The program in a directory, with checkpoints every second.
+async fn start(directory: &Path) -> (Program, Client) {
+    let mut program = Program::start(directory, &["--checkpoint-every", "1s"]);
+    let client = program.connect().await;
+    (program, client)
 }
 
 /// Waits until the newest checkpoint goes up to the end of the log.
@@ -245,13 +181,13 @@ fn a_start_takes_little_more_memory_than_running_did() {
         let count = client.query_one(answer, &[]).await.expect("counted");
         assert_eq!(count.get::<_, i64>("n"), ROWS as i64);
         until_all_is_in_a_checkpoint(directory.path()).await;
-        let Some(running) = memory_of(&program.0, "VmRSS:") else {
+        let Some(running) = memory_of(&program, "VmRSS:") else {
             eprintln!("SKIPPED: the system does not tell the memory of a process");
             return;
         };
         drop(program);
         let (program, client) = start(directory.path()).await;
-        let peak = memory_of(&program.0, "VmHWM:").expect("the same system");
+        let peak = memory_of(&program, "VmHWM:").expect("the same system");
         let count = client.query_one(answer, &[]).await.expect("counted");
         assert_eq!(count.get::<_, i64>("n"), ROWS as i64);
         let ratio = peak as f64 / running as f64;
@@ -261,8 +197,8 @@ fn a_start_takes_little_more_memory_than_running_did() {
 }
 
 /// The time that a process has kept processors busy, as Linux tells it.
-fn busy_of(child: &Child) -> Option<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
+fn busy_of(program: &Program) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.id())).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let mut hundredths = || fields.next()?.parse::<u64>().ok();
@@ -284,9 +220,9 @@ fn a_program_with_nothing_to_do_does_next_to_nothing() {
         // First comes a checkpoint, and what else comes after a transaction.
         let waiting = Waiting::begin();
         loop {
-            let before = busy_of(&program.0);
+            let before = busy_of(&program);
             tokio::time::sleep(IDLE).await;
-            let (Some(before), Some(after)) = (before, busy_of(&program.0)) else {
+            let (Some(before), Some(after)) = (before, busy_of(&program)) else {
                 eprintln!("SKIPPED: the system does not tell how busy a process was");
                 return;
             };

@@ -3,7 +3,7 @@
 //! A query holds the moment that it reads: rows that have been changed since stay in memory for it.
 //! When its time is over they are let go, whether or not anybody fetches the rest.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,28 +13,24 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{FutureExt, StreamExt, stream};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use crate::sql::SqlError;
 
 type Next = Option<Result<RecordBatch, DataFusionError>>;
 
+/// Rows that are gone once the time is over or the last of them has come.
+type Rows = Arc<Mutex<Option<SendableRecordBatchStream>>>;
+
 /// The same rows, or an error in their place once the time is over.
 pub fn within(rows: SendableRecordBatchStream, timeout: Duration) -> SendableRecordBatchStream {
     let schema = rows.schema();
     let deadline = Instant::now() + timeout;
     let rows = Arc::new(Mutex::new(Some(rows)));
-    let unread = Arc::clone(&rows);
-    let watch = SpawnedTask::spawn(async move {
-        sleep_until(deadline).await;
-        // Whoever is reading them at this moment looks at the clock.
-        if let Ok(mut rows) = unread.try_lock() {
-            rows.take();
-        }
-    });
     let mut limited = Limited {
+        watch: let_go_at(deadline, Arc::clone(&rows)),
         rows,
-        watch,
         deadline,
         timeout,
         has_ended: false,
@@ -43,10 +39,18 @@ pub fn within(rows: SendableRecordBatchStream, timeout: Duration) -> SendableRec
     Box::pin(RecordBatchStreamAdapter::new(schema, limited))
 }
 
+/// Lets rows go at a time, even if nobody asks for them any more.
+fn let_go_at(deadline: Instant, rows: Rows) -> SpawnedTask<()> {
+    SpawnedTask::spawn(async move {
+        sleep_until(deadline).await;
+        // Whoever is reading them at this moment may have looked at the clock just before.
+        rows.lock().await.take();
+    })
+}
+
 /// Rows with an end by the clock.
 struct Limited {
-    /// Gone once the time is over or the last of them has come.
-    rows: Arc<Mutex<Option<SendableRecordBatchStream>>>,
+    rows: Rows,
     /// Ends with the time.
     watch: SpawnedTask<()>,
     deadline: Instant,
@@ -60,7 +64,11 @@ impl Limited {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut kept) = self.rows.try_lock() else {
+            // They are being let go, which happens once the time is over.
+            self.has_ended = true;
+            return Poll::Ready(Some(Err(too_long(self.timeout))));
+        };
         let next = kept.as_mut().map(|rows| rows.poll_next_unpin(context));
         let is_over = Instant::now() >= self.deadline;
         let next = match next {
@@ -114,6 +122,20 @@ mod tests {
         let error = error.expect_err("the time is over").to_string();
         assert!(error.contains("took longer than 20 ms"), "{error}");
         assert!(rows.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_being_read_as_the_time_ends_is_let_go_afterwards() {
+        let held = Arc::new(());
+        let gone = Arc::downgrade(&held);
+        let rows = Arc::new(Mutex::new(Some(endless(held))));
+        let reading = rows.lock().await;
+        let watch = let_go_at(Instant::now(), Arc::clone(&rows));
+        // Long enough for the watch to come upon the reader.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(reading);
+        watch.await.expect("it ends");
+        assert_eq!(gone.strong_count(), 0, "they are still held");
     }
 
     #[tokio::test]

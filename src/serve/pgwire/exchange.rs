@@ -10,15 +10,16 @@ use pgwire::messages::PgWireFrontendMessage;
 use pgwire::tokio::server::{negotiate_tls, process_error, process_message};
 use tokio::net::TcpStream;
 
-use super::PgwireOptions;
 use super::conversation::{Connection, Prepared};
 use super::receive::{Expected, Received, Receiver, is_copy, is_extended};
+use super::{AtWork, PgwireOptions};
 
 /// Serves a client until it goes, or sends what cannot be understood.
 pub async fn exchange(
     socket: TcpStream,
     connection: Connection,
     options: &PgwireOptions,
+    at_work: &AtWork,
 ) -> io::Result<()> {
     let startup = tokio::time::sleep(options.startup_time);
     tokio::pin!(startup);
@@ -36,6 +37,7 @@ pub async fn exchange(
         &connection.connections,
     )));
     let handler = Arc::new(connection.clone());
+    let mut turn = None;
     loop {
         let state = socket.state();
         let expected = Expected {
@@ -53,6 +55,8 @@ pub async fn exchange(
         let (error, waits_for_sync) = match received {
             Received::End | Received::Message(PgWireFrontendMessage::Terminate(_)) => return Ok(()),
             Received::Message(message) => {
+                turn.get_or_insert_with(|| at_work.begin());
+                let is_last = is_last(&message);
                 let waits_for_sync = match state {
                     PgWireConnectionState::CopyInProgress(is_extended) => is_extended,
                     _ => message.is_extended_query(),
@@ -67,6 +71,10 @@ pub async fn exchange(
                     Arc::clone(&cancel),
                 );
                 match processed.await {
+                    Ok(()) if is_last => {
+                        turn = None;
+                        continue;
+                    }
                     Ok(()) => continue,
                     Err(error) => (error, waits_for_sync),
                 }
@@ -84,7 +92,20 @@ pub async fn exchange(
             Received::Broken(error) => return process_error(&mut socket, error, false).await,
         };
         process_error(&mut socket, error, waits_for_sync).await?;
+        if !waits_for_sync {
+            turn = None;
+        }
     }
+}
+
+/// Whether all answers have been sent once a message is answered: those of the extended protocol are
+/// kept until the client asks for them.
+fn is_last(message: &PgWireFrontendMessage) -> bool {
+    let asks = matches!(
+        message,
+        PgWireFrontendMessage::Sync(_) | PgWireFrontendMessage::Flush(_)
+    );
+    asks || !message.is_extended_query()
 }
 
 /// Whether a message would not be looked at anyway: what comes after an error and before the client

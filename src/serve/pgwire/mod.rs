@@ -1,6 +1,7 @@
 //! The Postgres wire protocol, version 3: psql, drivers and business intelligence tools connect as
 //! they would to PostgreSQL. Every connection is one session of the engine.
 
+mod at_work;
 mod connection;
 mod conversation;
 mod copy;
@@ -23,6 +24,8 @@ use tokio::sync::Semaphore;
 use crate::engine::{Engine, EngineError};
 use conversation::Connection;
 use exchange::exchange;
+
+pub use at_work::AtWork;
 
 /// After a failure to accept a connection, such as too many open files.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
@@ -53,11 +56,13 @@ impl Default for PgwireOptions {
 }
 
 /// Serves connections until `stop` completes; those that are open then go on until the runtime
-/// ends. Whoever can connect may do everything: there is no authentication.
+/// ends, and `at_work` counts those that wait for an answer. Whoever can connect may do everything:
+/// there is no authentication.
 pub async fn serve(
     listener: TcpListener,
     engine: Engine,
     options: PgwireOptions,
+    at_work: AtWork,
     stop: impl Future<Output = ()>,
 ) {
     let room = Arc::new(Semaphore::new(options.max_connections));
@@ -83,9 +88,9 @@ pub async fn serve(
             continue;
         };
         let connection = Connection::new(&engine, &connections, has_place);
-        let options = options.clone();
+        let (options, at_work) = (options.clone(), at_work.clone());
         tokio::spawn(async move {
-            if let Err(error) = exchange(socket, connection, &options).await {
+            if let Err(error) = exchange(socket, connection, &options, &at_work).await {
                 tracing::debug!("a Postgres client is gone: {error}");
             }
             drop(place);
