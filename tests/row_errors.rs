@@ -65,14 +65,14 @@ fn a_recursion_that_does_not_end_is_an_error_until_it_does() {
         for view in ["walks", "reached"] {
             run(&mut session, &format!("DROP MATERIALIZED VIEW {view}")).await.expect("dropped");
         }
-        run(&mut session, &format!("CREATE MATERIALIZED VIEW walks WITH (recursion_levels = 2) AS {all}")).await.expect("created");
+        run(&mut session, &format!("CREATE MATERIALIZED VIEW walks WITH (recursion_levels = 3) AS {all}")).await.expect("created");
         run(&mut session, "DELETE FROM edges").await.expect("deleted");
         run(&mut session, "INSERT INTO edges VALUES (1, 2), (2, 3)").await.expect("inserted");
         assert_eq!(rows(&mut session, "SELECT * FROM walks ORDER BY steps").await, "1,0 2,1 3,2");
         run(&mut session, "INSERT INTO edges VALUES (3, 4)").await.expect("inserted");
         let message = refusal(&mut session, "SELECT * FROM walks").await;
-        assert!(message.contains("\"walk\" goes beyond 2 levels"), "{message}");
-        run(&mut session, &format!("CREATE OR REPLACE MATERIALIZED VIEW walks WITH (recursion_levels = 3) AS {all}")).await.expect("replaced");
+        assert!(message.contains("\"walk\" goes beyond 3 levels"), "{message}");
+        run(&mut session, &format!("CREATE OR REPLACE MATERIALIZED VIEW walks WITH (recursion_levels = 4) AS {all}")).await.expect("replaced");
         assert_eq!(rows(&mut session, "SELECT * FROM walks ORDER BY steps").await, "1,0 2,1 3,2 4,3");
         engine.shutdown();
     });

@@ -15,18 +15,25 @@ pub struct Cursor<'a> {
     offset: u32,
     chunk: usize,
     row: usize,
+    /// Where [`seek_all`] takes the wanted row to be.
+    guess: Guess,
+}
+
+/// A row of the current chunk that is near the wanted one.
+#[derive(Clone, Copy, Default)]
+struct Guess {
+    row: usize,
+    /// Its hash.
+    hash: u64,
+    /// Rows for each step of the hash.
+    density: f64,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the first row; `offset` is the position of the batch's first chunk among the
     /// chunks that are read together.
     pub fn new(chunks: &'a [Chunk], offset: u32) -> Cursor<'a> {
-        Cursor {
-            chunks,
-            offset,
-            chunk: 0,
-            row: 0,
-        }
+        Cursor::at(chunks, offset, (0, 0))
     }
 
     /// A cursor at a place that [`place`](Self::place) gave.
@@ -36,6 +43,7 @@ impl<'a> Cursor<'a> {
             offset,
             chunk,
             row,
+            guess: Guess::default(),
         }
     }
 
@@ -173,45 +181,90 @@ impl<'a> Cursor<'a> {
 
     /// Moves to the first row at or behind the position whose hash is at least `hash`.
     pub fn seek(&mut self, hash: u64) {
+        seek_all(std::slice::from_mut(self), hash);
+    }
+
+    /// Moves to the chunk of a hash and guesses the row by proportion, as hashes are uniform.
+    fn approach(&mut self, hash: u64) {
         let last_is_below = |chunk: &Chunk| chunk.last_hash() < hash;
-        let rest = &self.chunks[self.chunk.min(self.chunks.len())..];
-        match rest.first() {
-            None => return,
-            Some(chunk) if last_is_below(chunk) => {
-                self.chunk += 1 + rest[1..].partition_point(last_is_below);
-                self.row = 0;
-                if self.chunk == self.chunks.len() {
-                    return;
-                }
-            }
-            Some(_) => {}
+        let Some(rest) = self.chunks.get(self.chunk..) else {
+            return;
+        };
+        if rest.first().is_some_and(last_is_below) {
+            self.chunk += 1 + rest[1..].partition_point(last_is_below);
+            self.row = 0;
         }
-        let hashes = &self.chunks[self.chunk].body().hashes[self.row..];
-        self.row += interpolate(hashes, hash);
+        let Some(chunk) = self.chunks.get(self.chunk) else {
+            return;
+        };
+        let hashes = &chunk.body().hashes;
+        // The hash before the first row is at hand, that of the first row is not.
+        let before = match (self.row, self.chunk) {
+            (0, 1..) => self.chunks[self.chunk - 1].last_hash(),
+            (row, _) => hashes[row],
+        };
+        let span = (hashes.len() - 1 - self.row) as f64;
+        let density = span / (chunk.last_hash().saturating_sub(before).max(1)) as f64;
+        let rows = (hash.saturating_sub(before) as f64 * density) as usize;
+        let row = (self.row + rows).min(hashes.len() - 1);
+        self.guess = Guess {
+            row,
+            hash: hashes[row],
+            density,
+        };
+    }
+
+    /// Makes the guess better by how far it was off.
+    fn refine(&mut self, hash: u64) {
+        let Some(body) = self.body() else { return };
+        let Guess {
+            row,
+            hash: found,
+            density,
+        } = self.guess;
+        let rows = (found.abs_diff(hash) as f64 * density) as usize;
+        let row = match found < hash {
+            true => (row + rows).min(body.len() - 1),
+            false => row.saturating_sub(rows).max(self.row),
+        };
+        self.guess.row = row;
+        self.guess.hash = body.hashes[row];
+    }
+
+    /// Moves to the first row whose hash is at least `hash`, from the guess.
+    fn arrive(&mut self, hash: u64) {
+        let Some(body) = self.body() else { return };
+        let (guess, hashes) = (self.guess.row, &body.hashes);
+        self.row = match self.guess.hash < hash {
+            true => guess + gallop(&hashes[guess..], hash),
+            false => {
+                let mut step = 4;
+                let mut high = guess;
+                while high >= self.row + step && hashes[high - step] >= hash {
+                    high -= step;
+                    step *= 2;
+                }
+                let low = high.saturating_sub(step).max(self.row);
+                low + hashes[low..high].partition_point(|other| *other < hash)
+            }
+        };
     }
 }
 
-/// How many of the ascending `hashes`, of which the last is at least `hash`, are below it. Hashes
-/// are uniform, so a first guess by proportion is close.
-fn interpolate(hashes: &[u64], hash: u64) -> usize {
-    let (first, last) = (hashes[0], hashes[hashes.len() - 1]);
-    if first >= hash {
-        return 0;
+/// Moves each cursor to the first row at or behind its position whose hash is at least `hash`.
+///
+/// What is looked for lies in memory that no cache has. All cursors take each step together, as the
+/// processor then waits for all of them at once.
+pub fn seek_all(cursors: &mut [Cursor], hash: u64) {
+    for cursor in cursors.iter_mut() {
+        cursor.approach(hash);
     }
-    let span = (hashes.len() - 1) as f64;
-    let guess = ((hash - first) as f64 * (span / (last - first) as f64)) as usize;
-    let guess = guess.min(hashes.len() - 1);
-    if hashes[guess] < hash {
-        return guess + gallop(&hashes[guess..], hash);
+    for cursor in cursors.iter_mut() {
+        cursor.refine(hash);
     }
-    let mut step = 4;
-    let mut high = guess;
-    while high >= step && hashes[high - step] >= hash {
-        high -= step;
-        step *= 2;
+    for cursor in cursors.iter_mut() {
+        cursor.arrive(hash);
     }
-    let low = high.saturating_sub(step);
-    low + hashes[low..high].partition_point(|other| *other < hash)
 }
 
 /// How many of the ascending `hashes` are below `limit`, found from the front.
@@ -292,4 +345,70 @@ pub fn keep_picked<'a, 'p>(
 #[inline]
 pub fn least_hash(cursors: &[Cursor]) -> Option<u64> {
     cursors.iter().filter_map(Cursor::hash).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::lane::Lane;
+    use super::*;
+
+    fn chunk(hashes: &[u64]) -> Chunk {
+        let rows = hashes.len();
+        Chunk::new(Body {
+            hashes: hashes.to_vec().into(),
+            orders: Lane::Constant(0, rows),
+            columns: Vec::new(),
+            key_columns: 0,
+            times: Lane::Constant(0, rows),
+            counts: Lane::Constant(1, rows),
+            sums: Vec::new(),
+        })
+    }
+
+    fn sorted(mut hashes: Vec<u64>) -> Vec<u64> {
+        hashes.sort_unstable();
+        hashes
+    }
+
+    proptest! {
+        #[test]
+        fn seeking_finds_the_first_row_that_is_not_before(
+            even in prop::collection::vec(any::<u64>(), 0..200),
+            dense in prop::collection::vec(0u64..40, 0..60),
+            shift in 0u32..64,
+            rows in 1usize..50,
+            wanted in prop::collection::vec((any::<u64>(), 0u64..45, any::<bool>()), 1..20),
+        ) {
+            let far = u64::MAX - 39;
+            let near = dense.iter().map(|hash| far + hash);
+            let shifted = dense.iter().map(|hash| hash << shift);
+            let batches = [
+                sorted(even),
+                sorted(dense.clone()),
+                sorted(near.chain(shifted).collect()),
+            ];
+            let chunks = batches.each_ref().map(|hashes| {
+                hashes.chunks(rows).map(chunk).collect::<Vec<Chunk>>()
+            });
+            let mut cursors = Vec::new();
+            for chunks in &chunks {
+                cursors.push(Cursor::new(chunks, 0));
+            }
+            let wanted = wanted.iter().map(|(even, near, is_even)| match is_even {
+                true => *even,
+                false => far.saturating_add(*near),
+            });
+            for hash in sorted(wanted.collect()) {
+                seek_all(&mut cursors, hash);
+                for (cursor, hashes) in cursors.iter().zip(&batches) {
+                    let place = hashes.partition_point(|other| *other < hash);
+                    prop_assert_eq!(cursor.hash(), hashes.get(place).copied());
+                    let (chunk, row) = cursor.place();
+                    prop_assert_eq!((chunk * rows + row).min(hashes.len()), place);
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::arrange::form_updates;
 use super::changes::Piece;
 use super::chunk::Chunk;
-use super::cursor::Reader;
+use super::cursor::{Reader, seek_all};
 use super::grouping::{FoundGroups, Grouping};
 use super::lane::{Lane, Pick};
 use super::output::OutputShape;
@@ -33,8 +33,8 @@ pub(super) fn group_changes(
     let mut rows = Vec::new();
     for hash in changed_hashes(changes) {
         rows.clear();
+        seek_all(&mut cursors, hash);
         for cursor in &mut cursors {
-            cursor.seek(hash);
             while cursor.hash() == Some(hash) {
                 rows.push(cursor.pick());
                 cursor.step();

@@ -10,7 +10,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chunk::{Body, columns};
 use super::column::{Column, hash_rows};
-use super::cursor::{Cursor, Reader, keep_picked};
+use super::cursor::{Cursor, Reader, keep_picked, seek_all};
 use super::grouping::FoundGroups;
 use super::lane::{Lane, Pick};
 use super::output::{Columns, OutputShape, PublishedView, Share};
@@ -119,9 +119,7 @@ impl PublishedView {
         for share in &self.shares {
             let reader = Reader::new(share.rows.iter().map(|chunks| &chunks[..]));
             let mut cursors = reader.cursors.clone();
-            for cursor in &mut cursors {
-                cursor.seek(hash);
-            }
+            seek_all(&mut cursors, hash);
             let mut rows = rows_of_hash(&reader, &mut cursors, hash, timestamp_ms);
             rows.retain(|pick| has_key(reader.body(*pick), pick.row as usize, &key));
             let mut found = Found::new(&wanted.shape);

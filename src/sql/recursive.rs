@@ -22,7 +22,7 @@ pub struct Recursive {
     pub step: Arc<Plan>,
     /// Whether a level holds only rows that no level before it has, each once.
     pub distinct: bool,
-    /// How many levels there may be behind the first; rows beyond them are errors.
+    /// How many levels there may be, the first among them; rows beyond them are errors.
     pub levels: usize,
 }
 

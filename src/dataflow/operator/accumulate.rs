@@ -14,7 +14,7 @@ use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::chunk::{Body, SumLane, columns};
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
+use super::super::cursor::{Cursor, Reader, keep_picked, least_hash, seek_all};
 use super::super::grouping::Grouping;
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
@@ -128,8 +128,8 @@ fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&
 }
 
 fn drain_hash(cursors: &mut [Cursor], hash: u64, picks: &mut Vec<Pick>) {
+    seek_all(cursors, hash);
     for cursor in cursors {
-        cursor.seek(hash);
         while cursor.hash() == Some(hash) {
             picks.push(cursor.pick());
             cursor.step();

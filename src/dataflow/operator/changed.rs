@@ -1,6 +1,6 @@
 //! Finding the groups of an arrangement that new batches change.
 
-use super::super::cursor::{Cursor, Reader, least_hash};
+use super::super::cursor::{Cursor, Reader, least_hash, seek_all};
 use super::super::lane::Pick;
 
 /// A key with new rows.
@@ -48,9 +48,7 @@ pub fn for_each_changed_group(
 ) {
     let mut cursors = reader.cursors.clone();
     while let Some(hash) = least_hash(&cursors[..novel_batches]) {
-        for cursor in &mut cursors {
-            cursor.seek(hash);
-        }
+        seek_all(&mut cursors, hash);
         for group in changed_groups(reader, &cursors, novel_batches, hash) {
             visit(&group);
         }

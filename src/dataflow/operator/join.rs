@@ -12,7 +12,7 @@ use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::chunk::{Chunk, columns};
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, keep_picked, least_hash};
+use super::super::cursor::{Cursor, Reader, keep_picked, least_hash, seek_all};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
 
@@ -213,12 +213,6 @@ impl Pairs {
             times: self.times.into(),
             counts: self.counts.into(),
         }
-    }
-}
-
-fn seek_all(cursors: &mut [Cursor], hash: u64) {
-    for cursor in cursors {
-        cursor.seek(hash);
     }
 }
 
