@@ -255,6 +255,8 @@ struct Content {
     body: Body,
     /// Made when it is first asked for.
     summary: OnceLock<Summary>,
+    /// Looked for when it is first asked for.
+    has_whole_groups: OnceLock<bool>,
 }
 
 /// A chunk of no rows, for the default value.
@@ -279,6 +281,7 @@ impl Chunk {
             content: Some(Arc::new(Content {
                 body,
                 summary: OnceLock::new(),
+                has_whole_groups: OnceLock::new(),
             })),
         }
     }
@@ -321,6 +324,19 @@ impl Chunk {
     /// The same, if it has been asked for before.
     pub fn known_summary(&self) -> Option<&Summary> {
         self.content.as_ref()?.summary.get()
+    }
+
+    /// Whether each of its rows is a group: no two have one hash, and each counts something.
+    pub fn has_whole_groups(&self) -> bool {
+        let Some(content) = &self.content else {
+            return true;
+        };
+        let look = || {
+            let mut pairs = content.body.hashes.windows(2);
+            let mut counts = content.body.counts.iter();
+            pairs.all(|pair| pair[0] < pair[1]) && counts.all(|count| count != 0)
+        };
+        *content.has_whole_groups.get_or_init(look)
     }
 
     /// Number of rows.

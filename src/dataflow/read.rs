@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::chunk::{Body, columns};
+use super::chunk::{Body, Chunk, columns};
 use super::column::{Column, hash_rows};
 use super::cursor::{Cursor, Reader, keep_picked, seek_all};
 use super::grouping::FoundGroups;
@@ -271,7 +271,8 @@ impl Wanted {
     }
 
     /// Whether each row of a chunk is there once, as of a timestamp.
-    pub(super) fn is_plain(&self, body: &Body, timestamp_ms: u64) -> bool {
+    pub(super) fn is_plain(&self, chunk: &Chunk, timestamp_ms: u64) -> bool {
+        let body = chunk.body();
         let is_there = match &body.times {
             Lane::Constant(time, _) => *time <= timestamp_ms,
             times => times.iter().all(|time| time <= timestamp_ms),
@@ -279,10 +280,7 @@ impl Wanted {
         is_there
             && match &self.shape.columns {
                 Columns::Stored(_) => body.counts.is_constant(1),
-                Columns::Grouped(_) => {
-                    body.counts.iter().all(|count| count != 0)
-                        && body.hashes.windows(2).all(|pair| pair[0] < pair[1])
-                }
+                Columns::Grouped(_) => chunk.has_whole_groups(),
             }
     }
 }

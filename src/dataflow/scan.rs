@@ -153,9 +153,8 @@ impl<'a> PlainChunks<'a> {
         {
             return answer;
         }
-        let answer = cursor
-            .body()
-            .is_some_and(|body| self.wanted.is_plain(body, self.timestamp_ms));
+        let current = cursor.chunks().get(chunk);
+        let answer = current.is_some_and(|chunk| self.wanted.is_plain(chunk, self.timestamp_ms));
         self.known[position] = Some((chunk, answer));
         answer
     }
