@@ -35,6 +35,7 @@ use super::own_functions::{FunctionError, Functions};
 use super::place::located;
 use super::plan::{Node, Plan};
 use super::relation;
+use super::self_reference;
 use super::subquery::{self, Guarded};
 use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
@@ -124,6 +125,8 @@ impl Planner {
         let logical = subquery::rewrite(logical, Guarded::All)?;
         refuse_unmaintainable(&logical)?;
         let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
+        // Subqueries become joins in which their outer rows may stand twice.
+        self_reference::check(&optimized)?;
         let lowered = lower::lower(&lower::zero::in_joins(optimized)?)?;
         let lowered = options.applied(lowered)?;
         let plan = lower::temporal::schedule(&lowered)?;
@@ -174,6 +177,7 @@ impl Planner {
         let statement = Ast::Query(Box::new(planned));
         let planned = planner.sql_statement_to_plan(statement);
         let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
+        self_reference::check(&planned).map_err(|error| located(error, query))?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }

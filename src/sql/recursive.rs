@@ -7,8 +7,9 @@ use super::plan::{Node, Plan};
 /// Levels of a recursion of which nothing else is said. Rows beyond them are errors.
 pub const LEVELS: usize = 100;
 
-/// Most levels that a view can ask for: each is a dataflow of its own.
-pub const LEVELS_MAX: usize = 1000;
+/// Most levels that a view can ask for: each is a dataflow of its own, with operators that every
+/// transaction passes.
+pub const LEVELS_MAX: usize = 250;
 
 /// The rows of a base and, level by level, what a step makes of the rows of the level before,
 /// until a level is empty.

@@ -27,13 +27,20 @@ impl<'scope> Renderer<'_, 'scope> {
             false => base,
         };
         let mut levels = vec![level.clone()];
+        // Grows level by level: if each level gathered those before it, the edges of the dataflow
+        // would grow with the square of the levels.
+        let mut seen = level.clone();
         let outer = self.levels.remove(&node.name);
         for _ in 1..=node.levels {
             self.levels.insert(Arc::clone(&node.name), level);
             let next = self.render(&node.step);
             let next = self.relabel(next, schema);
             level = match node.distinct {
-                true => self.unseen(next, &levels, schema),
+                true => {
+                    let unseen = self.unseen(next, seen.clone(), schema);
+                    seen = seen.concat(unseen.clone());
+                    unseen
+                }
                 false => next,
             };
             levels.push(level.clone());
@@ -53,18 +60,17 @@ impl<'scope> Renderer<'_, 'scope> {
         self.scope.concatenate(levels)
     }
 
-    /// One copy of each row that is in none of the levels.
+    /// One copy of each row that is not among those seen.
     fn unseen(
         &mut self,
         rows: Changes<'scope>,
-        levels: &[Changes<'scope>],
+        seen: Changes<'scope>,
         schema: &SchemaRef,
     ) -> Changes<'scope> {
         let layout = || Layout {
             key: (0..schema.fields().len()).collect(),
             ..Layout::default()
         };
-        let seen = self.scope.concatenate(levels.to_vec());
         let seen = key_by(seen, layout(), true, |updates| {
             vec![SumLane::Narrow(Lane::Constant(0, updates.len()))]
         });

@@ -13,6 +13,7 @@ mod join;
 mod monotone;
 mod recursive;
 mod row_number;
+mod strict;
 pub mod temporal;
 mod trial;
 mod unnest;
@@ -37,6 +38,7 @@ use datafusion::scalar::ScalarValue;
 use super::error::SqlError;
 use super::plan::{Expression, Node, Plan, SortKey, TopK};
 use super::planner::LiveSource;
+use super::self_reference;
 
 /// Lowers a logical plan.
 pub fn lower(plan: &LogicalPlan) -> Result<Arc<Plan>, SqlError> {
@@ -305,7 +307,7 @@ fn relation(node: &TableScan) -> Result<Node, SqlError> {
             false => Node::Table { name },
         });
     }
-    if let Some(name) = recursive::level(node) {
+    if let Some(name) = self_reference::level(node) {
         return Ok(Node::Level { name });
     }
     let name = node.table_name.table();
