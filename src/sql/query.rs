@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, ParamValues, TableReference};
@@ -224,6 +224,20 @@ impl QueryContext {
             types[number - 1] = data_type;
         }
         Ok(types)
+    }
+
+    /// The columns of the rows that a plan gives when values of these types are bound.
+    pub fn columns(&self, plan: &LogicalPlan, parameters: &[DataType]) -> SchemaRef {
+        let nulls = parameters.iter().map(ScalarValue::try_new_null);
+        let nulls: DataFusionResult<Vec<ScalarValue>> = nulls.collect();
+        let bound = nulls
+            .map_err(SqlError::from)
+            .and_then(|nulls| QueryContext::bind(plan.clone(), &nulls));
+        match bound {
+            Ok(bound) => self.planner.columns(&bound),
+            // A parameter may stand where NULL cannot.
+            Err(_) => self.planner.columns(plan),
+        }
     }
 
     /// Puts values in place of parameters.

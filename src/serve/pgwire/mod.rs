@@ -5,6 +5,7 @@ mod at_work;
 mod connection;
 mod conversation;
 mod copy;
+mod described;
 mod encode;
 mod exchange;
 mod parameters;
