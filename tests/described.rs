@@ -59,12 +59,12 @@ fn views_and_parameters_are_described_as_they_run() {
             let columns = statement.columns().iter();
             columns.map(|column| column.type_().clone()).collect()
         };
-        let sql = "SELECT $1, coalesce(k, v), k + f FROM z";
+        let sql = "SELECT $1, coalesce(k, v), k + f FROM z LIMIT $2";
         let statement = client.prepare(sql).await.expect("prepared");
         let types = client_types(&statement);
         assert_eq!(types, [Type::TEXT, Type::INT8, Type::FLOAT8]);
-        assert_eq!(statement.params(), [Type::TEXT]);
-        let rows = client.query(&statement, &[&"a"]).await;
+        assert_eq!(statement.params(), [Type::TEXT, Type::INT8]);
+        let rows = client.query(&statement, &[&"a", &1_i64]).await;
         let rows = rows.expect("rows");
         assert_eq!(rows[0].get::<_, &str>(0), "a");
         assert_eq!(rows[0].get::<_, f64>(2), 2.5);

@@ -183,7 +183,7 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(subquery::rewrite(plan, Guarded::Correlated)?)
+        Ok(typed_limits(subquery::rewrite(plan, Guarded::Correlated)?)?)
     }
 
     /// What there is to tell about the system.
@@ -385,6 +385,34 @@ fn typed_values(mut values: Values, columns: &[DataType]) -> DataFusionResult<Lo
         }
     }
     LogicalPlanBuilder::values(values.values)?.build()
+}
+
+/// Parameters of LIMIT and OFFSET are numbers; the planner leaves them without a type.
+fn typed_limits(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+    let known = plan.get_parameter_types().unwrap_or_default();
+    let is_untyped = |id: &String| known.get(id).is_none_or(Option::is_none);
+    let typed = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Limit(mut limit) => {
+            let mut is_typed = false;
+            let counts = [&mut limit.skip, &mut limit.fetch];
+            for count in counts.into_iter().flatten() {
+                if let Expr::Placeholder(placeholder) = count.as_mut()
+                    && is_untyped(&placeholder.id)
+                {
+                    let field = Field::new(&placeholder.id, DataType::Int64, true);
+                    placeholder.field = Some(Arc::new(field));
+                    is_typed = true;
+                }
+            }
+            let limit = LogicalPlan::Limit(limit);
+            Ok(match is_typed {
+                true => Transformed::yes(limit),
+                false => Transformed::no(limit),
+            })
+        }
+        other => Ok(Transformed::no(other)),
+    });
+    Ok(typed?.data)
 }
 
 struct ProviderSources<'a> {
