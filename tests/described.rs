@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSqlOwned, Type};
 use tokio_postgres::{Client, Statement};
 
-use crate::serve::Served;
+use crate::serve::{Served, texts};
 
 const Z: &str = "CREATE TABLE z (id INT PRIMARY KEY, k INT, v BIGINT, b BOOLEAN, f DOUBLE); \
     INSERT INTO z VALUES (1, 1, 7000000000, false, 1.5)";
@@ -105,5 +105,26 @@ fn a_table_made_anew_does_not_change_what_was_described() {
         let refused = client.query(&statement, &[]).await;
         let refused = refused.expect_err("fewer columns");
         assert_eq!(refused.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    });
+}
+
+#[test]
+fn structures_tell_null_from_empty_texts() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        for (fields, text) in [
+            ("'a', 4, 'b', CAST(NULL AS TEXT)", "(4,)"),
+            ("'a', 4, 'b', ''", "(4,\"\")"),
+            ("'a', 'x y', 'b', '\"', 'c', true", "(\"x y\",\"\"\"\",t)"),
+            ("'a', CAST(1.5 AS NUMERIC(5, 2)), 'b', NULL", "(1.50,)"),
+            (
+                "'a', named_struct('b', CAST(NULL AS TEXT), 'c', 1), 'd', 2",
+                "(\"(,1)\",2)",
+            ),
+        ] {
+            let sql = format!("SELECT named_struct({fields})");
+            assert_eq!(texts(&client, &sql).await, [text], "{sql}");
+        }
     });
 }

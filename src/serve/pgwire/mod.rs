@@ -12,6 +12,7 @@ mod parameters;
 mod portal;
 mod receive;
 mod send;
+mod structure;
 
 use std::future::Future;
 use std::sync::Arc;
