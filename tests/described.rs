@@ -68,6 +68,11 @@ fn views_and_parameters_are_described_as_they_run() {
         let rows = rows.expect("rows");
         assert_eq!(rows[0].get::<_, &str>(0), "a");
         assert_eq!(rows[0].get::<_, f64>(2), 2.5);
+        // The statement itself asks for an integer.
+        let prepare = "PREPARE total (double) AS SELECT k + $1 FROM z";
+        client.batch_execute(prepare).await.expect("prepared");
+        let rows = client.query("EXECUTE total (1.5)", &[]).await;
+        assert_eq!(rows.expect("rows")[0].get::<_, f64>(0), 2.5);
     });
 }
 
@@ -91,7 +96,7 @@ fn a_table_made_anew_does_not_change_what_was_described() {
         let rows = client.query(&statement, &[]).await.expect("it has room");
         assert_eq!(rows[0].get::<_, i32>(0), 8);
         client
-            .batch_execute("INSERT INTO r VALUES (1, 7000000000)")
+            .batch_execute("INSERT INTO r VALUES (2, 7000000000)")
             .await
             .expect("inserted");
         let refused = client.query(&statement, &[]).await;
