@@ -46,7 +46,7 @@ enum Next {
 
 impl Sending {
     /// The same with columns of the types that the client has been told.
-    fn as_described(self, columns: Option<&SchemaRef>) -> PgWireResult<Sending> {
+    fn described(self, columns: Option<&SchemaRef>) -> PgWireResult<Sending> {
         let rows = as_described(self.rows, columns)?;
         Ok(Sending { rows, ..self })
     }
@@ -83,7 +83,7 @@ where
     C::Error: Debug,
     PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
 {
-    let sending = sending.as_described(wanted.columns)?;
+    let sending = sending.described(wanted.columns)?;
     let fields = fields(&sending.rows.schema(), wanted.format)?;
     if !wanted.is_described {
         let description = RowDescription::new(fields.iter().map(Into::into).collect());
@@ -136,7 +136,7 @@ pub fn response(
     format: &Format,
     columns: Option<&SchemaRef>,
 ) -> PgWireResult<QueryResponse> {
-    let sending = sending.as_described(columns)?;
+    let sending = sending.described(columns)?;
     let fields = fields(&sending.rows.schema(), format)?;
     let encoded = Arc::clone(&fields);
     let rows = sending.rows.flat_map(move |batch| {
