@@ -6,6 +6,7 @@ mod bombs;
 mod clients;
 mod consistency;
 mod demo;
+mod described;
 mod duckdb;
 mod durability;
 mod embedding;

@@ -1,9 +1,19 @@
-//! How SQL is read: as DataFusion's own dialect has it, but for operators of JSON, which bind tighter
-//! than comparisons, as in Postgres.
+//! How SQL is read: as DataFusion's own dialect has it, but that operators bind as in Postgres.
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// Of all operators that are neither arithmetic nor comparisons: looser than the ones, tighter than
+/// the others, and from left to right.
+const OTHER_OPERATORS: u8 = 25;
+
+/// Of comparisons: looser than `IN`, `BETWEEN` and `LIKE`, tighter than `IS`.
+const COMPARISONS: u8 = 18;
 
 /// The dialect of all statements.
 #[derive(Debug)]
@@ -36,12 +46,41 @@ impl Dialect for MainstemDialect {
         GenericDialect.is_identifier_part(character)
     }
 
-    /// `->`, `->>` and `?` bind looser than arithmetic and `||`, tighter than all that compares.
     fn prec_value(&self, precedence: Precedence) -> u8 {
         match precedence {
-            Precedence::PgOther => 25,
+            Precedence::PgOther | Precedence::Ampersand | Precedence::Caret | Precedence::Pipe => {
+                OTHER_OPERATORS
+            }
+            Precedence::Eq => COMPARISONS,
             other => GenericDialect.prec_value(other),
         }
+    }
+
+    /// The parser has `||` bind like `*`.
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match parser.peek_token_ref().token {
+            Token::StringConcat => Some(Ok(OTHER_OPERATORS)),
+            _ => None,
+        }
+    }
+
+    /// `IS [NOT] DISTINCT FROM`: the parser takes all that follows for the right side, with `AND`
+    /// and `OR`.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        left: &Expr,
+        _: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let is_distinct = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
+        let is_not_distinct = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
+        let compared: fn(Box<Expr>, Box<Expr>) -> Expr = match parser.parse_keywords(&is_distinct) {
+            true => Expr::IsDistinctFrom,
+            false if parser.parse_keywords(&is_not_distinct) => Expr::IsNotDistinctFrom,
+            false => return None,
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| compared(Box::new(left.clone()), Box::new(right))))
     }
 
     as_generic!(

@@ -151,7 +151,21 @@ impl Planner {
             depth: 0,
         };
         let logical = self.logical_plan(&sources, query)?;
-        Ok(Arc::clone(logical.schema().inner()))
+        // Some subqueries can be analysed only when they have been rewritten.
+        let rewritten = subquery::rewrite(logical.clone(), Guarded::Correlated);
+        Ok(self.columns(&rewritten.unwrap_or(logical)))
+    }
+
+    /// The columns of a plan's rows when it is run: the planner has not yet brought operands and
+    /// branches of several types to one.
+    pub(super) fn columns(&self, plan: &LogicalPlan) -> SchemaRef {
+        let options = self.state.config_options();
+        let analyzer = self.state.analyzer();
+        match analyzer.execute_and_check(plan.clone(), options, |_, _| {}) {
+            Ok(analyzed) => Arc::clone(analyzed.schema().inner()),
+            // It is refused, with the reason, when it is run.
+            Err(_) => Arc::clone(plan.schema().inner()),
+        }
     }
 
     /// A query's logical plan over the given sources, not yet optimised.

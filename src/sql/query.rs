@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, ParamValues, TableReference};
@@ -183,7 +183,7 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(subquery::rewrite(plan, Guarded::Correlated)?)
+        Ok(typed_limits(subquery::rewrite(plan, Guarded::Correlated)?)?)
     }
 
     /// What there is to tell about the system.
@@ -224,6 +224,20 @@ impl QueryContext {
             types[number - 1] = data_type;
         }
         Ok(types)
+    }
+
+    /// The columns of the rows that a plan gives when values of these types are bound.
+    pub fn columns(&self, plan: &LogicalPlan, parameters: &[DataType]) -> SchemaRef {
+        let nulls = parameters.iter().map(ScalarValue::try_new_null);
+        let nulls: DataFusionResult<Vec<ScalarValue>> = nulls.collect();
+        let bound = nulls
+            .map_err(SqlError::from)
+            .and_then(|nulls| QueryContext::bind(plan.clone(), &nulls));
+        match bound {
+            Ok(bound) => self.planner.columns(&bound),
+            // A parameter may stand where NULL cannot.
+            Err(_) => self.planner.columns(plan),
+        }
     }
 
     /// Puts values in place of parameters.
@@ -371,6 +385,34 @@ fn typed_values(mut values: Values, columns: &[DataType]) -> DataFusionResult<Lo
         }
     }
     LogicalPlanBuilder::values(values.values)?.build()
+}
+
+/// Parameters of LIMIT and OFFSET are numbers; the planner leaves them without a type.
+fn typed_limits(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+    let known = plan.get_parameter_types().unwrap_or_default();
+    let is_untyped = |id: &String| known.get(id).is_none_or(Option::is_none);
+    let typed = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Limit(mut limit) => {
+            let mut is_typed = false;
+            let counts = [&mut limit.skip, &mut limit.fetch];
+            for count in counts.into_iter().flatten() {
+                if let Expr::Placeholder(placeholder) = count.as_mut()
+                    && is_untyped(&placeholder.id)
+                {
+                    let field = Field::new(&placeholder.id, DataType::Int64, true);
+                    placeholder.field = Some(Arc::new(field));
+                    is_typed = true;
+                }
+            }
+            let limit = LogicalPlan::Limit(limit);
+            Ok(match is_typed {
+                true => Transformed::yes(limit),
+                false => Transformed::no(limit),
+            })
+        }
+        other => Ok(Transformed::no(other)),
+    });
+    Ok(typed?.data)
 }
 
 struct ProviderSources<'a> {

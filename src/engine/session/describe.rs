@@ -1,7 +1,5 @@
 //! What statements take and give, before they are run.
 
-use std::sync::Arc;
-
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::returning::Returning;
@@ -22,13 +20,14 @@ pub(super) fn describe_returning(
     returning: Returning<'_>,
     mut types: Vec<DataType>,
 ) -> Result<Described, EngineError> {
-    let Some((_, plan)) = super::returning::plan(context, returning, &[])? else {
+    let Some((context, plan)) = super::returning::plan(context, returning, &[])? else {
         return Ok((types, None));
     };
     let others = QueryContext::parameter_types(&plan)?;
     // A parameter that the rows do not have is one of the RETURNING.
     types.extend(others.into_iter().skip(types.len()));
-    Ok((types, Some(Arc::clone(plan.schema().inner()))))
+    let columns = context.columns(&plan, &types);
+    Ok((types, Some(columns)))
 }
 
 impl Session {
@@ -48,9 +47,11 @@ impl Session {
     ) -> Result<Described, EngineError> {
         Ok(match statement {
             Statement::Query(query) | Statement::QueryAsOf(query, _) => {
-                let plan = self.context_of(query).await?.plan(query)?;
-                let columns = Arc::clone(plan.schema().inner());
-                (QueryContext::parameter_types(&plan)?, Some(columns))
+                let context = self.context_of(query).await?;
+                let plan = context.plan(query)?;
+                let types = QueryContext::parameter_types(&plan)?;
+                let columns = context.columns(&plan, &types);
+                (types, Some(columns))
             }
             Statement::Insert(insert) => self.describe_insert(insert).await?,
             Statement::Update { .. } | Statement::Delete { .. } => {
@@ -65,9 +66,9 @@ impl Session {
                     SubscribeSource::Query(query) => query.clone(),
                     SubscribeSource::Relation(name) => super::follow::all_of(name)?,
                 };
-                let plan = self.context().await?.plan(&query)?;
-                let columns = plan.schema().as_arrow();
-                let columns = subscription_schema(columns, subscribe.has_progress);
+                let context = self.context().await?;
+                let columns = context.columns(&context.plan(&query)?, &[]);
+                let columns = subscription_schema(&columns, subscribe.has_progress);
                 (Vec::new(), Some(columns))
             }
             Statement::CopyOut(copy) => match &copy.source {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::TryStreamExt;
@@ -109,12 +109,20 @@ impl Session {
     ) -> Result<Described, EngineError> {
         let prepared = self.prepared.get(name)?;
         let (_, columns) = Box::pin(self.describe_statement(&prepared.statement)).await?;
-        let parameters = match prepared.row(name, arguments)? {
-            None => Vec::new(),
-            Some(row) => {
-                let plan = self.context().await?.plan(&row)?;
-                QueryContext::parameter_types(&plan)?
+        let Some(row) = prepared.row(name, arguments)? else {
+            return Ok((Vec::new(), columns));
+        };
+        let context = self.context().await?;
+        let plan = context.plan(&row)?;
+        let parameters = QueryContext::parameter_types(&plan)?;
+        let types = prepared.types(&context.columns(&plan, &parameters));
+        let columns = match &prepared.statement {
+            // The types that were given need not be those that the statement asks for.
+            Statement::Query(query) | Statement::QueryAsOf(query, _) => {
+                let context = self.context_of(query).await?;
+                Some(context.columns(&context.plan(query)?, &types))
             }
+            _ => columns,
         };
         Ok((parameters, columns))
     }
@@ -152,6 +160,16 @@ impl Session {
 }
 
 impl Prepared {
+    /// The types of the values, of which `row` are the arguments.
+    fn types(&self, row: &Schema) -> Vec<DataType> {
+        let arguments = row.fields().iter().zip(&self.parameters);
+        let types = arguments.map(|(argument, parameter)| match parameter {
+            Parameter::Given(_) => argument.data_type().clone(),
+            Parameter::Found(data_type) => data_type.clone(),
+        });
+        types.collect()
+    }
+
     /// The arguments as a query of one row; `None`: there are none.
     fn row(&self, name: &str, arguments: &[String]) -> Result<Option<Box<Query>>, SqlError> {
         if arguments.len() != self.parameters.len() {

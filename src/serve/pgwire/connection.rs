@@ -131,6 +131,7 @@ impl SimpleQueryHandler for Connection {
             let wanted = Wanted {
                 format: &Format::UnifiedText,
                 is_described: false,
+                columns: None,
             };
             let answer = self.answer(client, statement, &[], wanted);
             let tag = self.bounded(handle, is_bounded(statement), answer).await?;

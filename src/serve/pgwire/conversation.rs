@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::scalar::ScalarValue;
 use futures::future::{Either, select};
 use futures::{Sink, SinkExt};
@@ -41,10 +42,12 @@ pub struct Prepared {
 }
 
 /// How a client wants its rows.
-pub(super) struct Wanted<'a> {
+pub struct Wanted<'a> {
     pub(super) format: &'a Format,
     /// Whether it knows the columns already.
     pub(super) is_described: bool,
+    /// What it has been told about them.
+    pub(super) columns: Option<&'a SchemaRef>,
 }
 
 impl Connection {
@@ -92,14 +95,14 @@ impl Connection {
                     rows,
                     is_live: false,
                 };
-                send_rows(client, sending, wanted.format, wanted.is_described).await
+                send_rows(client, sending, &wanted).await
             }
             Outcome::Returned { rows, tag } => {
                 let sending = Sending {
                     rows,
                     is_live: false,
                 };
-                send_rows(client, sending, wanted.format, wanted.is_described)
+                send_rows(client, sending, &wanted)
                     .await
                     .map(|_| Tag::new(&tag))
             }
@@ -108,7 +111,7 @@ impl Connection {
                     rows,
                     is_live: true,
                 };
-                send_rows(client, sending, wanted.format, wanted.is_described).await
+                send_rows(client, sending, &wanted).await
             }
             Outcome::CopyOut {
                 rows,

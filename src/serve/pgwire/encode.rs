@@ -12,13 +12,14 @@ use arrow_pg::encoder::{Encoder, encode_value};
 use bytes::{BufMut, BytesMut};
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
-use pgwire::api::results::FieldInfo;
+use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
 use pgwire::types::ToSqlText;
 use pgwire::types::format::FormatOptions as PgFormatOptions;
 use tokio_postgres::types::{IsNull, ToSql, to_sql_checked};
 
 use super::refusal;
+use super::structure::structure_text;
 
 /// Decimal digits of one group of Postgres's binary numbers.
 const GROUP_DIGITS: usize = 4;
@@ -97,13 +98,7 @@ pub struct Rows {
 impl Rows {
     /// The rows of a batch.
     pub fn new(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireResult<Rows> {
-        let columns = batch
-            .columns()
-            .iter()
-            .map(|column| match kind(column.data_type()) {
-                Kind::Text => texts(column),
-                _ => Ok(Arc::clone(column)),
-            });
+        let columns = batch.columns().iter().map(encoded_column);
         Ok(Rows {
             schema: batch.schema(),
             fields: Arc::clone(fields),
@@ -125,18 +120,39 @@ impl Rows {
 
     fn encode<E: Encoder>(&self, encoder: &mut E) -> PgWireResult<()> {
         for (position, (column, info)) in self.columns.iter().zip(self.fields.iter()).enumerate() {
-            let data_type = column.data_type();
-            if column.is_null(self.row) || *data_type == DataType::Null {
-                encoder.encode_field(&None::<&str>, info)?;
-            } else if matches!(kind(data_type), Kind::Numeric) {
-                encoder.encode_field(&Numeric(numeric_text(column, self.row)), info)?;
-            } else if *data_type == DataType::Utf8 && *info.datatype() == Type::TEXT {
-                encoder.encode_field(&column.as_string::<i32>().value(self.row), info)?;
-            } else {
-                encode_value(encoder, column, self.row, self.schema.field(position), info)?;
-            }
+            encode_one(encoder, column, self.row, self.schema.field(position), info)?;
         }
         Ok(())
+    }
+}
+
+/// Encodes one value; of columns that are sent as Arrow's own text these are the texts.
+pub fn encode_one<E: Encoder>(
+    encoder: &mut E,
+    column: &ArrayRef,
+    row: usize,
+    field: &Field,
+    info: &FieldInfo,
+) -> PgWireResult<()> {
+    let data_type = column.data_type();
+    if column.is_null(row) || *data_type == DataType::Null {
+        encoder.encode_field(&None::<&str>, info)
+    } else if matches!(kind(data_type), Kind::Numeric) {
+        encoder.encode_field(&Numeric(numeric_text(column, row)), info)
+    } else if *data_type == DataType::Utf8 && *info.datatype() == Type::TEXT {
+        encoder.encode_field(&column.as_string::<i32>().value(row), info)
+    } else if let (Some(structure), FieldFormat::Text) = (column.as_struct_opt(), info.format()) {
+        encoder.encode_field(&structure_text(structure, row, info)?, info)
+    } else {
+        encode_value(encoder, column, row, field, info)
+    }
+}
+
+/// A column as it is encoded: one that Postgres has no type for as its text.
+pub fn encoded_column(column: &ArrayRef) -> PgWireResult<ArrayRef> {
+    match kind(column.data_type()) {
+        Kind::Text => texts(column),
+        _ => Ok(Arc::clone(column)),
     }
 }
 

@@ -5,12 +5,14 @@ mod at_work;
 mod connection;
 mod conversation;
 mod copy;
+mod described;
 mod encode;
 mod exchange;
 mod parameters;
 mod portal;
 mod receive;
 mod send;
+mod structure;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use futures::{Sink, SinkExt, StreamExt};
 use pgwire::api::portal::{Portal, PortalExecutionState};
 use pgwire::api::results::{Response, Tag};
@@ -55,6 +56,7 @@ where
         let wanted = Wanted {
             format: &portal.result_column_format,
             is_described: true,
+            columns: described(&portal),
         };
         let answer = connection.answer(client, statement, &parameters, wanted);
         let tag = connection.bounded(handle, is_bounded, answer).await?;
@@ -121,6 +123,11 @@ fn verb(statement: &Statement) -> &'static str {
     }
 }
 
+/// The columns of which clients are told.
+fn described(portal: &Portal<Arc<Prepared>>) -> Option<&SchemaRef> {
+    portal.statement.statement.description.columns.as_ref()
+}
+
 /// Runs a portal's statement and leaves its rows to be taken.
 pub async fn open(
     connection: &Connection,
@@ -132,6 +139,7 @@ pub async fn open(
         let message = "COPY gives and takes all rows at once; execute it without a number of rows";
         return Err(super::refusal("0A000", message));
     }
+    let columns = described(portal);
     let mut session = connection.session.lock().await;
     let outcome = session.execute(statement, &parameters).await;
     match outcome.map_err(failure)? {
@@ -141,20 +149,16 @@ pub async fn open(
                 rows,
                 is_live: false,
             };
-            Ok(Response::Query(response(
-                sending,
-                &portal.result_column_format,
-            )?))
+            let format = &portal.result_column_format;
+            Ok(Response::Query(response(sending, format, columns)?))
         }
         Outcome::Subscription(rows) => {
             let sending = Sending {
                 rows,
                 is_live: true,
             };
-            Ok(Response::Query(response(
-                sending,
-                &portal.result_column_format,
-            )?))
+            let format = &portal.result_column_format;
+            Ok(Response::Query(response(sending, format, columns)?))
         }
         Outcome::CopyIn(_) | Outcome::CopyOut { .. } => Ok(Response::EmptyQuery),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow_pg::encoder::Encoder;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -20,6 +20,8 @@ use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
 use pgwire::messages::data::RowDescription;
 use pgwire::messages::startup::ParameterStatus;
 
+use super::conversation::Wanted;
+use super::described::as_described;
 use super::encode::{Rows, fields};
 use super::failure;
 use crate::engine::EngineError;
@@ -43,6 +45,12 @@ enum Next {
 }
 
 impl Sending {
+    /// The same with columns of the types that the client has been told.
+    fn described(self, columns: Option<&SchemaRef>) -> PgWireResult<Sending> {
+        let rows = as_described(self.rows, columns)?;
+        Ok(Sending { rows, ..self })
+    }
+
     async fn next(&mut self) -> PgWireResult<Next> {
         let next = match self.is_live {
             false => self.rows.next().await,
@@ -68,16 +76,16 @@ fn failed(error: DataFusionError) -> PgWireError {
 pub async fn send_rows<C>(
     client: &mut C,
     sending: Sending,
-    format: &Format,
-    is_described: bool,
+    wanted: &Wanted<'_>,
 ) -> PgWireResult<Tag>
 where
     C: Sink<PgWireBackendMessage> + Unpin,
     C::Error: Debug,
     PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
 {
-    let fields = fields(&sending.rows.schema(), format)?;
-    if !is_described {
+    let sending = sending.described(wanted.columns)?;
+    let fields = fields(&sending.rows.schema(), wanted.format)?;
+    if !wanted.is_described {
         let description = RowDescription::new(fields.iter().map(Into::into).collect());
         client
             .feed(PgWireBackendMessage::RowDescription(description))
@@ -123,7 +131,12 @@ where
 }
 
 /// Rows for a portal, from which the client takes some at a time.
-pub fn response(sending: Sending, format: &Format) -> PgWireResult<QueryResponse> {
+pub fn response(
+    sending: Sending,
+    format: &Format,
+    columns: Option<&SchemaRef>,
+) -> PgWireResult<QueryResponse> {
+    let sending = sending.described(columns)?;
     let fields = fields(&sending.rows.schema(), format)?;
     let encoded = Arc::clone(&fields);
     let rows = sending.rows.flat_map(move |batch| {

@@ -1,0 +1,135 @@
+//! What statements are described to give before they run: clients read rows by it.
+
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{FromSqlOwned, Type};
+use tokio_postgres::{Client, Statement};
+
+use crate::serve::{Served, texts};
+
+const Z: &str = "CREATE TABLE z (id INT PRIMARY KEY, k INT, v BIGINT, b BOOLEAN, f DOUBLE); \
+    INSERT INTO z VALUES (1, 1, 7000000000, false, 1.5)";
+
+/// The first column of a query about the row with number 1, read in binary.
+async fn column<T: FromSqlOwned>(client: &Client, sql: &str) -> Vec<T> {
+    let rows = client.query(sql, &[&1_i32]).await.expect(sql);
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[test]
+fn columns_are_described_in_the_types_they_are_sent_in() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(Z).await.expect("created");
+        let sql = "SELECT CASE WHEN b THEN k ELSE v END FROM z WHERE id = $1";
+        assert_eq!(column::<i64>(&client, sql).await, [7_000_000_000]);
+        let sql = "SELECT k FROM z WHERE id = $1 UNION ALL SELECT v FROM z ORDER BY 1";
+        assert_eq!(column::<i64>(&client, sql).await, [1, 7_000_000_000]);
+        let sql = "SELECT k FROM z WHERE id = $1 UNION ALL SELECT f FROM z ORDER BY 1";
+        assert_eq!(column::<f64>(&client, sql).await, [1.0, 1.5]);
+        let sql = "SELECT k AS x FROM z WHERE id = $1 UNION SELECT 'b' ORDER BY x";
+        assert_eq!(column::<String>(&client, sql).await, ["1", "b"]);
+        let sql = "SELECT DATE '2026-05-04' AS x FROM z WHERE id = $1 \
+                   UNION SELECT TIMESTAMP '2026-05-04 10:20:30' ORDER BY x";
+        let times = column::<std::time::SystemTime>(&client, sql).await;
+        let since = times[1].duration_since(times[0]).expect("in order");
+        assert_eq!(since, Duration::from_secs(10 * 3600 + 20 * 60 + 30));
+        let sql = "SELECT (SELECT CASE WHEN y.b THEN y.k ELSE y.v END FROM z AS y \
+                   WHERE y.id = z.id) FROM z WHERE id = $1";
+        assert_eq!(column::<i64>(&client, sql).await, [7_000_000_000]);
+        let sql = "INSERT INTO z SELECT id + 1, 2, 3, false, 0.5 FROM z WHERE id = $1 \
+                   RETURNING CASE WHEN b THEN k ELSE v END";
+        assert_eq!(column::<i64>(&client, sql).await, [3]);
+    });
+}
+
+#[test]
+fn views_and_parameters_are_described_as_they_run() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(Z).await.expect("created");
+        let view = "CREATE VIEW pairs AS SELECT id, k AS n FROM z UNION ALL SELECT id, v FROM z";
+        client.batch_execute(view).await.expect("created");
+        let sql = "SELECT n FROM pairs WHERE id = $1 ORDER BY n";
+        assert_eq!(column::<i64>(&client, sql).await, [1, 7_000_000_000]);
+        let client_types = |statement: &Statement| -> Vec<Type> {
+            let columns = statement.columns().iter();
+            columns.map(|column| column.type_().clone()).collect()
+        };
+        let sql = "SELECT $1, coalesce(k, v), k + f FROM z LIMIT $2";
+        let statement = client.prepare(sql).await.expect("prepared");
+        let types = client_types(&statement);
+        assert_eq!(types, [Type::TEXT, Type::INT8, Type::FLOAT8]);
+        assert_eq!(statement.params(), [Type::TEXT, Type::INT8]);
+        let rows = client.query(&statement, &[&"a", &1_i64]).await;
+        let rows = rows.expect("rows");
+        assert_eq!(rows[0].get::<_, &str>(0), "a");
+        assert_eq!(rows[0].get::<_, f64>(2), 2.5);
+        // The statement itself asks for an integer.
+        let prepare = "PREPARE total (double) AS SELECT k + $1 FROM z";
+        client.batch_execute(prepare).await.expect("prepared");
+        let rows = client.query("EXECUTE total (1.5)", &[]).await;
+        assert_eq!(rows.expect("rows")[0].get::<_, f64>(0), 2.5);
+    });
+}
+
+#[test]
+fn a_table_made_anew_does_not_change_what_was_described() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client
+            .batch_execute("CREATE TABLE r (id INT PRIMARY KEY, v INT)")
+            .await
+            .expect("created");
+        let statement = client.prepare("SELECT v FROM r").await.expect("prepared");
+        client
+            .batch_execute(
+                "DROP TABLE r; CREATE TABLE r (id INT PRIMARY KEY, v BIGINT); \
+                 INSERT INTO r VALUES (1, 8)",
+            )
+            .await
+            .expect("made anew");
+        let rows = client.query(&statement, &[]).await.expect("it has room");
+        assert_eq!(rows[0].get::<_, i32>(0), 8);
+        client
+            .batch_execute("INSERT INTO r VALUES (2, 7000000000)")
+            .await
+            .expect("inserted");
+        let refused = client.query(&statement, &[]).await;
+        let refused = refused.expect_err("no number of four bytes");
+        assert_eq!(refused.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+        let other = "DROP TABLE r; CREATE TABLE r (id INT PRIMARY KEY, v BOOLEAN, w INT)";
+        client.batch_execute(other).await.expect("made anew");
+        let statement = client.prepare("SELECT * FROM r").await.expect("prepared");
+        let other = "DROP TABLE r; CREATE TABLE r (id INT PRIMARY KEY)";
+        client.batch_execute(other).await.expect("made anew");
+        let refused = client.query(&statement, &[]).await;
+        let refused = refused.expect_err("fewer columns");
+        assert_eq!(refused.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    });
+}
+
+#[test]
+fn structures_tell_null_from_empty_texts() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        for (fields, text) in [
+            ("'a', 4, 'b', CAST(NULL AS TEXT)", "(4,)"),
+            ("'a', 4, 'b', ''", "(4,\"\")"),
+            ("'a', 'x y', 'b', '\"', 'c', true", "(\"x y\",\"\"\"\",t)"),
+            ("'a', CAST(1.5 AS NUMERIC(5, 2)), 'b', NULL", "(1.50,)"),
+            (
+                "'a', named_struct('b', CAST(NULL AS TEXT), 'c', 1), 'd', 2",
+                "(\"(,1)\",2)",
+            ),
+        ] {
+            let sql = format!("SELECT named_struct({fields})");
+            assert_eq!(texts(&client, &sql).await, [text], "{sql}");
+        }
+    });
+}
