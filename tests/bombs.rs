@@ -42,6 +42,20 @@ fn refused() -> Vec<(String, &'static str)> {
         nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 1_000),
         nested("SELECT (", "SELECT 1", ") AS x", 1_000),
         repeated("SELECT a FROM t", 4_000, " UNION ALL "),
+        repeated("SELECT 1 AS x", 1_000, " UNION ALL "),
+        repeated("SELECT 1 AS x", 202, " UNION ALL "),
+        repeated("SELECT 1 AS x", 700, " EXCEPT "),
+        format!(
+            "SELECT count(*) AS x FROM (SELECT {0} FROM t) AS y GROUP BY CUBE ({1})",
+            (0..18)
+                .map(|n| format!("a + {n} AS c{n}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            (0..18)
+                .map(|n| format!("c{n}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
         format!("SELECT 1 AS x FROM {}", repeated("t", 9_000, ", ")),
         format!("SELECT 1 AS x FROM t {}", "CROSS JOIN t ".repeat(5_000)),
         format!(
@@ -127,7 +141,8 @@ fn just_within() -> Vec<String> {
         format!("SELECT {} AS x FROM t", nested("make_array(", "a", ")", 45)),
         nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 45),
         nested("SELECT a FROM t WHERE a IN (", "SELECT a FROM t", ")", 45),
-        repeated("SELECT a FROM t", 400, " UNION ALL "),
+        repeated("SELECT a FROM t", 201, " UNION ALL "),
+        repeated("SELECT 1 AS x", 201, " UNION ALL "),
         repeated("SELECT a FROM t", 100, " UNION "),
         format!(
             "SELECT a FROM t WHERE a IN ({})",

@@ -35,6 +35,7 @@ pub mod reach;
 pub mod recursive;
 mod relation;
 pub mod running;
+mod shape;
 pub mod statement;
 mod subquery;
 pub mod syntax;

@@ -35,6 +35,7 @@ use super::own_functions::{FunctionError, Functions};
 use super::place::located;
 use super::plan::{Node, Plan};
 use super::relation;
+use super::shape;
 use super::subquery::{self, Guarded};
 use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
@@ -167,6 +168,7 @@ impl Planner {
             .with_collect_spans(true);
         let planner = SqlToRel::new_with_options(&provider, options);
         guard::check_expansion(query)?;
+        shape::check_grouping(query)?;
         let mut planned = query.clone();
         forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
         like::with_backslashes(&mut planned);
@@ -174,6 +176,7 @@ impl Planner {
         let statement = Ast::Query(Box::new(planned));
         let planned = planner.sql_statement_to_plan(statement);
         let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
+        shape::check_plan(&planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }
