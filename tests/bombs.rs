@@ -93,6 +93,15 @@ fn refused() -> Vec<(String, &'static str)> {
             "54000",
         ));
     }
+    for call in [
+        "length(replace(repeat('a', 1000000), 'a', repeat('b', 100000)))",
+        "length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 100000), 'g'))",
+        "length(array_to_string(array_repeat('a', 1000000), repeat('b', 100000)))",
+        "cardinality(array_repeat(array_repeat(1, 10000), 10000))",
+        "cardinality(array_repeat(repeat('a', 1000000), 1000000))",
+    ] {
+        bombs.push((format!("SELECT {call} AS x"), "54000"));
+    }
     bombs.retain(|(sql, _)| {
         !sql.contains("unnest(repeat")
             && !sql.contains("unnest(lpad")
