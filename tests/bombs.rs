@@ -102,6 +102,12 @@ fn refused() -> Vec<(String, &'static str)> {
     ] {
         bombs.push((format!("SELECT {call} AS x"), "54000"));
     }
+    // Constants would be copied with the plan.
+    let large = "repeat('a', 90000000 + a)";
+    let joined = repeated(large, 3, " || ");
+    bombs.push((format!("SELECT length({joined}) AS x FROM t"), "54000"));
+    let joined = format!("concat({})", repeated(large, 3, ", "));
+    bombs.push((format!("SELECT length({joined}) AS x FROM t"), "54000"));
     bombs.retain(|(sql, _)| {
         !sql.contains("unnest(repeat")
             && !sql.contains("unnest(lpad")

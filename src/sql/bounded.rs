@@ -31,7 +31,7 @@ const DAY: f64 = 86_400e9;
 
 /// How the size of what is made follows from the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Growth {
+pub enum Growth {
     /// The values from one to another.
     Series,
     /// The argument of this place as often as the second says, as a list.
@@ -122,7 +122,8 @@ impl ScalarUDFImpl for Bounded {
 }
 
 impl Growth {
-    fn check(self, function: &str, given: &ScalarFunctionArgs) -> Result<()> {
+    /// Refuses a call that would make too much.
+    pub fn check(self, function: &str, given: &ScalarFunctionArgs) -> Result<()> {
         let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
         let rows = match given.args.iter().all(is_constant) {
             true => 1,
@@ -179,7 +180,12 @@ fn within(function: &str, made: f64, most: f64, what: &str) -> Result<()> {
     if made <= most {
         return Ok(());
     }
-    let message = format!("{function}() would make {made} {what} at once; the limit is {most}");
+    let parentheses = match function.starts_with(char::is_alphabetic) {
+        true => "()",
+        false => "",
+    };
+    let message =
+        format!("{function}{parentheses} would make {made} {what} at once; the limit is {most}");
     Err(external(SqlError::new("54000", message)))
 }
 

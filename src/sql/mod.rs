@@ -18,6 +18,7 @@ mod guard;
 mod interrupt;
 mod interval_text;
 mod join_order;
+mod joined_text;
 pub mod json;
 mod like;
 mod lower;

@@ -25,6 +25,7 @@ use super::first_rows;
 use super::forms;
 use super::guard;
 use super::join_order::JoinOrder;
+use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
@@ -200,6 +201,7 @@ fn session_state() -> SessionState {
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
+    let _ = state.register_expr_planner(Arc::new(JoinedTexts));
     let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
     for function in bounded {
         let _ = state.register_udf(function);
