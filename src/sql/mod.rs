@@ -46,6 +46,7 @@ mod threads;
 pub mod types;
 pub mod unnest;
 mod unsorted;
+mod version;
 mod view_options;
 mod yielding;
 

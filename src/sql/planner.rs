@@ -40,6 +40,7 @@ use super::shape;
 use super::subquery::{self, Guarded};
 use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
+use super::version;
 use super::view_options::ViewOptions;
 
 /// Nesting of plain views within one another.
@@ -197,6 +198,7 @@ fn session_state() -> SessionState {
         .build();
     // Registering only fails for registries that take no functions.
     let _ = state.register_udf(clock::now_function());
+    let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
