@@ -23,7 +23,7 @@ use super::error::SqlError;
 use super::planner::external;
 
 /// Most values that the lists of one call may have together.
-const VALUES_MAX: f64 = 10_000_000.0;
+pub const VALUES_MAX: f64 = 10_000_000.0;
 /// Most bytes that the texts of one call may have together.
 const BYTES_MAX: f64 = 268_435_456.0;
 /// Nanoseconds of a day.
@@ -176,7 +176,8 @@ impl Growth {
     }
 }
 
-fn within(function: &str, made: f64, most: f64, what: &str) -> Result<()> {
+/// Refuses a call that would make more than is allowed.
+pub fn within(function: &str, made: f64, most: f64, what: &str) -> Result<()> {
     if made <= most {
         return Ok(());
     }
