@@ -287,6 +287,22 @@ fn views_that_stand_for_views_many_times_are_refused() {
         let (level, error) = refused.expect("refused");
         assert_eq!(error.sqlstate(), "54001", "{error}");
         assert!((5..9).contains(&level), "{level}");
+        let part = repeated("SELECT a FROM t", 151, " UNION ALL ");
+        let whole = format!(
+            "SELECT a FROM part{}",
+            " UNION ALL SELECT a FROM t".repeat(100)
+        );
+        run(&mut session, &format!("CREATE VIEW part AS {part}"))
+            .await
+            .expect("created");
+        for sql in [
+            whole.clone(),
+            format!("CREATE VIEW whole AS {whole}"),
+            format!("CREATE MATERIALIZED VIEW whole AS {whole}"),
+        ] {
+            let error = run(&mut session, &sql).await.expect_err("refused");
+            assert_eq!(error.sqlstate(), "54001", "{error}");
+        }
         engine.shutdown();
     });
 }
