@@ -172,6 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn the_help_tells_where_http_is_served() {
+        for name in ["run", "demo"] {
+            let mut cli = Cli::command();
+            let command = cli.find_subcommand_mut(name).expect(name);
+            let help = command.render_long_help().to_string();
+            let (_, http) = help.split_once("Where HTTP is served").expect(name);
+            let (default, _) = http.split_once(']').expect(name);
+            assert!(default.ends_with("[default: 127.0.0.1:7400"), "{default}");
+        }
+    }
+
+    #[test]
     fn every_command_teaches_by_example() {
         let mut cli = Cli::command();
         for command in cli.get_subcommands_mut() {
