@@ -42,6 +42,20 @@ fn refused() -> Vec<(String, &'static str)> {
         nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 1_000),
         nested("SELECT (", "SELECT 1", ") AS x", 1_000),
         repeated("SELECT a FROM t", 4_000, " UNION ALL "),
+        repeated("SELECT 1 AS x", 1_000, " UNION ALL "),
+        repeated("SELECT 1 AS x", 202, " UNION ALL "),
+        repeated("SELECT 1 AS x", 700, " EXCEPT "),
+        format!(
+            "SELECT count(*) AS x FROM (SELECT {0} FROM t) AS y GROUP BY CUBE ({1})",
+            (0..18)
+                .map(|n| format!("a + {n} AS c{n}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            (0..18)
+                .map(|n| format!("c{n}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
         format!("SELECT 1 AS x FROM {}", repeated("t", 9_000, ", ")),
         format!("SELECT 1 AS x FROM t {}", "CROSS JOIN t ".repeat(5_000)),
         format!(
@@ -79,6 +93,21 @@ fn refused() -> Vec<(String, &'static str)> {
             "54000",
         ));
     }
+    for call in [
+        "length(replace(repeat('a', 1000000), 'a', repeat('b', 100000)))",
+        "length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 100000), 'g'))",
+        "length(array_to_string(array_repeat('a', 1000000), repeat('b', 100000)))",
+        "cardinality(array_repeat(array_repeat(1, 10000), 10000))",
+        "cardinality(array_repeat(repeat('a', 1000000), 1000000))",
+    ] {
+        bombs.push((format!("SELECT {call} AS x"), "54000"));
+    }
+    // Constants would be copied with the plan.
+    let large = "repeat('a', 90000000 + a)";
+    let joined = repeated(large, 3, " || ");
+    bombs.push((format!("SELECT length({joined}) AS x FROM t"), "54000"));
+    let joined = format!("concat({})", repeated(large, 3, ", "));
+    bombs.push((format!("SELECT length({joined}) AS x FROM t"), "54000"));
     bombs.retain(|(sql, _)| {
         !sql.contains("unnest(repeat")
             && !sql.contains("unnest(lpad")
@@ -127,7 +156,8 @@ fn just_within() -> Vec<String> {
         format!("SELECT {} AS x FROM t", nested("make_array(", "a", ")", 45)),
         nested("SELECT * FROM (", "SELECT a FROM t", ") AS x", 45),
         nested("SELECT a FROM t WHERE a IN (", "SELECT a FROM t", ")", 45),
-        repeated("SELECT a FROM t", 400, " UNION ALL "),
+        repeated("SELECT a FROM t", 201, " UNION ALL "),
+        repeated("SELECT 1 AS x", 201, " UNION ALL "),
         repeated("SELECT a FROM t", 100, " UNION "),
         format!(
             "SELECT a FROM t WHERE a IN ({})",
@@ -257,6 +287,22 @@ fn views_that_stand_for_views_many_times_are_refused() {
         let (level, error) = refused.expect("refused");
         assert_eq!(error.sqlstate(), "54001", "{error}");
         assert!((5..9).contains(&level), "{level}");
+        let part = repeated("SELECT a FROM t", 151, " UNION ALL ");
+        let whole = format!(
+            "SELECT a FROM part{}",
+            " UNION ALL SELECT a FROM t".repeat(100)
+        );
+        run(&mut session, &format!("CREATE VIEW part AS {part}"))
+            .await
+            .expect("created");
+        for sql in [
+            whole.clone(),
+            format!("CREATE VIEW whole AS {whole}"),
+            format!("CREATE MATERIALIZED VIEW whole AS {whole}"),
+        ] {
+            let error = run(&mut session, &sql).await.expect_err("refused");
+            assert_eq!(error.sqlstate(), "54001", "{error}");
+        }
         engine.shutdown();
     });
 }

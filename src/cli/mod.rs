@@ -42,6 +42,7 @@ mod tables;
 mod views;
 
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 use clap::{Parser, Subcommand};
 
@@ -84,8 +85,28 @@ enum Command {
     Bench(bench::Bench),
 }
 
+/// Exit code of a program that a fault has ended, as Rust has it.
+const FAULT: u8 = 101;
+
 /// Parses the command line, runs the command and says how it ended.
 pub fn main() -> ExitCode {
+    // Opening a directory plans its views, and whoever starts the program sets the first thread's
+    // stack: a view that could be created there could not be restored.
+    let thread = std::thread::Builder::new()
+        .name("main".to_owned())
+        .stack_size(PLANNING_STACK_BYTES)
+        .spawn(run);
+    match thread.map(JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(_)) => ExitCode::from(FAULT),
+        Err(error) => {
+            eprintln!("no threads can be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> ExitCode {
     let cli = Cli::parse();
     let directives = std::env::var("MAINSTEM_LOG").ok();
     if let Some(complaint) = logging::start(&cli.logging, directives.as_deref()) {
@@ -148,6 +169,18 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_tells_where_http_is_served() {
+        for name in ["run", "demo"] {
+            let mut cli = Cli::command();
+            let command = cli.find_subcommand_mut(name).expect(name);
+            let help = command.render_long_help().to_string();
+            let (_, http) = help.split_once("Where HTTP is served").expect(name);
+            let (default, _) = http.split_once(']').expect(name);
+            assert!(default.ends_with("[default: 127.0.0.1:7400"), "{default}");
+        }
     }
 
     #[test]

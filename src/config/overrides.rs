@@ -38,7 +38,7 @@ pub struct Overrides {
     /// Where Postgres clients connect, or `off` [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_pgwire: Option<String>,
-    /// Where HTTP is served, or `off` [default: off]
+    /// Where HTTP is served, or `off` [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub serve_http: Option<String>,
     /// How many clients each service serves at a time [default: 100]

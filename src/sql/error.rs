@@ -203,10 +203,16 @@ fn no_function(text: &str) -> SqlError {
     let mut names = text.split('\'');
     let name = names.next().unwrap_or_default();
     let error = SqlError::new("42883", format!("there is no function {name}()")).about(name);
-    match names.nth(1) {
+    match names.nth(1).filter(|similar| is_close(name, similar)) {
         Some(similar) => error.with_hint(format!("is {similar}() meant?")),
         None => error,
     }
+}
+
+/// DataFusion proposes the nearest of its functions, however far that is.
+fn is_close(name: &str, similar: &str) -> bool {
+    let slips_allowed = name.chars().count() / 3;
+    strsim::osa_distance(&name.to_lowercase(), &similar.to_lowercase()) <= slips_allowed
 }
 
 fn of_schema(error: &SchemaError) -> SqlError {
@@ -230,5 +236,29 @@ fn of_schema(error: &SchemaError) -> SqlError {
                 .with_hint("put the name of the table before it, and a dot")
         }
         other => SqlError::new("42000", other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_functions_of_similar_names_are_proposed() {
+        let hint = |name: &str, similar: &str| {
+            no_function(&format!("{name}'.\nDid you mean '{similar}'?")).hint
+        };
+        for (name, similar) in [("cuont", "count"), ("sums", "sum"), ("lenght", "length")] {
+            let expected = format!("is {similar}() meant?");
+            assert_eq!(hint(name, similar), Some(expected));
+        }
+        for (name, similar) in [
+            ("pg_sleep", "degrees"),
+            ("kurtosis", "rtrim"),
+            ("nextval", "nanvl"),
+            ("f", "ln"),
+        ] {
+            assert_eq!(hint(name, similar), None, "{name}");
+        }
     }
 }

@@ -31,6 +31,8 @@ pub const PLANNING_STACK_BYTES: usize = 16 << 20;
 pub const DOUBLINGS_MAX: usize = 10;
 /// Most operators between two commas, parentheses or clauses.
 pub const CHAIN_MAX: usize = 500;
+/// Most UNION, INTERSECT and EXCEPT of a statement: each makes its plan one deeper.
+pub const SET_OPERATIONS_MAX: usize = 200;
 /// Most relations of one FROM.
 pub const JOINED_MAX: usize = 100;
 /// Most relations of a query in which WITH queries and plain views stand for their names.
@@ -140,6 +142,7 @@ impl Level {
 fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
     let tokens = tokens.filter(|token| !matches!(token, Token::Whitespace(_)));
     let mut count = 0usize;
+    let mut set_operations = 0usize;
     let mut levels = vec![Level::default()];
     let mut before = None;
     for token in tokens {
@@ -149,6 +152,8 @@ fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
             level.check()?;
         }
         match token {
+            Token::SemiColon => set_operations = 0,
+            Token::Word(word) if is_set_operation(word.keyword) => set_operations += 1,
             Token::LParen | Token::LBracket => {
                 let inner = levels.last().map(|level| level.inner(before));
                 levels.push(inner.unwrap_or_default());
@@ -159,6 +164,15 @@ fn check<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), SqlError> {
             _ => {}
         }
         before = Some(token);
+        if set_operations > SET_OPERATIONS_MAX {
+            return Err(too_complex(format!(
+                "the statement has more than {SET_OPERATIONS_MAX} set operations (UNION, \
+                 INTERSECT, EXCEPT)"
+            ))
+            .with_hint(
+                "put the rows in one VALUES or a table, or make live views of parts of them",
+            ));
+        }
         if levels.len() > NESTING_MAX {
             return Err(too_complex(format!(
                 "the statement is nested more than {NESTING_MAX} deep"
@@ -193,7 +207,7 @@ pub fn check_expansion(query: &Query) -> Result<(), SqlError> {
 pub fn check_size(view: &str, plan: &LogicalPlan) -> Result<(), DataFusionError> {
     let mut scans = 0u64;
     plan.apply_with_subqueries(|node| {
-        scans += u64::from(matches!(node, LogicalPlan::TableScan(_)));
+        scans += u64::from(node.inputs().is_empty());
         Ok(TreeNodeRecursion::Continue)
     })?;
     match scans > EXPANDED_MAX {
@@ -296,6 +310,13 @@ fn starts_clause(keyword: Keyword) -> bool {
             | Keyword::ORDER
             | Keyword::LIMIT
             | Keyword::RETURNING
+    )
+}
+
+fn is_set_operation(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS
     )
 }
 
@@ -436,6 +457,22 @@ mod tests {
         };
         assert_eq!(check_expansion(&of("w29")).unwrap_err().sqlstate, "54001");
         assert!(check_expansion(&of("w6")).is_ok());
+    }
+
+    #[test]
+    fn set_operations_are_counted() {
+        let of = |number: usize, operation: &str| {
+            let parts = vec!["SELECT 1 AS x"; number + 1];
+            tokens(&parts.join(operation))
+        };
+        for operation in [" UNION ALL ", " UNION ", " INTERSECT ", " EXCEPT ALL "] {
+            assert!(of(200, operation).is_ok(), "{operation}");
+            let error = of(201, operation).expect_err(operation);
+            assert_eq!(error.sqlstate, "54001", "{operation}");
+            assert!(error.message.contains("200 set operations"), "{error}");
+        }
+        let many = vec!["SELECT 1 UNION SELECT 2"; 300];
+        assert!(tokens(&many.join("; ")).is_ok());
     }
 
     #[test]

@@ -19,12 +19,14 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
+use super::counted_lists::CountedLists;
 use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
 use super::forms;
 use super::guard;
 use super::join_order::JoinOrder;
+use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
@@ -36,9 +38,11 @@ use super::place::located;
 use super::plan::{Node, Plan};
 use super::relation;
 use super::self_reference;
+use super::shape;
 use super::subquery::{self, Guarded};
 use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
+use super::version;
 use super::view_options::ViewOptions;
 
 /// Nesting of plain views within one another.
@@ -184,6 +188,7 @@ impl Planner {
             .with_collect_spans(true);
         let planner = SqlToRel::new_with_options(&provider, options);
         guard::check_expansion(query)?;
+        shape::check_grouping(query)?;
         let mut planned = query.clone();
         forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
         like::with_backslashes(&mut planned);
@@ -192,6 +197,7 @@ impl Planner {
         let planned = planner.sql_statement_to_plan(statement);
         let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
         self_reference::check(&planned).map_err(|error| located(error, query))?;
+        shape::check_plan(&planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }
@@ -211,10 +217,12 @@ fn session_state() -> SessionState {
         .build();
     // Registering only fails for registries that take no functions.
     let _ = state.register_udf(clock::now_function());
+    let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
+    let _ = state.register_expr_planner(Arc::new(JoinedTexts));
     let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
     for function in bounded {
         let _ = state.register_udf(function);
@@ -222,7 +230,8 @@ fn session_state() -> SessionState {
     state
 }
 
-/// DataFusion's rules, and the order of joins as soon as their keys are known.
+/// DataFusion's rules, the order of joins as soon as their keys are known, and the lengths of lists
+/// as soon as they are constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let keys_are_known = rules
@@ -231,6 +240,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     if let Some(position) = keys_are_known {
         rules.insert(position + 1, Arc::new(JoinOrder));
     }
+    rules.push(Arc::new(CountedLists));
     rules
 }
 

@@ -17,6 +17,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -28,6 +29,7 @@ use futures::StreamExt;
 
 use super::catalog::Catalog;
 use super::clock;
+use super::counted_lists::CountedLists;
 use super::error::SqlError;
 use super::interrupt::Wanted;
 use super::overview;
@@ -140,6 +142,7 @@ impl QueryContext {
             .with_config(session_config().with_target_partitions(partitions))
             .with_runtime_env(Arc::clone(&runtime.environment))
             .with_default_features()
+            .with_optimizer_rules(logical_rules())
             .with_physical_optimizer_rules(physical_rules())
             .build();
         QueryContext {
@@ -282,6 +285,13 @@ impl QueryContext {
         let rows = self.threads.run(Arc::clone(&plan), context, wanted)?;
         Ok((plan, rows))
     }
+}
+
+/// DataFusion's rules, and the lengths of lists as soon as they are constants.
+fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    rules.push(Arc::new(CountedLists));
+    rules
 }
 
 /// DataFusion's rules, with what Mainstem has before and behind them.

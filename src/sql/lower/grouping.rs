@@ -10,10 +10,8 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::error::SqlError;
 use super::super::plan::{Expression, Node, Plan};
+use super::super::shape::{GROUPING_SETS_MAX, too_many_sets};
 use super::{aggregate, arrow_schema, column, map, plan_of};
-
-/// Each set is kept as a grouping of its own.
-const SETS_MAX: usize = 128;
 
 /// Lowers an aggregation over several sets of keys. The columns are all keys, NULL where a set
 /// leaves them out, the grouping id as DataFusion numbers the sets, and the results.
@@ -39,10 +37,8 @@ fn included_keys(sets: &GroupingSet, keys: &[&Expr]) -> Result<Vec<Vec<bool>>, S
         GroupingSet::Cube(keys) => 1usize.checked_shl(keys.len() as u32).unwrap_or(usize::MAX),
         GroupingSet::GroupingSets(sets) => sets.len(),
     };
-    if count > SETS_MAX {
-        let message = format!("a grouping of {count} sets; the limit is {SETS_MAX}");
-        return Err(SqlError::new("54001", message)
-            .with_hint("name the sets that are needed in GROUPING SETS"));
+    if count as u64 > GROUPING_SETS_MAX {
+        return Err(too_many_sets(count as u64));
     }
     let positions = 0..keys.len();
     Ok(match sets {

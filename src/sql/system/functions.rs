@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::super::version;
 use super::facts::Facts;
 use super::pg_types::{by_name, format_type};
 use super::{DATABASE, PUBLIC, USER};
@@ -48,12 +49,7 @@ pub fn function(facts: &Arc<Facts>, name: &str) -> Option<Arc<ScalarUDF>> {
 fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
     use DataType::{Boolean, Int32, Int64, Utf8};
     let found: (&'static str, DataType, Call) = match name {
-        "version" => ("version", Utf8, |_, _| {
-            text(format!(
-                "PostgreSQL 16.6 (Mainstem {})",
-                env!("CARGO_PKG_VERSION")
-            ))
-        }),
+        "version" => ("version", Utf8, |_, _| text(version::text())),
         "current_database" | "current_catalog" => ("current_database", Utf8, |_, _| text(DATABASE)),
         "current_schema" => ("current_schema", Utf8, |_, _| text(PUBLIC)),
         "current_schemas" => ("current_schemas", list(), |_, _| schemas()),
