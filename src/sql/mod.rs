@@ -3,6 +3,7 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+pub mod decimal;
 mod decorrelate;
 pub mod delta_join;
 mod dialect;

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
+use super::decimal;
 use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
@@ -169,11 +170,13 @@ impl Planner {
         guard::check_expansion(query)?;
         let mut planned = query.clone();
         forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
+        decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
         edit_joins(&mut planned, &mut relation::nest);
         let statement = Ast::Query(Box::new(planned));
         let planned = planner.sql_statement_to_plan(statement);
         let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
+        let planned = decimal::in_conditions(planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }
@@ -194,6 +197,7 @@ fn session_state() -> SessionState {
     // Registering only fails for registries that take no functions.
     let _ = state.register_udf(clock::now_function());
     let _ = json::register(&mut state);
+    let _ = state.register_expr_planner(Arc::new(decimal::DecimalOperators));
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
