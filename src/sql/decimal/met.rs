@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::logical_expr::expr::{Between, Cast, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
@@ -34,6 +34,10 @@ impl ExprPlanner for DecimalOperators {
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expression;
         let Some(operation) = Operation::of(&op) else {
+            let (left, right) = match op {
+                BinaryOperator::Divide => (divided(left, schema)?, divided(right, schema)?),
+                _ => (left, right),
+            };
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         };
         let named = |value: Expr, other: &Expr| match beside(&value, other, operation, schema) {
@@ -44,6 +48,17 @@ impl ExprPlanner for DecimalOperators {
         let left = named(left, &right);
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
+}
+
+/// A side of a division: what literals have made a decimal (`100.0 * part`) is divided as a double,
+/// since a quotient of decimals has but four digits more.
+fn divided(value: Expr, schema: &DFSchema) -> Result<Expr> {
+    let is_made =
+        value.exists(|part| Ok(matches!(part, Expr::Alias(alias) if is_number(&alias.expr))))?;
+    if !is_made || !value.get_type(schema)?.is_decimal() {
+        return Ok(value);
+    }
+    Ok(Expr::Cast(Cast::new(Box::new(value), DataType::Float64)))
 }
 
 #[derive(Clone, Copy)]
