@@ -55,10 +55,13 @@ impl ExprPlanner for DecimalOperators {
 fn divided(value: Expr, schema: &DFSchema) -> Result<Expr> {
     let is_made =
         value.exists(|part| Ok(matches!(part, Expr::Alias(alias) if is_number(&alias.expr))))?;
-    if !is_made || !value.get_type(schema)?.is_decimal() {
-        return Ok(value);
-    }
-    Ok(Expr::Cast(Cast::new(Box::new(value), DataType::Float64)))
+    let is_decimal = |found: DataType| found.is_decimal();
+    Ok(
+        match is_made && value.get_type(schema).is_ok_and(is_decimal) {
+            true => Expr::Cast(Cast::new(Box::new(value), DataType::Float64)),
+            false => value,
+        },
+    )
 }
 
 #[derive(Clone, Copy)]

@@ -53,7 +53,7 @@ fn keep_digits(expression: &mut Expr) {
     };
     // Integers of 64 bits have a sign only up to half of them.
     let is_beyond = |value: u64| is_negative && value > i64::MIN.unsigned_abs();
-    let is_beyond = text.parse().is_ok_and(is_beyond);
+    let is_beyond = text.parse::<u64>().is_ok_and(is_beyond);
     if let Some(number) = Number::of_text(&text)
         && (is_beyond || is_long(&text))
     {
