@@ -61,14 +61,17 @@ fn keep_digits(expression: &mut Expr) {
     }
 }
 
-/// Whether a double would not be the number that is written, but a decimal is.
+/// Whether a number is written with digits that a double does not hold, and a decimal does, or is a
+/// whole one beyond 64 bits.
 fn is_long(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (Some(number), Ok(double)) = (Number::of_text(text), text.parse::<f64>()) else {
         return false;
     };
-    let held = Number::of_double(double).map(Number::reduced);
-    unsigned.parse::<u64>().is_err() && held != Some(number.reduced())
+    if !unsigned.contains('.') {
+        return unsigned.parse::<u64>().is_err();
+    }
+    Number::of_double(double).map(Number::reduced) != Some(number.reduced())
 }
 
 /// A number literal, with or without a sign, that would not be an integer: its text.
