@@ -165,8 +165,9 @@ fn long(value: &Expr) -> Option<(Number, f64)> {
     }
 }
 
-/// The same for the conditions that are no binary operators in SQL. What the operators' literals
-/// were called by themselves is forgotten; what they are part of is called as before.
+/// Reads literals as decimals in conditions that are no binary operators in SQL: BETWEEN, IN, IS
+/// DISTINCT FROM. The names that operators have given their literals go, now that all names are
+/// known; what the literals are part of is called as before.
 pub fn in_conditions(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let mut is_concerned = false;

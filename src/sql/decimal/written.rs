@@ -115,7 +115,7 @@ fn plain(text: &str) -> Option<String> {
         let value: f64 = text.parse().ok()?;
         text = value.is_finite().then(|| value.to_string())?;
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text.as_str(), ""));
     let whole = if whole.is_empty() { "0" } else { whole };
     let fraction = fraction.get(..FRACTION_MAX).unwrap_or(fraction);
     Some(match fraction {
