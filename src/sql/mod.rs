@@ -4,6 +4,7 @@ mod bounded;
 pub mod catalog;
 mod clock;
 mod counted_lists;
+pub mod decimal;
 mod decorrelate;
 pub mod delta_join;
 mod dialect;

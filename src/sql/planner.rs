@@ -20,6 +20,7 @@ use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::counted_lists::CountedLists;
+use super::decimal;
 use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
@@ -191,6 +192,7 @@ impl Planner {
         shape::check_grouping(query)?;
         let mut planned = query.clone();
         forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
+        decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
         edit_joins(&mut planned, &mut relation::nest);
         let statement = Ast::Query(Box::new(planned));
@@ -198,6 +200,7 @@ impl Planner {
         let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
         self_reference::check(&planned).map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
+        let planned = decimal::in_conditions(planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }
@@ -219,6 +222,7 @@ fn session_state() -> SessionState {
     let _ = state.register_udf(clock::now_function());
     let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
+    let _ = state.register_expr_planner(Arc::new(decimal::DecimalOperators));
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
     let _ = state.register_udf(like::pattern_function());

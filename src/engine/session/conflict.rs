@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
@@ -15,7 +16,8 @@ use super::Session;
 use super::returning::{Returning, Written, returned};
 use super::rows::{Encoded, fit, known_column, names, quoted};
 use crate::engine::EngineError;
-use crate::model::{ChangeKind, TableDefinition};
+use crate::model::{ChangeKind, ColumnDefinition, TableDefinition};
+use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::statement::parse_query;
 use crate::sql::syntax::edit_expressions;
@@ -204,7 +206,7 @@ fn text(insert: &Insert, table: &TableDefinition) -> Result<String, SqlError> {
         let mut assigned = assignments.iter();
         let assigned = assigned.find(|(name, _)| *name == column.name);
         let value = match assigned {
-            Some((_, value)) => format!("({})", qualified(value, table)?),
+            Some((_, value)) => assigned_value(column, value, table)?,
             None => format!("{name}.{quoted}"),
         };
         values.push(format!(
@@ -219,6 +221,20 @@ fn text(insert: &Insert, table: &TableDefinition) -> Result<String, SqlError> {
         "SELECT {} FROM {EXCLUDED} LEFT JOIN {name} ON {keys} WHERE {is_new} OR ({condition})",
         values.join(", ")
     ))
+}
+
+/// The text of a value for a column; a number for a decimal column keeps its digits.
+fn assigned_value(
+    column: &ColumnDefinition,
+    value: &Expr,
+    table: &TableDefinition,
+) -> Result<String, SqlError> {
+    match (decimal::inexact(value), &column.data_type) {
+        (Some(number), DataType::Decimal128(precision, scale)) => {
+            Ok(format!("CAST('{number}' AS NUMERIC({precision}, {scale}))"))
+        }
+        _ => Ok(format!("({})", qualified(value, table)?)),
+    }
 }
 
 /// The text of an expression in which columns without a table are those of the table.

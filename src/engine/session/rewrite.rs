@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 
 use super::Session;
 use super::returning::{Returning, Written, returned};
-use super::rows::{Encoded, fit, known_column, names, quoted};
+use super::rows::{Encoded, default_of, fit, known_column, names, quoted, value_for};
 use super::write::Changes;
 use crate::engine::EngineError;
 use crate::model::{ChangeKind, ColumnDefinition, TableDefinition};
@@ -114,9 +114,9 @@ impl Session {
                 let value = match assigned {
                     None => column(changed),
                     Some((_, value)) if value.eq_ignore_ascii_case("default") => {
-                        changed.default.clone().unwrap_or_else(|| "NULL".to_owned())
+                        default_of(changed)
                     }
-                    Some((_, value)) => format!("({value})"),
+                    Some((_, value)) => format!("({})", value_for(changed, value)),
                 };
                 format!("{value} AS \"new {position}\"")
             }));

@@ -7,11 +7,12 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Values};
 use futures::TryStreamExt;
 
 use crate::model::{ColumnDefinition, TableDefinition};
 use crate::sql::SqlError;
+use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::statement::{calls_functions, parse_query};
 
@@ -70,6 +71,7 @@ pub(super) fn with_default_words(
                 }
             }
         }
+        keep_decimals(values, &types(table, columns)?);
     }
     Ok(query)
 }
@@ -89,8 +91,35 @@ pub(super) fn asks_for_time(table: &TableDefinition, given: &[String]) -> bool {
     })
 }
 
-fn default_of(column: &ColumnDefinition) -> String {
-    column.default.clone().unwrap_or_else(|| "NULL".to_owned())
+/// Lets the values for decimal columns keep the digits that are written.
+fn keep_decimals(values: &mut Values, types: &[DataType]) {
+    for (position, data_type) in types.iter().enumerate() {
+        if let DataType::Decimal128(precision, scale) = data_type {
+            let rows = values.rows.iter_mut();
+            let mut cells: Vec<&mut Expr> = rows
+                .filter_map(|row| row.content.get_mut(position))
+                .collect();
+            decimal::keep_in_column(&mut cells, *precision, *scale);
+        }
+    }
+}
+
+/// The default of a column as SQL.
+pub(super) fn default_of(column: &ColumnDefinition) -> String {
+    let default = column.default.as_deref().unwrap_or("NULL");
+    value_for(column, default)
+}
+
+/// A value for a column as SQL: of a number for a decimal column its text, which has all digits.
+pub(super) fn value_for(column: &ColumnDefinition, value: &str) -> String {
+    let number = match column.data_type {
+        DataType::Decimal128(..) => expression(value).ok(),
+        _ => None,
+    };
+    match number.as_ref().and_then(decimal::inexact) {
+        Some(number) => format!("'{number}'"),
+        None => value.to_owned(),
+    }
 }
 
 /// The text of an expression as the parser's tree.
