@@ -9,9 +9,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, GenericListArray, Int64Array, OffsetSizeTrait, new_null_array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{
-    ArrowNativeType, DataType, FieldRef, Int64Type, IntervalMonthDayNanoType, IntervalUnit,
-};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
