@@ -6,7 +6,11 @@ use std::sync::mpsc::{Receiver, channel};
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::model::{ColumnDefinition, TableDefinition};
 use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, json, mode, planner, statement};
@@ -213,6 +217,17 @@ fn at_moment(sql: &str, timestamp_ms: u64) -> String {
     sql.replace("now()", &moment).replace("current_date", &date)
 }
 
+/// The plan of a query that is read as every statement is: what binds tighter than what is ours to
+/// say, and what is JSON already is told before a plan is made.
+pub async fn batch_plan(
+    context: &SessionContext,
+    sql: &str,
+) -> Result<LogicalPlan, DataFusionError> {
+    let query = statement::parse_query(sql).map_err(planner::external)?;
+    let statement = Statement::Statement(Box::new(ast::Statement::Query(query)));
+    json::told(context.state().statement_to_plan(statement).await?)
+}
+
 pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
     let mut context =
         SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
@@ -228,9 +243,7 @@ pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
             .register_table(name, Arc::new(table))
             .expect("a new name");
     }
-    let plan = context.state().create_logical_plan(sql).await;
-    // What is JSON already is told before a plan is made of a statement, ad hoc as for views.
-    let plan = plan.and_then(json::told);
+    let plan = batch_plan(&context, sql).await;
     let plan = plan.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let frame = context
         .execute_logical_plan(plan)

@@ -14,6 +14,7 @@ use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::sql::{Catalog, Planner, extremes, json, mode, planner, statement};
 
 use super::super::compare::differences;
+use super::super::harness::batch_plan;
 use super::case::{Case, Change};
 use super::table::Row;
 use crate::tools::PATIENCE;
@@ -124,9 +125,7 @@ async fn answer(
         let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
         context.register_table(name.as_str(), Arc::new(table))?;
     }
-    let plan = context.state().create_logical_plan(sql).await?;
-    // What is JSON already is told before a plan is made of a statement, ad hoc as for views.
-    let plan = json::told(plan)?;
+    let plan = batch_plan(&context, sql).await?;
     context.execute_logical_plan(plan).await?.collect().await
 }
 
