@@ -4,6 +4,7 @@
 //! so that readers may look at it in between, and what has been merged can be let go.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::Batch;
@@ -14,12 +15,12 @@ use super::lane::Pick;
 const KEPT_ROWS: usize = Chunk::TARGET_ROWS / 4;
 
 /// Rows from which on the chunks of a batch are packed: below, they are soon merged again, and
-/// take little memory anyway. Builds for tests pack small batches too, so that histories of a few
+/// take little memory anyway.
+const PACKED_ROWS: usize = 8 * Chunk::TARGET_ROWS;
+
+/// Rows of batches that are packed all the same in builds for tests, so that histories of a few
 /// rows see packed and plain chunks side by side.
-const PACKED_ROWS: usize = match cfg!(debug_assertions) {
-    true => 12,
-    false => 8 * Chunk::TARGET_ROWS,
-};
+const PACKED_IN_TESTS: Range<usize> = 12..1000;
 
 /// A merge of batches that is being carried out.
 pub struct Merge {
@@ -56,7 +57,8 @@ impl Merge {
             since,
             merged: Vec::new(),
             rows_left,
-            is_packing: rows_left >= PACKED_ROWS,
+            is_packing: rows_left >= PACKED_ROWS
+                || cfg!(debug_assertions) && PACKED_IN_TESTS.contains(&rows_left),
         }
     }
 

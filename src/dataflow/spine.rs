@@ -4,8 +4,7 @@
 //! fourfold of the arrangement. Merging is not done where rows arrive but afterwards, when the
 //! transaction that brought them is complete: [`merge_what_is_due`] does as much as the new rows
 //! owe, so that merges end before the next ones of their size begin. A worker that has nothing
-//! else to do goes further, see [`merge_when_idle`]: then two batches are enough for a merge, and
-//! what is not much smaller than the largest batch becomes one with it.
+//! else to do goes further, see [`merge_when_idle`]: then two batches are enough for a merge.
 //!
 //! Times are totally ordered, so a frontier is at most one time.
 
@@ -31,10 +30,6 @@ const FANOUT: usize = 4;
 
 /// The same for a worker that has nothing else to do.
 const IDLE_FANOUT: usize = 2;
-
-/// Which part of the largest batch the others must come to for a worker that has nothing else to
-/// do to make one of all. So a row is copied at most so many times for the sake of readers.
-const IDLE_PART: usize = 16;
 
 /// Rows that every merge has to do for each new row. With one, a merge of four batches would end
 /// just when four more have come.
@@ -180,19 +175,6 @@ impl History {
         has_begun
     }
 
-    /// Begins to make one batch of all if the largest has not outgrown the others; whether it did.
-    fn begin_last_merge(&mut self) -> bool {
-        let rows = self.entries.iter().map(Entry::rows);
-        let rows: Vec<usize> = rows.filter(|rows| *rows > 0).collect();
-        let all: usize = rows.iter().sum();
-        let largest = rows.iter().max().copied().unwrap_or(0);
-        let is_worth_it = rows.len() > 1 && (all - largest) * IDLE_PART >= largest;
-        if is_worth_it {
-            self.begin_merge(0, self.entries.len());
-        }
-        is_worth_it
-    }
-
     /// The batches before `end` that are of one size, or smaller than those after them: where they
     /// begin, and how many of them have rows.
     fn neighbours(&self, end: usize) -> (usize, usize) {
@@ -287,7 +269,7 @@ impl History {
                 }
             }
             None => {
-                self.is_restless = self.begin_merges(IDLE_FANOUT) || self.begin_last_merge();
+                self.is_restless = self.begin_merges(IDLE_FANOUT);
                 match self.is_restless {
                     true => Idle::Some,
                     false => Idle::Nothing,

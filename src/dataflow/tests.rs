@@ -273,24 +273,3 @@ fn large_batches_add_up_at_every_moment() {
         assert!(chunks().all(is_packed), "{keys} keys");
     }
 }
-
-/// A worker that has nothing else to do leaves readers few batches.
-#[test]
-fn idle_merging_makes_one_batch_of_what_is_not_much_smaller() {
-    let info = timely::dataflow::operators::generic::OperatorInfo::new(0, 0, [].into());
-    let mut spine = <Spine as Trace>::new(info, None, None);
-    let bounds = |at: u64| Antichain::from_elem(at);
-    for (time, count) in (0u64..).zip([900, 70, 300, 1, 20, 5]) {
-        let rows = (0..count).map(|row| (1000 * time as i64 + row, None, time, 1, 0));
-        let batch = cut(&rows.collect::<Vec<Row>>(), 50);
-        let description = Description::new(bounds(time), bounds(time + 1), bounds(0));
-        spine.insert(Span::new(description, batch));
-        spine.set_physical_compaction(bounds(time + 1).borrow());
-        while merge_when_idle() != Idle::Nothing {}
-        let mut sizes = Vec::new();
-        spine.map_spans(|span| sizes.extend(span.inner.as_ref().map(Batch::rows)));
-        let (all, largest) = (sizes.iter().sum::<usize>(), sizes.iter().max().copied());
-        let others = all - largest.unwrap_or(0);
-        assert!(others * 16 < all - others, "{sizes:?}");
-    }
-}
