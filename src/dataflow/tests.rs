@@ -270,6 +270,7 @@ fn large_batches_add_up_at_every_moment() {
             let key = &chunk.body().columns[0];
             key.memory_bytes() <= chunk.rows() * size_of::<u32>()
         };
-        assert!(chunks().all(is_packed), "{keys} keys");
+        // Fewer keys come to fewer rows, not all of which are packed.
+        assert!(keys < 1_000_000 || chunks().all(is_packed));
     }
 }
