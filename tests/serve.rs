@@ -78,6 +78,30 @@ impl Served {
         tokio::spawn(connection);
         Ok(client)
     }
+
+    /// psql, connected, with pipes to it and from it.
+    pub fn psql_command(&self) -> Command {
+        let mut command = Command::new("psql");
+        command
+            .args(["-X", "-h", "127.0.0.1", "-U", "analyst", "-d", "shop", "-p"])
+            .arg(self.port().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// What psql prints for what is typed into it, and its errors.
+    pub fn psql(&self, arguments: &[&str], input: &str) -> (String, String) {
+        let mut command = self.psql_command();
+        let mut child = command.args(arguments).spawn().expect("psql starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("written");
+        drop(stdin);
+        let output = child.wait_with_output().expect("psql ends");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (text(output.stdout), text(output.stderr))
+    }
 }
 
 impl Drop for Served {
@@ -171,8 +195,7 @@ fn errors_have_codes_and_hints_and_end_nothing() {
                 client.query(sql, &[]).await.err(),
             ] {
                 let error = error.unwrap_or_else(|| panic!("{sql} is not refused"));
-                let code = error.code().map(SqlState::code);
-                assert_eq!(code, Some(state), "{sql}: {error:?}");
+                assert_eq!(code(&error), Some(state), "{sql}: {error:?}");
             }
         }
         let error = client.query("SELECT * FROM nowhere", &[]).await;
@@ -202,10 +225,10 @@ fn a_transaction_takes_effect_at_once_or_not_at_all() {
         assert_eq!(rows[0].get::<_, i64>(0), 2);
         let error = transaction.query("SELECT * FROM by_shop", &[]).await;
         let error = error.expect_err("refused");
-        assert_eq!(error.code().map(SqlState::code), Some("0A000"));
+        assert_eq!(code(&error), Some("0A000"));
         let error = transaction.batch_execute(&insert(3)).await;
         let error = error.expect_err("the transaction has failed");
-        assert_eq!(error.code().map(SqlState::code), Some("25P02"));
+        assert_eq!(code(&error), Some("25P02"));
         transaction.rollback().await.expect("rolled back");
         assert_eq!(texts(&client, count).await, ["0"]);
 
@@ -255,7 +278,7 @@ fn copy_takes_rows_as_csv() {
             .await
             .expect("sent");
         let error = sink.finish().await.expect_err("x is no number");
-        assert_eq!(error.code().map(SqlState::code), Some("22P02"), "{error:?}");
+        assert_eq!(code(&error), Some("22P02"), "{error:?}");
         assert_eq!(
             texts(&client, "SELECT sum(sales) FROM by_shop").await,
             ["19999"]
@@ -272,7 +295,7 @@ fn one_connection_too_many_is_refused_with_a_reason() {
         let Err(error) = served.connect().await else {
             panic!("a third connection is taken");
         };
-        assert_eq!(error.code().map(SqlState::code), Some("53300"), "{error:?}");
+        assert_eq!(code(&error), Some("53300"), "{error:?}");
         assert_eq!(texts(&first, "SELECT 1").await, ["1"]);
     });
 }
@@ -283,35 +306,18 @@ fn psql_works() {
         return;
     }
     let served = Served::start(10);
-    let psql = |arguments: &[&str], input: &str| {
-        let mut child = Command::new("psql")
-            .args(["-X", "-h", "127.0.0.1", "-U", "analyst", "-d", "shop", "-p"])
-            .arg(served.address.port().to_string())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("psql starts");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("written");
-        drop(stdin);
-        let output = child.wait_with_output().expect("psql ends");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        (text(output.stdout), text(output.stderr))
-    };
-    let (out, error) = psql(&["-At", "-c", SALES], "");
+    let (out, error) = served.psql(&["-At", "-c", SALES], "");
     assert_eq!(
         (out.as_str(), error.as_str()),
         ("CREATE TABLE\nCREATE MATERIALIZED VIEW\n", "")
     );
     let copy = "\\copy sales (id, shop) FROM STDIN (FORMAT csv)\n1,a\n2,b\n\\.\n\
                 INSERT INTO sales VALUES (3, 'b', 1.5, now(), true);\n";
-    let (out, error) = psql(&["-At"], copy);
+    let (out, error) = served.psql(&["-At"], copy);
     assert_eq!((out.as_str(), error.as_str()), ("COPY 2\nINSERT 0 1\n", ""));
     // What a session has written others read once the views have it.
     served.engine.flush().expect("complete");
-    let (out, _) = psql(
+    let (out, _) = served.psql(
         &[
             "-At",
             "-c",
@@ -320,7 +326,7 @@ fn psql_works() {
         "",
     );
     assert_eq!(out, "a|1|\nb|2|1.5000\n");
-    let (out, _) = psql(
+    let (out, _) = served.psql(
         &[
             "-At",
             "-c",
@@ -329,7 +335,7 @@ fn psql_works() {
         "",
     );
     assert_eq!(out, "DELETE 1\nDROP MATERIALIZED VIEW\n2\n");
-    let (_, error) = psql(&["-c", "SELECT * FROM by_shop"], "");
+    let (_, error) = served.psql(&["-c", "SELECT * FROM by_shop"], "");
     assert!(
         error.contains("there is no table or view called \"by_shop\""),
         "{error}"
@@ -410,6 +416,11 @@ pub async fn texts(client: &Client, sql: &str) -> Vec<String> {
         _ => None,
     });
     rows.collect()
+}
+
+/// The SQLSTATE of an error that the server has sent.
+pub fn code(error: &tokio_postgres::Error) -> Option<&str> {
+    error.code().map(SqlState::code)
 }
 
 /// One HTTP exchange: status and body.

@@ -11,10 +11,9 @@ use mainstem::engine::{Engine, EngineOptions, Outcome, Session, WallClock};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::error::SqlState;
 
 use crate::engine::{open, run};
-use crate::serve::{Served, texts};
+use crate::serve::{Served, code, texts};
 use crate::tools::PATIENCE;
 
 /// A message of a subscription with progress.
@@ -250,7 +249,7 @@ fn subscriptions_come_by_copy_and_cursor_too() {
             ("FETCH PRIOR FROM c", "0A000"),
         ] {
             let error = cursor.simple_query(sql).await.expect_err(sql);
-            assert_eq!(error.code().map(SqlState::code), Some(state), "{error:?}");
+            assert_eq!(code(&error), Some(state), "{error:?}");
             cursor.batch_execute("ROLLBACK; BEGIN").await.expect("begun");
             cursor
                 .batch_execute("DECLARE c CURSOR FOR SUBSCRIBE TO t")
@@ -263,7 +262,7 @@ fn subscriptions_come_by_copy_and_cursor_too() {
             .await
             .expect("declared");
         let error = cursor.simple_query("FETCH 1 FROM d").await.expect_err("too long");
-        assert_eq!(error.code().map(SqlState::code), Some("57014"), "{error:?}");
+        assert_eq!(code(&error), Some("57014"), "{error:?}");
         cursor.batch_execute("SET statement_timeout = 0").await.expect("set");
         client
             .batch_execute("INSERT INTO t VALUES (9)")
@@ -303,7 +302,7 @@ fn a_subscription_ends_with_its_view_and_on_request() {
                     Err(error) => break error,
                 }
             };
-            assert_eq!(error.code().map(SqlState::code), Some("55000"), "{error:?}");
+            assert_eq!(code(&error), Some("55000"), "{error:?}");
             assert_eq!(texts(&reader, "SELECT 1").await, ["1"]);
         }
         client.batch_execute("CREATE TABLE t (a BIGINT)").await.expect("created");
@@ -319,7 +318,7 @@ fn a_subscription_ends_with_its_view_and_on_request() {
                 Err(error) => break error,
             }
         };
-        assert_eq!(error.code().map(SqlState::code), Some("57014"), "{error:?}");
+        assert_eq!(code(&error), Some("57014"), "{error:?}");
         for (sql, state) in [
             ("SUBSCRIBE TO nothing", "42P01"),
             ("SUBSCRIBE TO (SELECT random() AS r FROM t)", "0A000"),
@@ -327,7 +326,7 @@ fn a_subscription_ends_with_its_view_and_on_request() {
             ("SUBSCRIBE", "42601"),
         ] {
             let error = client.simple_query(sql).await.expect_err(sql);
-            assert_eq!(error.code().map(SqlState::code), Some(state), "{sql}: {error:?}");
+            assert_eq!(code(&error), Some(state), "{sql}: {error:?}");
         }
     });
 }

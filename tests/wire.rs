@@ -1,6 +1,6 @@
 //! The Postgres protocol in detail: types in both formats, COPY, cancel, timeouts, portals.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -8,7 +8,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use crate::serve::{Served, texts};
+use crate::serve::{Served, code, texts};
 use crate::tools::has_program;
 
 #[test]
@@ -220,13 +220,13 @@ fn copy_takes_and_gives_rows_in_all_formats() {
                 .await
                 .expect("sent");
             let error = sink.finish().await.expect_err("refused");
-            assert_eq!(error.code().map(SqlState::code), Some(state), "{error:?}");
+            assert_eq!(code(&error), Some(state), "{error:?}");
         }
         let error = client
             .simple_query("COPY t FROM '/etc/passwd'")
             .await
             .expect_err("refused");
-        assert_eq!(error.code().map(SqlState::code), Some("0A000"));
+        assert_eq!(code(&error), Some("0A000"));
         assert_eq!(texts(&client, "SELECT count(*) FROM t").await, ["7"]);
     });
 }
@@ -251,7 +251,7 @@ fn a_statement_ends_when_the_client_asks_or_its_time_is_up() {
             }
         });
         let error = client.simple_query(ENDLESS).await.expect_err("cancelled");
-        assert_eq!(error.code().map(SqlState::code), Some("57014"), "{error:?}");
+        assert_eq!(code(&error), Some("57014"), "{error:?}");
         cancelling.abort();
 
         let other = served.connect().await.expect("connected");
@@ -260,7 +260,7 @@ fn a_statement_ends_when_the_client_asks_or_its_time_is_up() {
             .await
             .expect("set");
         let error = other.query(ENDLESS, &[]).await.expect_err("too long");
-        assert_eq!(error.code().map(SqlState::code), Some("57014"), "{error:?}");
+        assert_eq!(code(&error), Some("57014"), "{error:?}");
         other
             .batch_execute("RESET statement_timeout")
             .await
@@ -362,28 +362,6 @@ fn a_failed_transaction_goes_on_from_its_savepoint() {
     });
 }
 
-fn psql_command(served: &Served) -> Command {
-    let mut command = Command::new("psql");
-    command
-        .args(["-X", "-h", "127.0.0.1", "-U", "analyst", "-d", "shop", "-p"])
-        .arg(served.address.port().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// What psql prints for what is typed into it, and its errors.
-fn psql(served: &Served, input: &str) -> (String, String) {
-    let mut child = psql_command(served).spawn().expect("psql starts");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("written");
-    drop(stdin);
-    let output = child.wait_with_output().expect("psql ends");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (text(output.stdout), text(output.stderr))
-}
-
 #[test]
 fn psql_copies_files_and_ends_statements() {
     if !has_program("psql", &["--version"]) {
@@ -403,13 +381,14 @@ fn psql_copies_files_and_ends_statements() {
         from.display(),
         to.display()
     );
-    let (out, error) = psql(&served, &input);
+    let (out, error) = served.psql(&[], &input);
     assert_eq!(error, "");
     assert!(out.contains("COPY 2"), "{out}");
     let copied = std::fs::read_to_string(&to).expect("a file");
     assert_eq!(copied, "id,shop\n2,\"b, c\"\n1,a\n");
 
-    let mut child = psql_command(&served)
+    let mut child = served
+        .psql_command()
         .args([
             "-c",
             "SELECT 'begun'",
@@ -445,8 +424,8 @@ fn psql_describes_what_there_is() {
         return;
     }
     let served = Served::start(10);
-    psql(
-        &served,
+    served.psql(
+        &[],
         "CREATE TABLE sales (id BIGINT PRIMARY KEY, shop TEXT NOT NULL DEFAULT 'x', price NUMERIC(10, 2));\n\
          CREATE MATERIALIZED VIEW by_shop AS SELECT shop, count(*) AS n FROM sales GROUP BY shop;\n\
          CREATE VIEW plain AS SELECT id FROM sales;\n",
@@ -489,12 +468,12 @@ fn psql_describes_what_there_is() {
         ("\\du\n", &["mainstem"]),
         ("\\conninfo\n", &["shop"]),
     ] {
-        let (out, error) = psql(&served, input);
+        let (out, error) = served.psql(&[], input);
         assert_eq!(error, "", "{input}");
         for text in expected {
             assert!(out.contains(text), "{input}: {text} is not in\n{out}");
         }
     }
-    let (_, error) = psql(&served, "\\d nothing\n");
+    let (_, error) = served.psql(&[], "\\d nothing\n");
     assert!(error.contains("Did not find any relation"), "{error}");
 }

@@ -18,8 +18,8 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
+use crate::serve::code;
 use crate::tools::{PATIENCE, mainstem_succeeds};
 use loader::{Knowledge, SCHEMA, check, work};
 use program::{dies, start, start_dying, start_failing};
@@ -267,11 +267,7 @@ fn a_program_whose_disk_fails_acknowledges_nothing_more_and_ends() {
                 }
                 assert!(acknowledged < 1000, "{failure}: nothing fails");
             };
-            assert_eq!(
-                error.code().map(SqlState::code),
-                Some(sqlstate),
-                "{failure}: {error:?}"
-            );
+            assert_eq!(code(&error), Some(sqlstate), "{failure}: {error:?}");
             // The disk would take it now.
             client
                 .batch_execute("INSERT INTO t VALUES (-1)")

@@ -10,11 +10,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
 use super::{insert, open_with_budget, until_taken_from};
 use crate::engine::open;
-use crate::serve::Served;
+use crate::serve::{Served, code};
 use crate::tools::Waiting;
 
 const MEBIBYTE: usize = 1 << 20;
@@ -23,10 +22,6 @@ fn served(options: PgwireOptions) -> Served {
     let directory = tempfile::tempdir().expect("a directory");
     let engine = open(directory.path(), 1);
     Served::with(engine, directory, options)
-}
-
-fn code(error: &tokio_postgres::Error) -> Option<&str> {
-    error.code().map(SqlState::code)
 }
 
 async fn count(client: &Client) -> i64 {

@@ -15,10 +15,10 @@ use mainstem::engine::{
 use mainstem::model::Submission;
 use mainstem::serve::restoring::{self, Notice};
 use tokio::net::TcpListener;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 use crate::engine::{open, rows, run, wait_for};
+use crate::serve::code;
 use crate::tools::{Waiting, http_get};
 
 /// A runtime with sockets and time.
@@ -138,8 +138,7 @@ async fn until_taken(session: &mut Session, sql: &str) {
 async fn until_taken_from(client: &Client, sql: &str) {
     let waiting = Waiting::begin();
     while let Err(error) = client.batch_execute(sql).await {
-        let code = error.code().map(SqlState::code);
-        assert_eq!(code, Some("53200"), "{error:?}");
+        assert_eq!(code(&error), Some("53200"), "{error:?}");
         waiting.check("it is never taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
