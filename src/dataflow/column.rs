@@ -51,6 +51,31 @@ enum Words {
     Encoded(BinaryArray),
 }
 
+/// What is asked of the numbers of a column whatever their width is; once a chunk, never once a
+/// row.
+trait AnyNumbers {
+    /// How many.
+    fn len(&self) -> usize;
+    /// The memory they take in bytes.
+    fn bytes(&self) -> usize;
+    /// All of them as they are.
+    fn buffer(&self) -> Buffer;
+}
+
+impl<T: Word> AnyNumbers for Numbers<T> {
+    fn len(&self) -> usize {
+        Numbers::len(self)
+    }
+
+    fn bytes(&self) -> usize {
+        Numbers::bytes(self)
+    }
+
+    fn buffer(&self) -> Buffer {
+        self.plain().into_inner()
+    }
+}
+
 impl Column {
     /// Wraps an array of any type.
     pub fn new(array: ArrayRef) -> Column {
@@ -69,15 +94,13 @@ impl Column {
             Form::Array(array) => return Arc::clone(array),
             Form::Packed(data_type) => data_type,
         };
-        let (length, words) = match &self.words {
-            Words::Four(words) => (words.len(), words.plain().into_inner()),
-            Words::Eight(words) => (words.len(), words.plain().into_inner()),
-            Words::Sixteen(words) => (words.len(), words.plain().into_inner()),
-            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => {
-                unreachable!("only numbers are packed")
-            }
-        };
-        fixed_width_array(data_type, length, words, self.nulls.clone())
+        let numbers = self.words.numbers().expect("only numbers are packed");
+        fixed_width_array(
+            data_type,
+            numbers.len(),
+            numbers.buffer(),
+            self.nulls.clone(),
+        )
     }
 
     /// The type of the Arrow array.
@@ -90,15 +113,9 @@ impl Column {
 
     /// The same rows with numbers in as few bytes as their range needs.
     pub fn packed(&self) -> Column {
-        let words = match &self.words {
-            Words::Four(words) => Words::Four(words.packed()),
-            Words::Eight(words) => Words::Eight(words.packed()),
-            Words::Sixteen(words) => Words::Sixteen(words.packed()),
-            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => return self.clone(),
-        };
-        if words.is_plain() {
+        let Some(words) = self.words.packed() else {
             return self.clone();
-        }
+        };
         Column {
             form: Form::Packed(self.data_type().clone()),
             nulls: self.nulls.clone(),
@@ -123,14 +140,9 @@ impl Column {
     }
 
     fn packed_bytes(&self) -> usize {
-        let words = match &self.words {
-            Words::Four(words) => words.bytes(),
-            Words::Eight(words) => words.bytes(),
-            Words::Sixteen(words) => words.bytes(),
-            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => 0,
-        };
+        let numbers = self.words.numbers().map_or(0, |numbers| numbers.bytes());
         let nulls = self.nulls.as_ref();
-        words + nulls.map_or(0, |nulls| nulls.len().div_ceil(8))
+        numbers + nulls.map_or(0, |nulls| nulls.len().div_ceil(8))
     }
 
     /// The rows `offset..offset + length`, without copying.
@@ -327,12 +339,22 @@ impl Words {
         }
     }
 
-    fn is_plain(&self) -> bool {
+    /// The numbers, where they are of a width that can be packed.
+    fn numbers(&self) -> Option<&dyn AnyNumbers> {
         match self {
-            Words::Four(words) => matches!(words, Numbers::Plain(_)),
-            Words::Eight(words) => matches!(words, Numbers::Plain(_)),
-            Words::Sixteen(words) => matches!(words, Numbers::Plain(_)),
-            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => true,
+            Words::Four(words) => Some(words),
+            Words::Eight(words) => Some(words),
+            Words::Sixteen(words) => Some(words),
+            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => None,
+        }
+    }
+
+    fn packed(&self) -> Option<Words> {
+        match self {
+            Words::Four(words) => words.packed().map(Words::Four),
+            Words::Eight(words) => words.packed().map(Words::Eight),
+            Words::Sixteen(words) => words.packed().map(Words::Sixteen),
+            Words::One(_) | Words::Bytes(..) | Words::Encoded(_) => None,
         }
     }
 

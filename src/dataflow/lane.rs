@@ -105,7 +105,7 @@ impl<T: Word> Lane<T> {
     pub fn packed(&self) -> Self {
         match self {
             Lane::Constant(..) => self.clone(),
-            Lane::Values(values) => Lane::Values(values.packed()),
+            Lane::Values(values) => values.packed().map_or_else(|| self.clone(), Lane::Values),
         }
     }
 

@@ -170,14 +170,12 @@ impl<T: Word> Numbers<T> {
         }
     }
 
-    /// The same numbers in as few bytes as their range needs.
-    pub fn packed(&self) -> Self {
+    /// The same numbers in as few bytes as their range needs; `None` if they are that already.
+    pub fn packed(&self) -> Option<Self> {
         let Numbers::Plain(values) = self else {
-            return self.clone();
+            return None;
         };
-        let Some(first) = values.first() else {
-            return self.clone();
-        };
+        let first = values.first()?;
         let (mut least, mut greatest) = (*first, *first);
         for value in values.iter() {
             if value.is_before(least) {
@@ -188,7 +186,7 @@ impl<T: Word> Numbers<T> {
             }
         }
         let distances = values.iter().map(|value| value.distance(least));
-        match greatest.whole_distance(least) {
+        Some(match greatest.whole_distance(least) {
             0..=0xff => Numbers::One(least, distances.map(|far| far as u8).collect()),
             0x100..=0xffff if size_of::<T>() > 2 => {
                 Numbers::Two(least, distances.map(|far| far as u16).collect())
@@ -199,8 +197,8 @@ impl<T: Word> Numbers<T> {
             0x1_0000_0000..=0xffff_ffff_ffff_ffff if size_of::<T>() > 8 => {
                 Numbers::Eight(least, distances.collect())
             }
-            _ => self.clone(),
-        }
+            _ => return None,
+        })
     }
 
     /// The memory they take in bytes.
@@ -254,7 +252,7 @@ mod tests {
 
     fn is_kept<T: Word + std::fmt::Debug>(values: Vec<T>) -> usize {
         let plain = Numbers::from(values.clone());
-        let packed = plain.packed();
+        let packed = plain.packed().unwrap_or_else(|| plain.clone());
         assert_eq!(&packed.plain()[..], &values[..]);
         let rows: Vec<T> = (0..packed.len()).map(|row| packed.get(row)).collect();
         assert_eq!(rows, values);
