@@ -9,6 +9,7 @@ mod explain;
 mod follow;
 mod own_writes;
 mod prepared;
+mod query;
 mod returning;
 mod rewrite;
 mod row_limit;
@@ -18,30 +19,22 @@ mod show;
 mod time_limit;
 mod write;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::Query;
 use tokio::sync::oneshot;
 
 use super::commit::Request;
-use super::{Engine, EngineError, ReadPoint};
+use super::{Engine, EngineError};
 use crate::model::{Change, Submission};
-use crate::sql::overview::{self, Reads};
-use crate::sql::query::{QueryContext, Relations};
 use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
 use block::{Block, Ended};
 use cursor::Cursors;
-use own_writes::OwnWrites;
 use prepared::PreparedStatements;
-use row_limit::at_most;
 use settings::Settings;
-use time_limit::within;
 
 pub use block::TransactionState;
 
@@ -339,124 +332,6 @@ impl Session {
     /// session reads it.
     pub async fn settled(&self) -> Result<(), EngineError> {
         self.engine.completed(self.last_write_ms).await
-    }
-
-    async fn context(&self) -> Result<QueryContext, EngineError> {
-        self.context_since(self.last_write_ms).await
-    }
-
-    /// Everything at a timestamp (ms) or later, with what the open block has written.
-    async fn context_since(&self, timestamp_ms: u64) -> Result<QueryContext, EngineError> {
-        let shared = &self.engine.shared;
-        let point = self.engine.read_since(timestamp_ms).await?.told_by(shared);
-        let relations: Arc<dyn Relations> = match self.block.changes() {
-            None => Arc::new(point),
-            Some(changes) => Arc::new(OwnWrites::new(point, Arc::clone(changes))),
-        };
-        Ok(self.context_over(relations))
-    }
-
-    /// What a query is planned in; for one of system tables alone views are not waited for.
-    async fn context_of(&self, query: &Query) -> Result<QueryContext, EngineError> {
-        match overview::reads(query) {
-            Reads::SystemTables => Ok(self.system_context()),
-            Reads::Relations | Reads::Both => self.context().await,
-        }
-    }
-
-    fn system_context(&self) -> QueryContext {
-        let point = ReadPoint::of_the_system(&self.engine.shared);
-        self.context_over(Arc::new(point))
-    }
-
-    fn context_over(&self, relations: Arc<dyn Relations>) -> QueryContext {
-        let shared = &self.engine.shared;
-        let planner = shared.planner.clone();
-        let runtime = shared.query_runtime();
-        QueryContext::new(planner, relations, self.settings.all(), &runtime)
-    }
-
-    /// A plan with what it is to be run in; if it asks for the time, time passes first.
-    async fn planned(
-        &self,
-        since_ms: u64,
-        plan: impl Fn(&QueryContext) -> Result<LogicalPlan, SqlError>,
-    ) -> Result<(QueryContext, LogicalPlan), EngineError> {
-        let context = self.context_since(since_ms).await?;
-        let planned = plan(&context)?;
-        if !QueryContext::reads_clock(&planned)? {
-            return Ok((context, planned));
-        }
-        let since_ms = self.moment(since_ms, true).await?;
-        let context = self.context_since(since_ms).await?;
-        let planned = plan(&context)?;
-        Ok((context, planned))
-    }
-
-    /// The moment (ms) at or after which a statement is to run: where it asks for the time, time
-    /// passes first.
-    async fn moment(&self, since_ms: u64, asks_for_time: bool) -> Result<u64, EngineError> {
-        if !asks_for_time {
-            return Ok(since_ms);
-        }
-        let now_ms = self.call(|reply| Request::PassTime { reply }).await?;
-        Ok(since_ms.max(now_ms))
-    }
-
-    async fn query(
-        &self,
-        query: &Query,
-        parameters: &[ScalarValue],
-    ) -> Result<SendableRecordBatchStream, EngineError> {
-        let (context, plan) = match overview::reads(query) {
-            Reads::SystemTables => {
-                let context = self.system_context();
-                let plan = context.plan(query)?;
-                (context, plan)
-            }
-            Reads::Relations | Reads::Both => {
-                self.planned(self.last_write_ms, |context| context.plan(query))
-                    .await?
-            }
-        };
-        let plan = QueryContext::bind(plan, parameters)?;
-        self.run_query(&context, plan).await
-    }
-
-    /// The rows of a query, as many and for as long as may be.
-    async fn run_query(
-        &self,
-        context: &QueryContext,
-        plan: LogicalPlan,
-    ) -> Result<SendableRecordBatchStream, EngineError> {
-        let rows = context.execute(plan).await?;
-        let runtime = self.engine.shared.query_runtime();
-        let limits = runtime.limits();
-        let rows = match limits.rows {
-            usize::MAX => rows,
-            most => at_most(rows, most),
-        };
-        Ok(match limits.timeout {
-            Some(timeout) => within(rows, timeout),
-            None => rows,
-        })
-    }
-
-    async fn query_as_of(
-        &self,
-        query: &Query,
-        timestamp_ms: u64,
-        parameters: &[ScalarValue],
-    ) -> Result<SendableRecordBatchStream, EngineError> {
-        if self.block.changes().is_some() {
-            let message = "AS OF can't follow rows that wait for COMMIT";
-            return Err(SqlError::unsupported(message).into());
-        }
-        let shared = &self.engine.shared;
-        let point = self.engine.read_as_of(timestamp_ms)?.told_by(shared);
-        let context = self.context_over(Arc::new(point));
-        let plan = QueryContext::bind(context.plan(query)?, parameters)?;
-        self.run_query(&context, plan).await
     }
 
     /// Writes changes at one timestamp.
