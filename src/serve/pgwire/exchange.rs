@@ -57,10 +57,7 @@ pub async fn exchange(
             Received::Message(message) => {
                 turn.get_or_insert_with(|| at_work.begin());
                 let is_last = is_last(&message);
-                let waits_for_sync = match state {
-                    PgWireConnectionState::CopyInProgress(is_extended) => is_extended,
-                    _ => message.is_extended_query(),
-                };
+                let waits_for_sync = waits_for_sync(state, message.is_extended_query());
                 let processed = process_message(
                     message,
                     &mut socket,
@@ -82,12 +79,8 @@ pub async fn exchange(
             Received::Refused(kind, _) if is_void(kind, state) => continue,
             Received::Refused(kind, error) => {
                 connection.break_off().await;
-                let waits_for_sync = match state {
-                    PgWireConnectionState::CopyInProgress(is_extended) => is_extended,
-                    _ => is_extended(kind),
-                };
                 socket.set_transaction_status(connection.status().await);
-                (error, waits_for_sync)
+                (error, waits_for_sync(state, is_extended(kind)))
             }
             Received::Broken(error) => return process_error(&mut socket, error, false).await,
         };
@@ -106,6 +99,15 @@ fn is_last(message: &PgWireFrontendMessage) -> bool {
         PgWireFrontendMessage::Sync(_) | PgWireFrontendMessage::Flush(_)
     );
     asks || !message.is_extended_query()
+}
+
+/// Whether what follows a message that has failed is passed over until the client asks for answers:
+/// where it is part of the extended protocol, as a COPY is that has been begun there.
+fn waits_for_sync(state: PgWireConnectionState, is_extended: bool) -> bool {
+    match state {
+        PgWireConnectionState::CopyInProgress(is_extended) => is_extended,
+        _ => is_extended,
+    }
 }
 
 /// Whether a message would not be looked at anyway: what comes after an error and before the client
