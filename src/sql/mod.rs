@@ -47,6 +47,7 @@ pub mod system;
 pub mod temporal;
 mod threads;
 pub mod types;
+mod unique;
 pub mod unnest;
 mod unsorted;
 mod version;

@@ -36,13 +36,12 @@ use super::names::Provider;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
 use super::place::located;
-use super::plan::{Node, Plan};
 use super::relation;
 use super::self_reference;
 use super::shape;
 use super::subquery::{self, Guarded};
 use super::syntax::edit_joins;
-use super::temporal::TemporalNode;
+use super::unique::unique_columns;
 use super::version;
 use super::view_options::ViewOptions;
 
@@ -448,54 +447,6 @@ fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<Schema
         fields.push(Field::new(named.name(), data_type, field.is_nullable()));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// Positions of columns whose values are unique among the rows, as far as the plan shows it.
-pub(super) fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
-    use super::plan::JoinKind;
-    match &plan.node {
-        Node::Table { name } | Node::View { name } => catalog.key(name),
-        Node::Map {
-            input, projection, ..
-        }
-        | Node::Temporal(TemporalNode {
-            input, projection, ..
-        }) => {
-            let columns = unique_columns(input, catalog);
-            let mapped = columns.iter().map(|column| {
-                projection
-                    .iter()
-                    .position(|expression| lower::as_column(expression) == Some(*column))
-            });
-            mapped.collect::<Option<Vec<_>>>().unwrap_or_default()
-        }
-        Node::Aggregate(node) => (0..node.keys.len()).collect(),
-        Node::TopK(node) => match unique_columns(&node.input, catalog) {
-            columns if columns.is_empty() && node.limit == Some(1) => node.partition.clone(),
-            columns => columns,
-        },
-        Node::Window(node) => unique_columns(&node.input, catalog),
-        Node::Join(node) => {
-            let left = unique_columns(&node.left, catalog);
-            let keeps_left = match node.kind {
-                JoinKind::LeftSemi | JoinKind::LeftAnti => true,
-                JoinKind::Inner | JoinKind::Left => {
-                    let right = unique_columns(&node.right, catalog);
-                    let is_joined = |column: &usize| node.on.iter().any(|(_, key)| key == column);
-                    !right.is_empty() && right.iter().all(is_joined)
-                }
-                JoinKind::Full => false,
-            };
-            if keeps_left { left } else { Vec::new() }
-        }
-        Node::DeltaJoin(_)
-        | Node::Constant { .. }
-        | Node::Union { .. }
-        | Node::Distinct { .. }
-        | Node::Level { .. }
-        | Node::Recursive(_)
-        | Node::Unnest(_) => Vec::new(),
-    }
 }
 
 /// Whether a query is a plain `SELECT` of rows (rather than, say, an INSERT with RETURNING).
