@@ -90,29 +90,12 @@ impl Connection {
                 self.begin_copy(client, target).await?;
                 return Ok(None);
             }
-            Outcome::Rows(rows) => {
-                let sending = Sending {
-                    rows,
-                    is_live: false,
-                };
-                send_rows(client, sending, &wanted).await
-            }
+            Outcome::Rows(rows) => send_rows(client, Sending::ending(rows), &wanted).await,
             Outcome::Returned { rows, tag } => {
-                let sending = Sending {
-                    rows,
-                    is_live: false,
-                };
-                send_rows(client, sending, &wanted)
-                    .await
-                    .map(|_| Tag::new(&tag))
+                let sent = send_rows(client, Sending::ending(rows), &wanted).await;
+                sent.map(|_| Tag::new(&tag))
             }
-            Outcome::Subscription(rows) => {
-                let sending = Sending {
-                    rows,
-                    is_live: true,
-                };
-                send_rows(client, sending, &wanted).await
-            }
+            Outcome::Subscription(rows) => send_rows(client, Sending::live(rows), &wanted).await,
             Outcome::CopyOut {
                 rows,
                 format,

@@ -139,27 +139,14 @@ pub async fn open(
         let message = "COPY gives and takes all rows at once; execute it without a number of rows";
         return Err(super::refusal("0A000", message));
     }
-    let columns = described(portal);
     let mut session = connection.session.lock().await;
     let outcome = session.execute(statement, &parameters).await;
-    match outcome.map_err(failure)? {
-        Outcome::Done(tag) => Ok(Response::Execution(Tag::new(&tag))),
-        Outcome::Rows(rows) | Outcome::Returned { rows, .. } => {
-            let sending = Sending {
-                rows,
-                is_live: false,
-            };
-            let format = &portal.result_column_format;
-            Ok(Response::Query(response(sending, format, columns)?))
-        }
-        Outcome::Subscription(rows) => {
-            let sending = Sending {
-                rows,
-                is_live: true,
-            };
-            let format = &portal.result_column_format;
-            Ok(Response::Query(response(sending, format, columns)?))
-        }
-        Outcome::CopyIn(_) | Outcome::CopyOut { .. } => Ok(Response::EmptyQuery),
-    }
+    let sending = match outcome.map_err(failure)? {
+        Outcome::Done(tag) => return Ok(Response::Execution(Tag::new(&tag))),
+        Outcome::Rows(rows) | Outcome::Returned { rows, .. } => Sending::ending(rows),
+        Outcome::Subscription(rows) => Sending::live(rows),
+        Outcome::CopyIn(_) | Outcome::CopyOut { .. } => return Ok(Response::EmptyQuery),
+    };
+    let rows = response(sending, &portal.result_column_format, described(portal))?;
+    Ok(Response::Query(rows))
 }

@@ -45,6 +45,22 @@ enum Next {
 }
 
 impl Sending {
+    /// Rows of which there is a last one.
+    pub fn ending(rows: SendableRecordBatchStream) -> Sending {
+        Sending {
+            rows,
+            is_live: false,
+        }
+    }
+
+    /// Rows that come as long as the client stays.
+    pub fn live(rows: SendableRecordBatchStream) -> Sending {
+        Sending {
+            rows,
+            is_live: true,
+        }
+    }
+
     /// The same with columns of the types that the client has been told.
     fn described(self, columns: Option<&SchemaRef>) -> PgWireResult<Sending> {
         let rows = as_described(self.rows, columns)?;
