@@ -267,6 +267,17 @@ pub fn seek_all(cursors: &mut [Cursor], hash: u64) {
     }
 }
 
+/// Takes the rows of a hash from the cursors that stand at it.
+#[inline]
+pub fn drain_hash(cursors: &mut [Cursor], hash: u64, rows: &mut Vec<Pick>) {
+    for cursor in cursors {
+        while cursor.hash() == Some(hash) {
+            rows.push(cursor.pick());
+            cursor.step();
+        }
+    }
+}
+
 /// How many of the ascending `hashes` are below `limit`, found from the front.
 pub fn gallop(hashes: &[u64], limit: u64) -> usize {
     let mut bound = 1;

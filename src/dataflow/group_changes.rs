@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::arrange::form_updates;
 use super::changes::Piece;
 use super::chunk::Chunk;
-use super::cursor::{Reader, seek_all};
+use super::cursor::{Reader, drain_hash, seek_all};
 use super::grouping::{FoundGroups, Grouping};
 use super::lane::{Lane, Pick};
 use super::output::OutputShape;
@@ -34,12 +34,7 @@ pub(super) fn group_changes(
     for hash in changed_hashes(changes) {
         rows.clear();
         seek_all(&mut cursors, hash);
-        for cursor in &mut cursors {
-            while cursor.hash() == Some(hash) {
-                rows.push(cursor.pick());
-                cursor.step();
-            }
-        }
+        drain_hash(&mut cursors, hash, &mut rows);
         rows.retain(|pick| states.time(pick) <= until_ms);
         states.add_groups(&mut rows);
     }

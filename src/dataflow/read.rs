@@ -10,7 +10,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chunk::{Body, Chunk, columns};
 use super::column::{Column, hash_rows};
-use super::cursor::{Cursor, Reader, keep_picked, seek_all};
+use super::cursor::{Cursor, Reader, drain_hash, keep_picked, seek_all};
 use super::grouping::FoundGroups;
 use super::lane::{Lane, Pick};
 use super::output::{Columns, OutputShape, PublishedView, Share};
@@ -158,15 +158,9 @@ pub(super) fn rows_of_hash(
     timestamp_ms: u64,
 ) -> Vec<Pick> {
     let mut rows = Vec::new();
-    for cursor in cursors {
-        while cursor.hash() == Some(hash) {
-            let pick = cursor.pick();
-            if reader.body(pick).times.get(pick.row as usize) <= timestamp_ms {
-                rows.push(pick);
-            }
-            cursor.step();
-        }
-    }
+    drain_hash(cursors, hash, &mut rows);
+    let time = |pick: &Pick| reader.body(*pick).times.get(pick.row as usize);
+    rows.retain(|pick| time(pick) <= timestamp_ms);
     rows
 }
 

@@ -14,7 +14,7 @@ use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::chunk::{Body, SumLane, columns};
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, keep_picked, least_hash, seek_all};
+use super::super::cursor::{Cursor, Reader, drain_hash, keep_picked, least_hash, seek_all};
 use super::super::grouping::Grouping;
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
@@ -127,16 +127,6 @@ fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&
     }
 }
 
-fn drain_hash(cursors: &mut [Cursor], hash: u64, picks: &mut Vec<Pick>) {
-    seek_all(cursors, hash);
-    for cursor in cursors {
-        while cursor.hash() == Some(hash) {
-            picks.push(cursor.pick());
-            cursor.step();
-        }
-    }
-}
-
 impl Portion {
     /// Handles the portion against the chunks that it touches.
     fn hand_to(mut self, handle: &mut impl FnMut(&Portion, &Reader), reader: &Reader) {
@@ -158,12 +148,14 @@ impl Portion {
         earlier_cursors: &mut [Cursor],
     ) {
         let (mut novel_start, mut earlier_start) = (self.novel.len(), self.earlier.len());
+        seek_all(novel_cursors, hash);
+        seek_all(earlier_cursors, hash);
         drain_hash(novel_cursors, hash, &mut self.novel);
         drain_hash(earlier_cursors, hash, &mut self.earlier);
         let time = |pick: &Pick| reader.body(*pick).times.get(pick.row as usize);
         while novel_start < self.novel.len() {
             let first = self.novel[novel_start];
-            let is_same = |pick: &Pick| same_key(reader, *pick, first);
+            let is_same = |pick: &Pick| reader.same_key(*pick, first);
             let novel_end = novel_start + bring_forward(&mut self.novel[novel_start..], is_same);
             let earlier_end =
                 earlier_start + bring_forward(&mut self.earlier[earlier_start..], is_same);
@@ -300,12 +292,6 @@ fn first_sum(body: &Body, row: usize) -> i64 {
         Some(SumLane::Narrow(lane)) => lane.get(row),
         _ => 0,
     }
-}
-
-fn same_key(reader: &Reader, left: Pick, right: Pick) -> bool {
-    reader
-        .body(left)
-        .same_key(left.row as usize, reader.body(right), right.row as usize)
 }
 
 /// Moves the picks that satisfy the condition to the front, in order, and returns how many.

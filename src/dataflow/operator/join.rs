@@ -12,7 +12,7 @@ use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::chunk::{Chunk, columns};
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, keep_picked, least_hash, seek_all};
+use super::super::cursor::{Reader, drain_hash, keep_picked, least_hash, seek_all};
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
 
@@ -137,6 +137,8 @@ impl Pairs {
             if self.times.len() >= PAIRS_AT_ONCE {
                 return Some((left_hash, 0));
             }
+            left_rows.clear();
+            right_rows.clear();
             drain_hash(&mut left_cursors, left_hash, &mut left_rows);
             drain_hash(&mut right_cursors, left_hash, &mut right_rows);
             let rows = (&left_rows[..], &right_rows[..]);
@@ -212,16 +214,6 @@ impl Pairs {
             rows: batch(Arc::clone(&shape.schema), arrays, self.times.len()),
             times: self.times.into(),
             counts: self.counts.into(),
-        }
-    }
-}
-
-fn drain_hash(cursors: &mut [Cursor], hash: u64, rows: &mut Vec<Pick>) {
-    rows.clear();
-    for cursor in cursors {
-        while cursor.hash() == Some(hash) {
-            rows.push(cursor.pick());
-            cursor.step();
         }
     }
 }
