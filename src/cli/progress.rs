@@ -31,7 +31,7 @@ impl Progress {
         let is_drawn = !is_quiet && io::stderr().is_terminal();
         let bar = is_drawn.then(|| {
             let bar = screen().add(ProgressBar::no_length());
-            bar.set_style(style());
+            bar.set_style(bar_style());
             bar.set_prefix(label.to_owned());
             bar
         });
@@ -87,7 +87,8 @@ pub fn rows_per_second(rows: u64, seconds: f64) -> f64 {
     }
 }
 
-fn style() -> ProgressStyle {
+/// How all bars look.
+pub fn bar_style() -> ProgressStyle {
     let template = "{prefix} {bar:30} {percent:>3} % {msg}, {eta} left";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
 use super::failure::Failure;
 use super::privacy;
-use super::progress::screen;
+use super::progress::{bar_style, screen};
 use crate::config::Settings;
 use crate::engine::{Durability, Engine, EngineOptions, Recovered, Restoring};
 use crate::log::LogOptions;
@@ -112,7 +112,7 @@ impl Bar {
         let is_drawn = io::stderr().is_terminal() && tracing::enabled!(tracing::Level::INFO);
         let bar = is_drawn.then(|| {
             let bar = screen().add(ProgressBar::no_length());
-            bar.set_style(style());
+            bar.set_style(bar_style());
             bar
         });
         Bar {
@@ -172,9 +172,4 @@ impl Bar {
             bar.finish_and_clear();
         }
     }
-}
-
-fn style() -> ProgressStyle {
-    let template = "{prefix} {bar:30} {percent:>3} % {msg}, {eta} left";
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
