@@ -90,8 +90,8 @@ impl Operation {
     }
 
     /// Whether it has a decimal as its result with values of a type; `None` if that is not decimal.
-    fn fits(self, number: Number, beside: &DataType) -> Option<bool> {
-        let (precision, scale) = match beside {
+    fn fits(self, number: Number, other: &DataType) -> Option<bool> {
+        let (precision, scale) = match other {
             DataType::Decimal128(precision, scale) => (*precision, *scale),
             DataType::Decimal256(..) => return Some(true),
             _ => return None,
@@ -224,22 +224,21 @@ fn is_distinction(operator: Operator) -> bool {
 }
 
 fn met(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let beside = |value: Expr, other: &Expr| {
-        let exact = beside(&value, other, Operation::Aligned, schema);
-        exact.unwrap_or(value)
+    let exact = |value: Expr, other: &Expr| {
+        beside(&value, other, Operation::Aligned, schema).unwrap_or(value)
     };
     match part {
         Expr::Alias(alias) if is_number(&alias.expr) => Transformed::yes(*alias.expr),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_distinction(op) => {
-            let right = beside(*right, &left);
-            let left = beside(*left, &right);
+            let right = exact(*right, &left);
+            let left = exact(*left, &right);
             let binary = BinaryExpr::new(Box::new(left), op, Box::new(right));
             Transformed::yes(Expr::BinaryExpr(binary))
         }
         Expr::Between(between) => {
-            let low = beside(*between.low, &between.expr);
-            let high = beside(*between.high, &between.expr);
-            let expression = beside(*between.expr, &low);
+            let low = exact(*between.low, &between.expr);
+            let high = exact(*between.high, &between.expr);
+            let expression = exact(*between.expr, &low);
             let between = Between::new(
                 Box::new(expression),
                 between.negated,
@@ -253,7 +252,7 @@ fn met(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
             list,
             negated,
         }) => {
-            let list = list.into_iter().map(|value| beside(value, &expr));
+            let list = list.into_iter().map(|value| exact(value, &expr));
             let list = list.collect();
             Transformed::yes(Expr::InList(InList::new(expr, list, negated)))
         }
