@@ -94,7 +94,9 @@ impl Column {
             Form::Array(array) => return Arc::clone(array),
             Form::Packed(data_type) => data_type,
         };
-        let numbers = self.words.numbers().expect("only numbers are packed");
+        let Some(numbers) = self.words.numbers() else {
+            unreachable!("only numbers are packed")
+        };
         fixed_width_array(
             data_type,
             numbers.len(),
