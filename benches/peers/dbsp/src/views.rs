@@ -1,6 +1,6 @@
-//! The three views as one circuit, as one who knows DBSP would write it: lines come in sorted by
-//! household, what can be summed is summed by linear aggregates, and one star join puts a household
-//! together instead of a chain of joins with their states.
+//! The three views as one circuit, as one who knows DBSP would write it: lines are indexed by
+//! household as they come in, what can be summed is summed by linear aggregates, and one star join
+//! puts a household together instead of a chain of joins with their states.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
