@@ -13,7 +13,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
@@ -22,7 +22,6 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
@@ -70,6 +69,8 @@ impl Default for QueryLimits {
 pub struct QueryRuntime {
     limits: QueryLimits,
     environment: Arc<RuntimeEnv>,
+    /// Functions, rules and settings, which no query changes.
+    state: Arc<SessionState>,
     threads: QueryThreads,
 }
 
@@ -83,8 +84,16 @@ impl QueryRuntime {
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
             )
             .build_arc()?;
+        let state = SessionStateBuilder::new()
+            .with_config(session_config().with_target_partitions(limits.partitions))
+            .with_runtime_env(Arc::clone(&environment))
+            .with_default_features()
+            .with_optimizer_rules(logical_rules())
+            .with_physical_optimizer_rules(physical_rules())
+            .build();
         Ok(QueryRuntime {
             threads: QueryThreads::start(limits.partitions)?,
+            state: Arc::new(state),
             limits,
             environment,
         })
@@ -125,7 +134,7 @@ pub struct QueryContext {
     relations: Arc<dyn Relations>,
     /// Those of the session, for the system tables.
     settings: Arc<Settings>,
-    context: SessionContext,
+    state: Arc<SessionState>,
     threads: QueryThreads,
 }
 
@@ -137,19 +146,11 @@ impl QueryContext {
         settings: Arc<Settings>,
         runtime: &QueryRuntime,
     ) -> QueryContext {
-        let partitions = runtime.limits.partitions;
-        let state = SessionStateBuilder::new()
-            .with_config(session_config().with_target_partitions(partitions))
-            .with_runtime_env(Arc::clone(&runtime.environment))
-            .with_default_features()
-            .with_optimizer_rules(logical_rules())
-            .with_physical_optimizer_rules(physical_rules())
-            .build();
         QueryContext {
             planner,
             relations,
             settings,
-            context: SessionContext::new_with_state(state),
+            state: Arc::clone(&runtime.state),
             threads: runtime.threads.clone(),
         }
     }
@@ -165,7 +166,7 @@ impl QueryContext {
                 rows,
             }),
             settings: Arc::clone(&self.settings),
-            context: self.context.clone(),
+            state: Arc::clone(&self.state),
             threads: self.threads.clone(),
         })
     }
@@ -278,10 +279,12 @@ impl QueryContext {
         plan: LogicalPlan,
     ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), SqlError> {
         let plan = clock::at(plan, self.relations.timestamp_ms())?;
-        let plan = self.context.state().create_physical_plan(&plan).await?;
+        let mut state = SessionState::clone(&self.state);
+        state.mark_start_execution();
+        let plan = state.create_physical_plan(&plan).await?;
         let wanted = Wanted::default();
         let plan = wanted.interrupting(plan)?;
-        let context = self.context.task_ctx();
+        let context = state.task_ctx();
         let rows = self.threads.run(Arc::clone(&plan), context, wanted)?;
         Ok((plan, rows))
     }
