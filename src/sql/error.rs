@@ -179,8 +179,7 @@ fn of_root(root: &DataFusionError) -> SqlError {
     }
     if text.starts_with("Projections require unique expression names") {
         let expression = text.split('"').nth(1).unwrap_or_default();
-        return SqlError::new("42701", format!("two columns are called {expression}"))
-            .with_hint("give each column a name of its own with AS");
+        return two_columns(expression);
     }
     SqlError::new(sqlstate, text)
 }
@@ -196,6 +195,11 @@ pub(super) fn without_noise(message: &str) -> &str {
     noise.iter().fold(message, |text, prefix| {
         text.strip_prefix(prefix).unwrap_or(text)
     })
+}
+
+fn two_columns(name: &str) -> SqlError {
+    SqlError::new("42701", format!("two columns are called {name}"))
+        .with_hint("give each column a name of its own with AS")
 }
 
 /// A function that is not there, from what DataFusion says of it and of one that is.
@@ -235,7 +239,8 @@ fn of_schema(error: &SchemaError) -> SqlError {
                 .about(field.name())
                 .with_hint("put the name of the table before it, and a dot")
         }
-        other => SqlError::new("42000", other.to_string()),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => two_columns(name),
     }
 }
 

@@ -38,6 +38,7 @@ pub mod reach;
 pub mod recursive;
 mod relation;
 pub mod running;
+mod same_names;
 mod self_reference;
 mod shape;
 pub mod statement;
