@@ -41,7 +41,6 @@ use super::same_names;
 use super::self_reference;
 use super::shape;
 use super::subquery::{self, Guarded};
-use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
 use super::version;
 use super::view_options::ViewOptions;
@@ -199,7 +198,7 @@ impl Planner {
         forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
         decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
-        edit_joins(&mut planned, &mut relation::nest);
+        relation::arrange(&mut planned);
         let planned = same_names::planned(planned, &|query| {
             let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
             planned.map_err(SqlError::from)
