@@ -6,6 +6,7 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::construct;
 use super::place::of_span;
 
 /// Why a statement is refused, with the SQLSTATE that Postgres clients expect and, where there is
@@ -174,6 +175,9 @@ fn of_root(root: &DataFusionError) -> SqlError {
         _ => "XX000",
     };
     let text = without_noise(&message);
+    if let Some(refusal) = construct::refusal(text) {
+        return refusal;
+    }
     if let Some(rest) = text.strip_prefix("Invalid function '") {
         return no_function(rest);
     }

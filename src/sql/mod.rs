@@ -3,6 +3,7 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+mod construct;
 mod counted_lists;
 pub mod decimal;
 mod decorrelate;

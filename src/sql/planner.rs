@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
+use super::construct;
 use super::counted_lists::CountedLists;
 use super::decimal;
 use super::error::SqlError;
@@ -195,7 +196,10 @@ impl Planner {
         guard::check_expansion(query)?;
         shape::check_grouping(query)?;
         let mut planned = query.clone();
-        forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
+        let lambdas = self.state.higher_order_functions();
+        construct::refuse_lambdas(&mut planned, &|name| lambdas.contains_key(name))
+            .and_then(|()| forms::rewrite(&mut planned))
+            .map_err(|error| located(error, query))?;
         decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
         relation::arrange(&mut planned);
