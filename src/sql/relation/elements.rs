@@ -231,10 +231,8 @@ fn function_of(relation: &TableFactor) -> Option<&'static str> {
 }
 
 fn named(name: &ObjectName) -> Option<&'static str> {
-    let [name] = &name.0[..] else {
-        return None;
-    };
-    let name = name.as_ident()?.value.to_lowercase();
+    let name = name.to_string().to_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
     let known = FUNCTIONS.iter().map(|(name, _)| *name);
     let mut known = [UNNEST].into_iter().chain(known);
     known.find(|known| *known == name)
