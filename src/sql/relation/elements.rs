@@ -25,23 +25,58 @@ use crate::sql::error::SqlError;
 use crate::sql::planner::external;
 use crate::sql::syntax::edit_expressions;
 
-const UNNEST: &str = "unnest";
+/// One of the functions.
+struct Function {
+    name: &'static str,
+    /// What makes the list of its elements; `None`: its arguments are lists.
+    list: Option<&'static str>,
+    /// What gives the member of a JSON object by the element, for those that give both.
+    member: Option<&'static str>,
+}
 
-/// The functions besides `unnest`, and what makes the list of their elements.
-static FUNCTIONS: [(&str, &str); 7] = [
-    ("generate_series", "generate_series"),
-    ("range", "range"),
-    ("string_to_table", "string_to_array"),
-    ("json_array_elements", "json_get_array"),
-    ("jsonb_array_elements", "json_get_array"),
-    ("json_object_keys", "json_object_keys"),
-    ("jsonb_object_keys", "json_object_keys"),
+const fn function(name: &'static str, list: &'static str) -> Function {
+    Function {
+        name,
+        list: Some(list),
+        member: None,
+    }
+}
+
+const fn members(name: &'static str, member: &'static str) -> Function {
+    Function {
+        name,
+        list: Some("json_object_keys"),
+        member: Some(member),
+    }
+}
+
+static FUNCTIONS: [Function; 12] = [
+    Function {
+        name: "unnest",
+        list: None,
+        member: None,
+    },
+    function("generate_series", "generate_series"),
+    function("range", "range"),
+    function("string_to_table", "string_to_array"),
+    function("json_array_elements", "json_get_array"),
+    function("jsonb_array_elements", "json_get_array"),
+    function("json_object_keys", "json_object_keys"),
+    function("jsonb_object_keys", "json_object_keys"),
+    members("json_each", "json_get"),
+    members("jsonb_each", "json_get"),
+    members("json_each_text", "json_as_text"),
+    members("jsonb_each_text", "json_as_text"),
 ];
+
+/// The first of them, which the parser knows by itself.
+fn unnest() -> &'static Function {
+    &FUNCTIONS[0]
+}
 
 /// What is said of other functions in FROM.
 pub fn refusal(name: &str) -> SqlError {
-    let known = FUNCTIONS.iter().map(|(name, _)| *name);
-    let known: Vec<&str> = [UNNEST].into_iter().chain(known).collect();
+    let known: Vec<&str> = FUNCTIONS.iter().map(|known| known.name).collect();
     SqlError::unsupported(format!("{name}() is no function for FROM"))
         .about(name)
         .with_hint(format!(
@@ -214,12 +249,12 @@ fn has_columns(relation: &TableFactor) -> bool {
     found.is_break()
 }
 
-/// The name of the function that stands in FROM, if it is one of these.
-fn function_of(relation: &TableFactor) -> Option<&'static str> {
+/// The function that stands in FROM, if it is one of these.
+fn function_of(relation: &TableFactor) -> Option<&'static Function> {
     match relation {
         TableFactor::UNNEST {
             with_offset: false, ..
-        } => Some(UNNEST),
+        } => Some(unnest()),
         TableFactor::Table {
             name,
             args: Some(_),
@@ -230,17 +265,15 @@ fn function_of(relation: &TableFactor) -> Option<&'static str> {
     }
 }
 
-fn named(name: &ObjectName) -> Option<&'static str> {
+fn named(name: &ObjectName) -> Option<&'static Function> {
     let name = name.to_string().to_lowercase();
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    let known = FUNCTIONS.iter().map(|(name, _)| *name);
-    let mut known = [UNNEST].into_iter().chain(known);
-    known.find(|known| *known == name)
+    FUNCTIONS.iter().find(|known| known.name == name)
 }
 
 /// A call of such a function.
 struct Elements {
-    function: &'static str,
+    function: &'static Function,
     arguments: Vec<Ast>,
     alias: Option<TableAlias>,
     /// Whether the position of each element is wanted, too.
@@ -249,7 +282,7 @@ struct Elements {
 
 impl Elements {
     fn of(relation: TableFactor) -> Result<Elements> {
-        let function = function_of(&relation).unwrap_or(UNNEST);
+        let function = function_of(&relation).unwrap_or_else(unnest);
         let (arguments, alias, is_numbered) = match relation {
             TableFactor::UNNEST {
                 array_exprs,
@@ -262,14 +295,18 @@ impl Elements {
                 alias,
                 with_ordinality,
                 ..
-            } => (values(function, arguments.args)?, alias, with_ordinality),
+            } => (
+                values(function.name, arguments.args)?,
+                alias,
+                with_ordinality,
+            ),
             TableFactor::Function {
                 args,
                 alias,
                 with_ordinality,
                 ..
-            } => (values(function, args)?, alias, with_ordinality),
-            _ => return Err(misused(function, "it takes a list")),
+            } => (values(function.name, args)?, alias, with_ordinality),
+            _ => return Err(misused(function.name, "it takes a list")),
         };
         Ok(Elements {
             function,
@@ -291,13 +328,13 @@ impl Elements {
         for argument in &self.arguments {
             arguments.push(context.sql_to_expr(argument.clone(), &schema)?);
         }
-        let made_by = FUNCTIONS.iter().find(|(name, _)| *name == self.function);
-        let mut lists = match made_by {
-            Some((_, list)) => vec![scalar(context, list, arguments)?],
+        let json = arguments.first().cloned();
+        let mut lists = match self.function.list {
+            Some(list) => vec![scalar(context, list, arguments)?],
             None => arguments,
         };
         for list in &lists {
-            check_list(self.function, list, list.get_type(&schema)?)?;
+            check_list(self.function.name, list, list.get_type(&schema)?)?;
         }
         let (table, names) = self.names(lists.len(), context)?;
         if self.is_numbered {
@@ -305,12 +342,17 @@ impl Elements {
         }
         let kept: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
         let lanes: Vec<String> = (1..=lists.len()).map(|n| format!("[list {n}]")).collect();
+        let mut values: Vec<Expr> = lanes.iter().map(|lane| own_column(lane)).collect();
+        if let (Some(member), Some(json), Some(key)) =
+            (self.function.member, json, values.first().cloned())
+        {
+            values.insert(1, scalar(context, member, vec![json, key])?);
+        }
         let given = lists.into_iter().zip(&lanes);
         let given = given.map(|(list, lane)| list.alias(lane.as_str()));
         let given: Vec<Expr> = kept.iter().cloned().chain(given).collect();
-        let named = lanes.iter().zip(names);
-        let named =
-            named.map(|(lane, name)| own_column(lane).alias_qualified(Some(table.clone()), name));
+        let named = values.into_iter().zip(names);
+        let named = named.map(|(value, name)| value.alias_qualified(Some(table.clone()), name));
         let named: Vec<Expr> = kept.into_iter().chain(named).collect();
         let apart = lanes.iter().map(|lane| Column::new_unqualified(lane));
         let apart: Vec<Column> = apart.collect();
@@ -331,10 +373,11 @@ impl Elements {
     ) -> Result<(TableReference, Vec<String>)> {
         let alias = self.alias.as_ref();
         let table = alias.map(|alias| context.normalize_ident(alias.name.clone()));
-        let table = table.unwrap_or_else(|| self.function.to_owned());
-        let mut names = match lists {
-            1 => vec![table.clone()],
-            lists => vec![self.function.to_owned(); lists],
+        let table = table.unwrap_or_else(|| self.function.name.to_owned());
+        let mut names = match (self.function.member, lists) {
+            (Some(_), _) => vec!["key".to_owned(), "value".to_owned()],
+            (None, 1) => vec![table.clone()],
+            (None, lists) => vec![self.function.name.to_owned(); lists],
         };
         if self.is_numbered {
             names.push("ordinality".to_owned());
@@ -342,7 +385,10 @@ impl Elements {
         let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
         if given.len() > names.len() || given.iter().any(|column| column.data_type.is_some()) {
             let message = format!("it gives columns for {} names, without types", names.len());
-            return Err(misused(self.function, &message));
+            return Err(misused(self.function.name, &message));
+        }
+        if self.function.member.is_some() && self.arguments.len() != 1 {
+            return Err(misused(self.function.name, "it takes a JSON text"));
         }
         for (name, given) in names.iter_mut().zip(given) {
             *name = context.normalize_ident(given.name.clone());
