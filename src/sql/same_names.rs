@@ -12,12 +12,13 @@ use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::Value;
-use datafusion::sql::sqlparser::ast::{Expr as Ast, Ident, Query, Select, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    Expr as Ast, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+};
 
 use super::error::SqlError;
 use super::statement::{calls_functions, identifier};
-use super::syntax::{edit_expressions, edit_selects};
+use super::syntax::{edit_expressions, edit_queries, edit_selects};
 
 /// Plans a query, with columns of one name told apart if it cannot be planned otherwise.
 pub fn planned(
@@ -36,6 +37,9 @@ pub fn planned(
     names.give(&mut told_apart);
     if names.given.is_empty() {
         return Err(error);
+    }
+    if let Some(name) = names.ordered_by(&mut told_apart) {
+        return Err(several_columns(&name));
     }
     match plan(told_apart) {
         Ok(planned) => Ok(names.restored(planned)?),
@@ -61,6 +65,13 @@ pub fn refuse(view: &str, columns: &Schema) -> Result<(), SqlError> {
             Err(error.with_hint("give each column a name of its own with AS"))
         }
     }
+}
+
+/// What is said of a name that does not tell which column is meant.
+fn several_columns(name: &str) -> SqlError {
+    SqlError::new("42702", format!("several columns are called \"{name}\""))
+        .about(name)
+        .with_hint("give each of them a name of its own with AS")
 }
 
 /// Whether columns of several tables are matched by their names, which must stay what they are.
@@ -194,6 +205,41 @@ impl Names {
         Ok(found)
     }
 
+    /// A name by which rows are ordered and that several different columns of them had.
+    fn ordered_by(&self, query: &mut Query) -> Option<String> {
+        let mut found = None;
+        edit_queries(query, &mut |query| {
+            found = found.take().or_else(|| {
+                let SetExpr::Select(select) = query.body.as_ref() else {
+                    return None;
+                };
+                let keys = match &query.order_by.as_ref()?.kind {
+                    OrderByKind::Expressions(keys) => keys,
+                    OrderByKind::All(_) => return None,
+                };
+                let names = keys.iter().filter_map(|key| match &key.expr {
+                    Ast::Identifier(name) => Some(identifier(name)),
+                    _ => None,
+                });
+                let mut names = names.filter(|name| self.is_taken(&select.projection, name));
+                names.next()
+            });
+        });
+        found
+    }
+
+    /// Whether columns had a name and none has it any more.
+    fn is_taken(&self, items: &[SelectItem], name: &str) -> bool {
+        let names: Vec<String> = items.iter().filter_map(name_of).collect();
+        let was_called = |given: &String| {
+            let written = self.given.get(given);
+            written.is_some_and(|written| written.as_deref() == Some(name))
+        };
+        names.iter().any(was_called)
+            && !names.iter().any(|other| other == name)
+            && !items.iter().any(is_wildcard)
+    }
+
     /// Why a query is refused that was to be planned with other names.
     fn explained(&self, error: SqlError, first: SqlError) -> SqlError {
         if matches!(error.sqlstate, "42701" | "42702") {
@@ -202,10 +248,7 @@ impl Names {
         let mut written = self.given.values().flatten();
         match &error.about {
             Some(name) if error.sqlstate == "42703" && written.any(|other| other == name) => {
-                let message = format!("several columns are called \"{name}\"");
-                SqlError::new("42702", message)
-                    .about(name)
-                    .with_hint("give each of them a name of its own with AS")
+                several_columns(name)
             }
             _ => error,
         }
