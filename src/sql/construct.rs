@@ -14,6 +14,18 @@ const BEFORE_TREES: [&str; 3] = [
     "Unsupported JOIN operator ",
 ];
 
+/// What is planned everywhere but as a time zone.
+const PLANNED: [&str; 8] = [
+    "IDENTIFIER",
+    "COMPOUND IDENTIFIER",
+    "FUNCTION",
+    "BINARY OP",
+    "NESTED",
+    "SUBQUERY",
+    "CAST",
+    "CASE",
+];
+
 /// Ways out, by the names of constructs.
 const WAYS_OUT: [(&str, &str); 11] = [
     (
@@ -56,6 +68,10 @@ pub fn refusal(message: &str) -> Option<SqlError> {
         .iter()
         .find_map(|before| message.strip_prefix(before));
     let error = match tree {
+        Some(tree) if PLANNED.contains(&name_of(tree).as_str()) => {
+            SqlError::unsupported("a time zone that is computed is not supported")
+                .with_hint("write it as a text: AT TIME ZONE 'Europe/Berlin'")
+        }
         Some(tree) => {
             let name = name_of(tree);
             let error = SqlError::unsupported(format!("{name} is not supported"));
@@ -66,7 +82,10 @@ pub fn refusal(message: &str) -> Option<SqlError> {
         }
         None if message.contains("Span(Location(") => {
             let said = message.split_once(": ").map_or(message, |(said, _)| said);
-            SqlError::unsupported(said)
+            SqlError::unsupported(match said.to_lowercase().contains("support") {
+                true => said.to_owned(),
+                false => format!("{said}: not supported in this form"),
+            })
         }
         None => return None,
     };
@@ -150,6 +169,11 @@ mod tests {
         assert_eq!(
             refusal("Unsupported JOIN operator Semi(None)").map(|error| error.message),
             Some("SEMI JOIN is not supported".to_owned())
+        );
+        assert_eq!(
+            refusal("Unsupported ast node in sqltorel: BinaryOp { left: 1 }")
+                .map(|error| error.message),
+            Some("a time zone that is computed is not supported".to_owned())
         );
         assert_eq!(refusal("ORDER BY INTERPOLATE is not supported"), None);
     }

@@ -341,7 +341,9 @@ impl Elements {
             lists.push(positions(context, &lists)?);
         }
         let kept: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
-        let lanes: Vec<String> = (1..=lists.len()).map(|n| format!("[list {n}]")).collect();
+        // Several calls in one FROM must not meet.
+        let lanes = (1..=lists.len()).map(|n| format!("[list {n} of {table}]"));
+        let lanes: Vec<String> = lanes.collect();
         let mut values: Vec<Expr> = lanes.iter().map(|lane| own_column(lane)).collect();
         if let (Some(member), Some(json), Some(key)) =
             (self.function.member, json, values.first().cloned())
