@@ -270,7 +270,7 @@ fn what_cannot_be_maintained_is_refused_with_a_reason() {
                 "SELECT a FROM t WHERE at > now() - INTERVAL '1 month'",
                 "more than once",
             ),
-            ("SELECT a, a FROM t", "two columns are called"),
+            ("SELECT a, a FROM t", "two columns called"),
             ("SELECT nothing FROM t", "nothing"),
             ("SELECT a FROM missing", "missing"),
         ] {

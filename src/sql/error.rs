@@ -6,6 +6,7 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::construct;
 use super::place::of_span;
 
 /// Why a statement is refused, with the SQLSTATE that Postgres clients expect and, where there is
@@ -174,13 +175,15 @@ fn of_root(root: &DataFusionError) -> SqlError {
         _ => "XX000",
     };
     let text = without_noise(&message);
+    if let Some(refusal) = construct::refusal(text) {
+        return refusal;
+    }
     if let Some(rest) = text.strip_prefix("Invalid function '") {
         return no_function(rest);
     }
     if text.starts_with("Projections require unique expression names") {
         let expression = text.split('"').nth(1).unwrap_or_default();
-        return SqlError::new("42701", format!("two columns are called {expression}"))
-            .with_hint("give each column a name of its own with AS");
+        return two_columns(expression);
     }
     SqlError::new(sqlstate, text)
 }
@@ -196,6 +199,11 @@ pub(super) fn without_noise(message: &str) -> &str {
     noise.iter().fold(message, |text, prefix| {
         text.strip_prefix(prefix).unwrap_or(text)
     })
+}
+
+fn two_columns(name: &str) -> SqlError {
+    SqlError::new("42701", format!("two columns are called {name}"))
+        .with_hint("give each column a name of its own with AS")
 }
 
 /// A function that is not there, from what DataFusion says of it and of one that is.
@@ -235,7 +243,8 @@ fn of_schema(error: &SchemaError) -> SqlError {
                 .about(field.name())
                 .with_hint("put the name of the table before it, and a dot")
         }
-        other => SqlError::new("42000", other.to_string()),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => two_columns(name),
     }
 }
 

@@ -3,6 +3,7 @@
 mod bounded;
 pub mod catalog;
 mod clock;
+mod construct;
 mod counted_lists;
 pub mod decimal;
 mod decorrelate;
@@ -38,6 +39,7 @@ pub mod reach;
 pub mod recursive;
 mod relation;
 pub mod running;
+mod same_names;
 mod self_reference;
 mod shape;
 pub mod statement;

@@ -12,9 +12,11 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
-use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
+};
 
-use super::planner::Sources;
+use super::planner::{Sources, external};
 use super::relation;
 
 /// What names of tables and functions lead to.
@@ -42,6 +44,14 @@ impl ContextProvider for Provider<'_> {
                 plan_err!("there is no table \"{table}\" in a schema \"{schema}\"")
             }
         }
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        _arguments: Vec<Expr>,
+    ) -> DataFusionResult<Arc<dyn TableSource>> {
+        Err(external(relation::refusal(name)))
     }
 
     fn create_cte_work_table(

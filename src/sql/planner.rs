@@ -1,7 +1,6 @@
 //! From SQL to DataFusion's logical plan to ours.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -19,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
+use super::construct;
 use super::counted_lists::CountedLists;
 use super::decimal;
 use super::error::SqlError;
@@ -37,10 +37,10 @@ use super::overview;
 use super::own_functions::{FunctionError, Functions};
 use super::place::located;
 use super::relation;
+use super::same_names;
 use super::self_reference;
 use super::shape;
 use super::subquery::{self, Guarded};
-use super::syntax::edit_joins;
 use super::unique::unique_columns;
 use super::version;
 use super::view_options::ViewOptions;
@@ -160,6 +160,11 @@ impl Planner {
         Ok(self.columns(&rewritten.unwrap_or(logical)))
     }
 
+    /// Refuses a plain view that cannot be read.
+    pub fn check_view(&self, catalog: &Catalog, name: &str, query: &Query) -> Result<(), SqlError> {
+        same_names::refuse(name, &self.query_schema(catalog, query)?)
+    }
+
     /// The columns of a plan's rows when it is run: the planner has not yet brought operands and
     /// branches of several types to one.
     pub(super) fn columns(&self, plan: &LogicalPlan) -> SchemaRef {
@@ -190,13 +195,18 @@ impl Planner {
         guard::check_expansion(query)?;
         shape::check_grouping(query)?;
         let mut planned = query.clone();
-        forms::rewrite(&mut planned).map_err(|error| located(error, query))?;
+        let lambdas = self.state.higher_order_functions();
+        construct::refuse_lambdas(&mut planned, &|name| lambdas.contains_key(name))
+            .and_then(|()| forms::rewrite(&mut planned))
+            .map_err(|error| located(error, query))?;
         decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
-        edit_joins(&mut planned, &mut relation::nest);
-        let statement = Ast::Query(Box::new(planned));
-        let planned = planner.sql_statement_to_plan(statement);
-        let planned = planned.map_err(|error| located(SqlError::from(error), query))?;
+        relation::arrange(&mut planned);
+        let planned = same_names::planned(planned, &|query| {
+            let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
+            planned.map_err(SqlError::from)
+        });
+        let planned = planned.map_err(|error| located(error, query))?;
         self_reference::check(&planned).map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
         let planned = decimal::in_conditions(planned)?;
@@ -427,17 +437,9 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
 
 /// The columns of a view: the names of the query's output, each of them once.
 fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<SchemaRef, SqlError> {
-    let mut seen = HashSet::new();
+    same_names::refuse(view, named)?;
     let mut fields = Vec::new();
     for (field, named) in lowered.fields().iter().zip(named.fields()) {
-        if !seen.insert(named.name().clone()) {
-            let message = format!(
-                "view \"{view}\" has two columns called \"{}\"",
-                named.name()
-            );
-            let error = SqlError::new("42701", message);
-            return Err(error.with_hint("give each column a name of its own with AS"));
-        }
         let data_type = match field.data_type() {
             DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
             DataType::BinaryView | DataType::LargeBinary => DataType::Binary,

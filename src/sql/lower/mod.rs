@@ -138,12 +138,9 @@ pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Expressio
         );
     }
     let context = PhysicalPlanningContext::default();
-    Ok(create_physical_expr(
-        expression,
-        schema,
-        &ExecutionProps::new(),
-        &context,
-    )?)
+    let physical = create_physical_expr(expression, schema, &ExecutionProps::new(), &context)?;
+    trial::check_expression(&physical, schema.inner())?;
+    Ok(physical)
 }
 
 pub(super) fn physical_all<'a>(

@@ -4,8 +4,6 @@
 //! the columns of the newest right row on to the left ones. A live view keeps the sides apart
 //! instead, see `dataflow/operator/as_of.rs`.
 
-use std::mem::take;
-
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::Column;
 use datafusion::error::{DataFusionError, Result};
@@ -20,7 +18,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, Join, JoinConstraint, JoinOperator, TableFactor, TableWithJoins,
+    Expr as Ast, Join, JoinConstraint, JoinOperator, TableFactor,
 };
 
 use super::call::own_column;
@@ -32,25 +30,6 @@ const TIME: &str = "[time]";
 /// Whether a row is one of the left side.
 const IS_LEFT: &str = "[is left]";
 const IS_RIGHT: &str = "[is right]";
-
-/// Puts each ASOF join of a list, with all that stands before it, in parentheses of its own, where
-/// [`plan`] finds it.
-pub fn nest(tables: &mut TableWithJoins) {
-    for join in take(&mut tables.joins) {
-        let is_as_of = matches!(join.join_operator, JoinOperator::AsOf { .. });
-        tables.joins.push(join);
-        if is_as_of {
-            let inner = TableWithJoins {
-                relation: tables.relation.clone(),
-                joins: take(&mut tables.joins),
-            };
-            tables.relation = TableFactor::NestedJoin {
-                table_with_joins: Box::new(inner),
-                alias: None,
-            };
-        }
-    }
-}
 
 /// Plans an ASOF join that stands alone.
 pub fn plan(

@@ -1,14 +1,16 @@
 //! What FROM may hold besides tables, subqueries and the joins that DataFusion plans: the time
-//! windows `tumble`, `hop` and `session`, and ASOF joins.
+//! windows `tumble`, `hop` and `session`, the elements of lists, and ASOF joins.
 //!
 //! Each becomes a plan of ordinary operators, so that it means the same ad hoc and in a live view.
 
 mod as_of;
 mod call;
+mod elements;
 mod latest;
 mod session;
 mod time_window;
 
+use std::mem::take;
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{Field, FieldRef};
@@ -18,10 +20,13 @@ use datafusion::logical_expr::function::WindowUDFFieldArgs;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
-use datafusion::sql::sqlparser::ast::{ObjectName, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    JoinOperator, ObjectName, Query, TableFactor, TableWithJoins,
+};
 
-pub use as_of::nest;
+use super::syntax::{edit_joins, edit_selects};
 use call::{Call, Function};
+pub use elements::refusal;
 pub use latest::LATEST;
 pub use session::{SESSION_END, SESSION_START, gap_in_microseconds};
 
@@ -30,6 +35,31 @@ pub fn planners() -> &'static [Arc<dyn RelationPlanner>] {
     static PLANNERS: LazyLock<[Arc<dyn RelationPlanner>; 1]> =
         LazyLock::new(|| [Arc::new(TimeRelations)]);
     &*PLANNERS
+}
+
+/// Puts each join that is planned here, with all that stands before it, in parentheses of its own,
+/// where the planners find it.
+pub fn arrange(query: &mut Query) {
+    edit_selects(query, &mut |select| elements::gather(&mut select.from));
+    edit_joins(query, &mut nest);
+}
+
+fn nest(tables: &mut TableWithJoins) {
+    for join in take(&mut tables.joins) {
+        let is_as_of = matches!(join.join_operator, JoinOperator::AsOf { .. });
+        let is_nested = is_as_of || elements::is_joined(&join);
+        tables.joins.push(join);
+        if is_nested {
+            let inner = TableWithJoins {
+                relation: tables.relation.clone(),
+                joins: take(&mut tables.joins),
+            };
+            tables.relation = TableFactor::NestedJoin {
+                table_with_joins: Box::new(inner),
+                alias: None,
+            };
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -63,7 +93,10 @@ impl RelationPlanner for TimeRelations {
                 let planned = PlannedRelation::new(plan, alias);
                 Ok(RelationPlanning::Planned(Box::new(planned)))
             }
-            (_, relation) => as_of::plan(relation, context),
+            (_, relation) => match elements::plan(relation, context)? {
+                RelationPlanning::Original(relation) => as_of::plan(*relation, context),
+                planned => Ok(planned),
+            },
         }
     }
 }

@@ -1,0 +1,446 @@
+//! Functions in FROM that give a row for each element of a list: `unnest(…)`, `generate_series(…)`
+//! and the like, for each row of what stands before them.
+//!
+//! They are planned together with what stands before them, so that no join is needed: the lists
+//! become columns of its rows, and are taken apart.
+
+use std::mem::take;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, NullHandling, TableReference, UnnestOptions};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::sql::sqlparser::ast::{
+    Expr as Ast, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator, ObjectName,
+    TableAlias, TableFactor, TableWithJoins, Value, ValueWithSpan,
+};
+
+use super::call::own_column;
+use crate::sql::error::SqlError;
+use crate::sql::planner::external;
+use crate::sql::syntax::edit_expressions;
+
+/// One of the functions.
+struct Function {
+    name: &'static str,
+    /// What makes the list of its elements; `None`: its arguments are lists.
+    list: Option<&'static str>,
+    /// What gives the member of a JSON object by the element, for those that give both.
+    member: Option<&'static str>,
+}
+
+const fn function(name: &'static str, list: &'static str) -> Function {
+    Function {
+        name,
+        list: Some(list),
+        member: None,
+    }
+}
+
+const fn members(name: &'static str, member: &'static str) -> Function {
+    Function {
+        name,
+        list: Some("json_object_keys"),
+        member: Some(member),
+    }
+}
+
+static FUNCTIONS: [Function; 12] = [
+    Function {
+        name: "unnest",
+        list: None,
+        member: None,
+    },
+    function("generate_series", "generate_series"),
+    function("range", "range"),
+    function("string_to_table", "string_to_array"),
+    function("json_array_elements", "json_get_array"),
+    function("jsonb_array_elements", "json_get_array"),
+    function("json_object_keys", "json_object_keys"),
+    function("jsonb_object_keys", "json_object_keys"),
+    members("json_each", "json_get"),
+    members("jsonb_each", "json_get"),
+    members("json_each_text", "json_as_text"),
+    members("jsonb_each_text", "json_as_text"),
+];
+
+/// The first of them, which the parser knows by itself.
+fn unnest() -> &'static Function {
+    &FUNCTIONS[0]
+}
+
+/// What is said of other functions in FROM.
+pub fn refusal(name: &str) -> SqlError {
+    let known: Vec<&str> = FUNCTIONS.iter().map(|known| known.name).collect();
+    SqlError::unsupported(format!("{name}() is no function for FROM"))
+        .about(name)
+        .with_hint(format!(
+            "in FROM may stand {}, tumble, hop and session; a function that gives a list is taken \
+             apart by unnest({name}(…))",
+            known.join(", ")
+        ))
+}
+
+/// Makes one list of joins of a list of tables with such functions, which are for each row of all
+/// tables before them.
+pub fn gather(from: &mut Vec<TableWithJoins>) {
+    let is_gathered = |table: &TableWithJoins| {
+        let keeps_rows = |join: &Join| {
+            !matches!(
+                join.join_operator,
+                JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)
+            )
+        };
+        function_of(&table.relation).is_some() && table.joins.iter().all(keeps_rows)
+    };
+    let Some(last) = from.iter().rposition(is_gathered).filter(|last| *last > 0) else {
+        return;
+    };
+    let behind = from.split_off(last + 1);
+    let mut tables = take(from).into_iter();
+    if let Some(mut first) = tables.next() {
+        for table in tables {
+            match is_gathered(&table) || table.joins.is_empty() {
+                true => {
+                    first.joins.push(crossed(table.relation));
+                    first.joins.extend(table.joins);
+                }
+                false => first.joins.push(crossed(TableFactor::NestedJoin {
+                    table_with_joins: Box::new(table),
+                    alias: None,
+                })),
+            }
+        }
+        from.push(first);
+    }
+    from.extend(behind);
+}
+
+fn crossed(relation: TableFactor) -> Join {
+    Join {
+        relation,
+        global: false,
+        join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
+    }
+}
+
+/// Whether a join is one with such a function that is planned with the rows before it.
+pub fn is_joined(join: &Join) -> bool {
+    if function_of(&join.relation).is_none() {
+        return false;
+    }
+    match Joined::of(&join.join_operator) {
+        None => false,
+        // What is the same list for all rows is better joined by its elements.
+        Some(Joined { condition, .. }) => condition.is_none() || has_columns(&join.relation),
+    }
+}
+
+/// Plans such a function, alone or with the rows before it.
+pub fn plan(
+    relation: TableFactor,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<RelationPlanning> {
+    if function_of(&relation).is_some() {
+        let one_row = LogicalPlanBuilder::empty(true).build()?;
+        let elements = Elements::of(relation)?;
+        let plan = elements.of_each(one_row, NullHandling::Drop, context)?;
+        let planned = PlannedRelation::new(plan, None);
+        return Ok(RelationPlanning::Planned(Box::new(planned)));
+    }
+    let TableFactor::NestedJoin {
+        mut table_with_joins,
+        alias,
+    } = relation
+    else {
+        return Ok(RelationPlanning::Original(Box::new(relation)));
+    };
+    match table_with_joins.joins.pop() {
+        Some(join) if is_joined(&join) => {
+            let left = match table_with_joins.joins.is_empty() {
+                true => table_with_joins.relation,
+                false => TableFactor::NestedJoin {
+                    table_with_joins,
+                    alias: None,
+                },
+            };
+            let plan = joined(left, join, context)?;
+            let planned = PlannedRelation::new(plan, alias);
+            Ok(RelationPlanning::Planned(Box::new(planned)))
+        }
+        last => {
+            table_with_joins.joins.extend(last);
+            let relation = TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            };
+            Ok(RelationPlanning::Original(Box::new(relation)))
+        }
+    }
+}
+
+fn joined(
+    left: TableFactor,
+    join: Join,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let rows = context.plan(left)?;
+    let Some(Joined { nulls, condition }) = Joined::of(&join.join_operator) else {
+        return Err(external(SqlError::unsupported("this join with a function")));
+    };
+    let plan = Elements::of(join.relation)?.of_each(rows, nulls, context)?;
+    let Some(condition) = condition else {
+        return Ok(plan);
+    };
+    let condition = context.sql_to_expr(condition, plan.schema())?;
+    LogicalPlanBuilder::from(plan).filter(condition)?.build()
+}
+
+/// A join with the elements of each row.
+struct Joined {
+    /// What becomes of a row without elements.
+    nulls: NullHandling,
+    condition: Option<Ast>,
+}
+
+impl Joined {
+    fn of(operator: &JoinOperator) -> Option<Joined> {
+        let (nulls, constraint) = match operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::CrossJoin(constraint) => (NullHandling::Drop, constraint),
+            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+                (NullHandling::PreserveAndExpandEmpty, constraint)
+            }
+            _ => return None,
+        };
+        let condition = match constraint {
+            JoinConstraint::None => None,
+            JoinConstraint::On(condition) if is_true(condition) => None,
+            JoinConstraint::On(condition) => Some(condition.clone()),
+            JoinConstraint::Using(_) | JoinConstraint::Natural => return None,
+        };
+        match (nulls, condition) {
+            // Rows none of whose elements meets the condition would have to stay.
+            (NullHandling::PreserveAndExpandEmpty, Some(_)) => None,
+            (nulls, condition) => Some(Joined { nulls, condition }),
+        }
+    }
+}
+
+fn is_true(condition: &Ast) -> bool {
+    match condition {
+        Ast::Nested(inner) => is_true(inner),
+        Ast::Value(ValueWithSpan { value, .. }) => *value == Value::Boolean(true),
+        _ => false,
+    }
+}
+
+fn has_columns(relation: &TableFactor) -> bool {
+    let found = edit_expressions(&mut relation.clone(), &mut |part| match part {
+        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// The function that stands in FROM, if it is one of these.
+fn function_of(relation: &TableFactor) -> Option<&'static Function> {
+    match relation {
+        TableFactor::UNNEST {
+            with_offset: false, ..
+        } => Some(unnest()),
+        TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        }
+        | TableFactor::Function { name, .. } => named(name),
+        _ => None,
+    }
+}
+
+fn named(name: &ObjectName) -> Option<&'static Function> {
+    let name = name.to_string().to_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    FUNCTIONS.iter().find(|known| known.name == name)
+}
+
+/// A call of such a function.
+struct Elements {
+    function: &'static Function,
+    arguments: Vec<Ast>,
+    alias: Option<TableAlias>,
+    /// Whether the position of each element is wanted, too.
+    is_numbered: bool,
+}
+
+impl Elements {
+    fn of(relation: TableFactor) -> Result<Elements> {
+        let function = function_of(&relation).unwrap_or_else(unnest);
+        let (arguments, alias, is_numbered) = match relation {
+            TableFactor::UNNEST {
+                array_exprs,
+                alias,
+                with_ordinality,
+                ..
+            } => (array_exprs, alias, with_ordinality),
+            TableFactor::Table {
+                args: Some(arguments),
+                alias,
+                with_ordinality,
+                ..
+            } => (
+                values(function.name, arguments.args)?,
+                alias,
+                with_ordinality,
+            ),
+            TableFactor::Function {
+                args,
+                alias,
+                with_ordinality,
+                ..
+            } => (values(function.name, args)?, alias, with_ordinality),
+            _ => return Err(misused(function.name, "it takes a list")),
+        };
+        Ok(Elements {
+            function,
+            arguments,
+            alias,
+            is_numbered,
+        })
+    }
+
+    /// The elements of each of some rows, behind the columns of the row.
+    fn of_each(
+        self,
+        rows: LogicalPlan,
+        nulls: NullHandling,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<LogicalPlan> {
+        let schema = Arc::clone(rows.schema());
+        let mut arguments = Vec::new();
+        for argument in &self.arguments {
+            arguments.push(context.sql_to_expr(argument.clone(), &schema)?);
+        }
+        let json = arguments.first().cloned();
+        let mut lists = match self.function.list {
+            Some(list) => vec![scalar(context, list, arguments)?],
+            None => arguments,
+        };
+        for list in &lists {
+            check_list(self.function.name, list, list.get_type(&schema)?)?;
+        }
+        let (table, names) = self.names(lists.len(), context)?;
+        if self.is_numbered {
+            lists.push(positions(context, &lists)?);
+        }
+        let kept: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
+        // Several calls in one FROM must not meet.
+        let lanes = (1..=lists.len()).map(|n| format!("[list {n} of {table}]"));
+        let lanes: Vec<String> = lanes.collect();
+        let mut values: Vec<Expr> = lanes.iter().map(|lane| own_column(lane)).collect();
+        if let (Some(member), Some(json), Some(key)) =
+            (self.function.member, json, values.first().cloned())
+        {
+            values.insert(1, scalar(context, member, vec![json, key])?);
+        }
+        let given = lists.into_iter().zip(&lanes);
+        let given = given.map(|(list, lane)| list.alias(lane.as_str()));
+        let given: Vec<Expr> = kept.iter().cloned().chain(given).collect();
+        let named = values.into_iter().zip(names);
+        let named = named.map(|(value, name)| value.alias_qualified(Some(table.clone()), name));
+        let named: Vec<Expr> = kept.into_iter().chain(named).collect();
+        let apart = lanes.iter().map(|lane| Column::new_unqualified(lane));
+        let apart: Vec<Column> = apart.collect();
+        let options = UnnestOptions::new().with_null_handling(nulls);
+        LogicalPlanBuilder::from(rows)
+            .project(given)?
+            .unnest_columns_with_options(apart, options)?
+            .project(named)?
+            .build()
+    }
+
+    /// What the rows are called, and their columns: as in Postgres, a single column is called like
+    /// the table.
+    fn names(
+        &self,
+        lists: usize,
+        context: &dyn RelationPlannerContext,
+    ) -> Result<(TableReference, Vec<String>)> {
+        let alias = self.alias.as_ref();
+        let table = alias.map(|alias| context.normalize_ident(alias.name.clone()));
+        let table = table.unwrap_or_else(|| self.function.name.to_owned());
+        let mut names = match (self.function.member, lists) {
+            (Some(_), _) => vec!["key".to_owned(), "value".to_owned()],
+            (None, 1) => vec![table.clone()],
+            (None, lists) => vec![self.function.name.to_owned(); lists],
+        };
+        if self.is_numbered {
+            names.push("ordinality".to_owned());
+        }
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        if given.len() > names.len() || given.iter().any(|column| column.data_type.is_some()) {
+            let message = format!("it gives columns for {} names, without types", names.len());
+            return Err(misused(self.function.name, &message));
+        }
+        if self.function.member.is_some() && self.arguments.len() != 1 {
+            return Err(misused(self.function.name, "it takes a JSON text"));
+        }
+        for (name, given) in names.iter_mut().zip(given) {
+            *name = context.normalize_ident(given.name.clone());
+        }
+        Ok((TableReference::bare(table), names))
+    }
+}
+
+fn values(function: &str, arguments: Vec<FunctionArg>) -> Result<Vec<Ast>> {
+    let values = arguments.into_iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Ok(value),
+        _ => Err(misused(function, "its arguments have no names")),
+    });
+    values.collect()
+}
+
+fn check_list(function: &str, list: &Expr, given: DataType) -> Result<()> {
+    match given {
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => Ok(()),
+        other => {
+            let message = format!("{function}() takes a list, and {list} is of type {other}");
+            Err(external(SqlError::new("42804", message).about(function)))
+        }
+    }
+}
+
+/// The positions of the elements, as a list of the length of the longest one.
+fn positions(context: &dyn RelationPlannerContext, lists: &[Expr]) -> Result<Expr> {
+    let lengths = lists.iter().map(|list| {
+        let length = scalar(context, "array_length", vec![list.clone()])?;
+        Ok(cast(length, DataType::Int64))
+    });
+    let mut lengths = lengths.collect::<Result<Vec<Expr>>>()?;
+    let longest = match lengths.len() {
+        1 => lengths.remove(0),
+        _ => scalar(context, "greatest", lengths)?,
+    };
+    scalar(context, "generate_series", vec![lit(1_i64), longest])
+}
+
+/// A call of a scalar function.
+fn scalar(context: &dyn RelationPlannerContext, name: &str, arguments: Vec<Expr>) -> Result<Expr> {
+    match context.context_provider().get_function_meta(name) {
+        Some(function) => Ok(function.call(arguments)),
+        None => Err(external(refusal(name))),
+    }
+}
+
+fn misused(function: &str, how: &str) -> DataFusionError {
+    let error = SqlError::syntax(format!("{function}() in FROM: {how}"));
+    let hint = format!("write {function}(…) AS name(column), with WITH ORDINALITY before AS");
+    external(error.about(function).with_hint(hint))
+}
