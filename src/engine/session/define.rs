@@ -65,7 +65,10 @@ impl Session {
                 if *if_not_exists && exists {
                     return Ok("CREATE VIEW".to_owned());
                 }
-                self.engine.shared.planner.check_view(catalog, name, query)?;
+                self.engine
+                    .shared
+                    .planner
+                    .check_view(catalog, name, query)?;
                 let mut changes = Vec::new();
                 if *or_replace && exists {
                     changes.push(CatalogChange::DropView { name: name.clone() });
