@@ -40,6 +40,7 @@ mod relation;
 pub mod running;
 mod self_reference;
 mod shape;
+mod single_row;
 pub mod statement;
 mod subquery;
 pub mod syntax;

@@ -40,7 +40,8 @@ use super::plan::{Node, Plan};
 use super::relation;
 use super::self_reference;
 use super::shape;
-use super::subquery::{self, Guarded};
+use super::single_row;
+use super::subquery;
 use super::syntax::edit_joins;
 use super::temporal::TemporalNode;
 use super::version;
@@ -127,7 +128,7 @@ impl Planner {
     ) -> Result<ViewDefinition, SqlError> {
         let catalog = sources.catalog;
         let logical = self.logical_plan(sources, query)?;
-        let logical = subquery::rewrite(logical, Guarded::All)?;
+        let logical = subquery::rewrite(logical)?;
         refuse_unmaintainable(&logical)?;
         let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
         // Subqueries become joins in which their outer rows may stand twice.
@@ -157,7 +158,7 @@ impl Planner {
         };
         let logical = self.logical_plan(&sources, query)?;
         // Some subqueries can be analysed only when they have been rewritten.
-        let rewritten = subquery::rewrite(logical.clone(), Guarded::Correlated);
+        let rewritten = subquery::rewrite(logical.clone());
         Ok(self.columns(&rewritten.unwrap_or(logical)))
     }
 
@@ -418,7 +419,7 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
                 ),
             }
         }
-        Expr::ScalarSubquery(subquery) if !subquery::has_one_row(&subquery.subquery) => Some(
+        Expr::ScalarSubquery(subquery) if !single_row::has_one_row(&subquery.subquery) => Some(
             SqlError::unsupported("a scalar subquery that may give several rows".to_owned())
                 .with_hint("aggregate it, for instance with max(…), or add LIMIT 1"),
         ),

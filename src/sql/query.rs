@@ -35,7 +35,7 @@ use super::interrupt::Wanted;
 use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
-use super::subquery::{self, Guarded};
+use super::subquery;
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
 use super::threads::QueryThreads;
 use super::unsorted::UnsortedUnions;
@@ -186,7 +186,7 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(typed_limits(subquery::rewrite(plan, Guarded::Correlated)?)?)
+        Ok(typed_limits(subquery::rewrite(plan)?)?)
     }
 
     /// What there is to tell about the system.

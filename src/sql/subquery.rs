@@ -2,41 +2,30 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema, ExprSchema, exec_err};
+use datafusion::common::{Column, DFSchema, ExprSchema};
 use datafusion::error::Result;
-use datafusion::functions_aggregate::expr_fn::{count, min};
+use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility, lit, not, when,
+    BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, not, when,
 };
 use datafusion::scalar::ScalarValue;
 
 use super::decorrelate;
-
-/// Which scalar subqueries are given a guard against several rows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Guarded {
-    /// All that may give several: those of live views.
-    All,
-    /// Those that depend on the outer row; DataFusion checks the others when it runs them.
-    Correlated,
-}
+use super::single_row::guard;
 
 /// Rewrites the subqueries of a plan:
 ///
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
-///   fails for the rows for which it does give several;
+///   fails for the rows that ask for its value where it does give several;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
 /// - `NOT IN` that is correlated or stands within OR becomes NOT EXISTS with the comparison with
 ///   NULL spelled out;
 /// - a correlated one on conditions that DataFusion can't pull out of it is joined here.
-pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
+pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Filter(filter) => filter_without_not_in(filter)?,
@@ -48,13 +37,14 @@ pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
                 LogicalPlan::Projection(projection) => Some(Arc::clone(projection.input.schema())),
                 _ => None,
             };
+            let asking = first_column(&node);
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
                 let rewritten = expression.transform_up(|part| match &outer {
                     Some(outer) => {
-                        as_value(part, outer)?.transform_data(|part| guard(part, guarded))
+                        as_value(part, outer)?.transform_data(|part| guard(part, asking.as_ref()))
                     }
-                    None => guard(part, guarded),
+                    None => guard(part, asking.as_ref()),
                 })?;
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
@@ -63,92 +53,11 @@ pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
     decorrelate::rewrite(rewritten.data()?)
 }
 
-fn guard(expression: Expr, guarded: Guarded) -> Result<Transformed<Expr>> {
-    let Expr::ScalarSubquery(subquery) = expression else {
-        return Ok(Transformed::no(expression));
-    };
-    let is_checked_later = guarded == Guarded::Correlated && subquery.outer_ref_columns.is_empty();
-    if is_checked_later || has_one_row(&subquery.subquery) || !is_ordered(&subquery.subquery) {
-        return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
-    }
-    let plan = at_most_one_row(subquery.subquery.as_ref().clone())?;
-    Ok(Transformed::yes(Expr::ScalarSubquery(
-        subquery.with_plan(Arc::new(plan)),
-    )))
-}
-
-fn is_ordered(plan: &LogicalPlan) -> bool {
-    let data_type = plan.schema().field(0).data_type();
-    !data_type.is_nested() && !matches!(data_type, DataType::Interval(_))
-}
-
-/// The row of a query of one column, NULL if there is none; fails if there are several.
-fn at_most_one_row(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let (relation, field) = plan.schema().qualified_field(0);
-    let column = Column::new(relation.cloned(), field.name());
-    let name = field.name().clone();
-    let aggregates = [
-        min(Expr::Column(column)).alias("value"),
-        count(lit(1i64)).alias("rows"),
-    ];
-    let value = ScalarUDF::new_from_impl(AtMostOne {
-        signature: Signature::any(2, Volatility::Immutable),
-    });
-    let value = value.call(vec![unqualified("value"), unqualified("rows")]);
-    LogicalPlanBuilder::from(plan)
-        .aggregate(Vec::<Expr>::new(), aggregates)?
-        .project([value.alias(name)])?
-        .build()
-}
-
-fn unqualified(name: &str) -> Expr {
-    Expr::Column(Column::new_unqualified(name))
-}
-
-/// Whether a subquery gives at most one row (per row of the outer query).
-pub fn has_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Projection(node) => has_one_row(&node.input),
-        LogicalPlan::Filter(node) => has_one_row(&node.input),
-        LogicalPlan::Sort(node) => has_one_row(&node.input),
-        LogicalPlan::SubqueryAlias(node) => has_one_row(&node.input),
-        LogicalPlan::Aggregate(node) => node.group_expr.is_empty(),
-        other => other.max_rows().is_some_and(|rows| rows <= 1),
-    }
-}
-
-/// `at_most_one(value, rows)`: the value, unless there are several rows.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AtMostOne {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for AtMostOne {
-    fn name(&self) -> &str {
-        "at_most_one"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value, rows] = &call.args[..] else {
-            return exec_err!("at_most_one() takes a value and a number of rows");
-        };
-        let rows = rows.to_array(call.number_rows)?;
-        let rows = rows.as_primitive_opt::<Int64Type>();
-        let has_several =
-            |row: usize| rows.is_some_and(|rows| rows.is_valid(row) && rows.value(row) > 1);
-        match (0..rows.map_or(0, Array::len)).any(has_several) {
-            true => exec_err!("more than one row returned by a subquery used as an expression"),
-            false => Ok(value.clone()),
-        }
-    }
+/// A column of the rows for which a node evaluates its expressions.
+fn first_column(node: &LogicalPlan) -> Option<Column> {
+    let input = node.inputs().into_iter().next()?;
+    let first = input.schema().iter().next()?;
+    Some(Column::from(first))
 }
 
 fn filter_without_not_in(filter: Filter) -> Result<Transformed<LogicalPlan>> {

@@ -25,7 +25,7 @@ use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 use super::error::SqlError;
 use super::guard::check_joined;
 use super::planner::external;
-use super::subquery::has_one_row;
+use super::single_row::has_one_row;
 use rows::{Groups, Names, Outer, is_correlated};
 
 /// Rewrites the scalar and lateral subqueries that DataFusion would leave as they are.
