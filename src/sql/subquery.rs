@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::decorrelate;
+use super::decorrelate::{self, is_correlated, is_hard_test};
 use super::single_row::guard;
 
 /// Rewrites the subqueries of a plan:
@@ -22,13 +22,14 @@ use super::single_row::guard;
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
 ///   fails for the rows that ask for its value where it does give several;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
+/// - so do those in conditions that can't become semi joins;
 /// - `NOT IN` that is correlated or stands within OR becomes NOT EXISTS with the comparison with
 ///   NULL spelled out;
 /// - a correlated one on conditions that DataFusion can't pull out of it is joined here.
 pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
-            LogicalPlan::Filter(filter) => filter_without_not_in(filter)?,
+            LogicalPlan::Filter(filter) => filter_of_tests(filter)?,
             other => Transformed::no(other),
         };
         node.transform_data(|node| {
@@ -60,20 +61,21 @@ fn first_column(node: &LogicalPlan) -> Option<Column> {
     Some(Column::from(first))
 }
 
-fn filter_without_not_in(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+/// A filter whose subqueries are tests that become semi, anti and mark joins, and values.
+fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     let mut is_changed = false;
     let conditions = split_conjunction_owned(filter.predicate)
         .into_iter()
-        .map(|condition| match is_joinable(&condition) {
+        .map(|condition| match is_joinable(&condition)? {
             true => Ok(condition),
             false => {
                 let schema = filter.input.schema();
-                let rewritten =
-                    condition
-                        .transform_down(negation_inside)?
-                        .transform_data(|condition| {
-                            condition.transform_up(|part| not_exists_for_not_in(part, schema))
-                        })?;
+                let rewritten = condition
+                    .transform_down(negation_inside)?
+                    .transform_data(|condition| {
+                        condition.transform_up(|part| not_exists_for_not_in(part, schema))
+                    })?
+                    .transform_data(|condition| tests(condition, schema))?;
                 is_changed |= rewritten.transformed;
                 Ok(rewritten.data)
             }
@@ -107,13 +109,50 @@ fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
     })
 }
 
-/// Whether a condition is a `NOT IN` that becomes an anti join with its NULLs minded.
-fn is_joinable(condition: &Expr) -> bool {
-    let in_subquery = match condition {
+/// Whether a condition is an `IN` that becomes a semi join, or a `NOT IN` that becomes an anti join
+/// with its NULLs minded.
+fn is_joinable(condition: &Expr) -> Result<bool> {
+    let tested = match condition {
         Expr::Not(inner) => inner.as_ref(),
         other => other,
     };
-    matches!(in_subquery, Expr::InSubquery(test) if test.subquery.outer_ref_columns.is_empty())
+    match tested {
+        Expr::InSubquery(test) => Ok(!is_correlated(&test.subquery.subquery)?),
+        _ => Ok(false),
+    }
+}
+
+/// A condition in which `EXISTS` and `IN` stand only where it does not matter whether they are false
+/// or NULL, as a join can't tell; elsewhere, and where no join says the same, they are values.
+fn tests(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if matches!(op, Operator::And | Operator::Or) =>
+        {
+            let (left, right) = (tests(*left, outer)?, tests(*right, outer)?);
+            let is_changed = left.transformed || right.transformed;
+            let both = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
+            let both = Expr::BinaryExpr(both);
+            Ok(match is_changed {
+                true => Transformed::yes(both),
+                false => Transformed::no(both),
+            })
+        }
+        Expr::Not(inner) if matches!(*inner, Expr::Exists(_)) => {
+            Ok(tests(*inner, outer)?.update_data(not))
+        }
+        Expr::Exists(test) => match is_hard_test(&test.subquery, None)? {
+            true => as_value(Expr::Exists(test), outer),
+            false => Ok(Transformed::no(Expr::Exists(test))),
+        },
+        Expr::InSubquery(test) if !test.negated => {
+            if !is_hard_test(&test.subquery, Some(test.expr.as_ref()))? {
+                return Ok(Transformed::no(Expr::InSubquery(test)));
+            }
+            has_value(&test, outer).map(Transformed::yes)
+        }
+        other => other.transform_up(|part| as_value(part, outer)),
+    }
 }
 
 /// `EXISTS` and `IN` where their value is asked for, rather than the rows for which they hold.
@@ -136,16 +175,21 @@ fn as_value(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
 /// be it.
 fn is_in(test: InSubquery, outer: &DFSchema) -> Result<Expr> {
     let element = element(&test.subquery);
-    let mut subquery = test.subquery.clone();
-    let (value, references) = as_outer(test.expr.as_ref().clone(), outer)?;
-    subquery.outer_ref_columns.extend(references);
-    let equal = has_rows(&subquery, Some(value.eq(element.clone())))?;
+    let equal = has_value(&test, outer)?;
     let without_value = has_rows(&test.subquery, Some(element.is_null()))?;
     let any = has_rows(&test.subquery, None)?;
     let is_unknown = test.expr.is_null().and(any).or(without_value);
     when(equal, lit(true))
         .when(is_unknown, lit(ScalarValue::Boolean(None)))
         .otherwise(lit(false))
+}
+
+/// Whether a value is certainly among those of a subquery.
+fn has_value(test: &InSubquery, outer: &DFSchema) -> Result<Expr> {
+    let mut subquery = test.subquery.clone();
+    let (value, references) = as_outer(test.expr.as_ref().clone(), outer)?;
+    subquery.outer_ref_columns.extend(references);
+    has_rows(&subquery, Some(value.eq(element(&test.subquery))))
 }
 
 /// Whether a subquery gives rows that satisfy a condition.

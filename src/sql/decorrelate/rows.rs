@@ -1,9 +1,10 @@
 //! A subquery's rows for each combination of the outer columns that it reads.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, NullEquality, TableReference};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality, TableReference};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -12,6 +13,8 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprFunctionExt, ExprSchemable, FetchType, Join, Limit, LogicalPlan,
     LogicalPlanBuilder, SkipType, SortExpr, Subquery, Window, lit, when,
 };
+
+use super::references::{is_correlated, outer_columns};
 
 /// Names that no other part of the plan has.
 #[derive(Default)]
@@ -63,19 +66,7 @@ impl<'n> Outer<'n> {
         outer: &LogicalPlan,
         names: &'n Names,
     ) -> Result<Option<Outer<'n>>> {
-        let mut columns: Vec<Column> = Vec::new();
-        subquery.subquery.apply(|node| {
-            node.apply_expressions(|expression| {
-                expression.apply(|part| {
-                    if let Expr::OuterReferenceColumn(_, column) = part
-                        && !columns.contains(column)
-                    {
-                        columns.push(column.clone());
-                    }
-                    Ok(TreeNodeRecursion::Continue)
-                })
-            })
-        })?;
+        let columns = outer_columns(&subquery.subquery)?;
         let schema = outer.schema();
         if columns.is_empty() || !columns.iter().all(|column| schema.has_column(column)) {
             return Ok(None);
@@ -103,21 +94,8 @@ impl<'n> Outer<'n> {
         if expression.exists(|part| Ok(super::is_subquery(part)))? {
             return Ok(None);
         }
-        self.replaced(expression, &self.columns).map(Some)
-    }
-
-    fn replaced(&self, expression: Expr, keys: &[Column]) -> Result<Expr> {
-        let replaced = expression.transform_up(|part| {
-            let Expr::OuterReferenceColumn(_, column) = &part else {
-                return Ok(Transformed::no(part));
-            };
-            let place = self.columns.iter().position(|known| known == column);
-            Ok(match place {
-                Some(place) => Transformed::yes(Expr::Column(keys[place].clone())),
-                None => Transformed::no(part),
-            })
-        });
-        replaced.data()
+        let own = DFSchema::empty();
+        self.replaced(expression, &self.columns, &own).map(Some)
     }
 
     /// The different combinations, under a name of their own.
@@ -145,12 +123,10 @@ impl<'n> Outer<'n> {
                 ..combinations
             }));
         }
-        if !has_own_subqueries_only(plan)? {
-            return Ok(None);
-        }
         match plan {
             LogicalPlan::Filter(filter) => self.below(&filter.input, false, |rows| {
-                let condition = self.replaced(filter.predicate.clone(), &rows.keys)?;
+                let condition =
+                    self.replaced(filter.predicate.clone(), &rows.keys, rows.plan.schema())?;
                 let plan = LogicalPlanBuilder::from(rows.plan).filter(condition)?;
                 Ok(Rows {
                     plan: plan.build()?,
@@ -161,7 +137,8 @@ impl<'n> Outer<'n> {
                 let names = NamePreserver::new_for_projection();
                 let columns = node.expr.iter().map(|expression| {
                     let name = names.save(expression);
-                    let replaced = self.replaced(expression.clone(), &rows.keys)?;
+                    let replaced =
+                        self.replaced(expression.clone(), &rows.keys, rows.plan.schema())?;
                     Ok(name.restore(replaced))
                 });
                 let columns = columns.collect::<Result<Vec<Expr>>>()?;
@@ -181,7 +158,7 @@ impl<'n> Outer<'n> {
                 self.below(&sort.input, false, |rows| match in_order {
                     true => {
                         let order = sort.expr.iter().cloned().map(|key| {
-                            let expr = self.replaced(key.expr, &rows.keys)?;
+                            let expr = self.replaced(key.expr, &rows.keys, rows.plan.schema())?;
                             Ok(SortExpr { expr, ..key })
                         });
                         let order = order.collect::<Result<Vec<_>>>()?;
@@ -218,7 +195,7 @@ impl<'n> Outer<'n> {
             let names = NamePreserver::new_for_projection();
             let calls = node.window_expr.iter().map(|call| {
                 let name = names.save(call);
-                let call = self.replaced(call.clone(), &rows.keys)?;
+                let call = self.replaced(call.clone(), &rows.keys, rows.plan.schema())?;
                 let parted = call.transform_down(|part| {
                     let Expr::WindowFunction(mut call) = part else {
                         return Ok(Transformed::no(part));
@@ -309,7 +286,8 @@ impl<'n> Outer<'n> {
             let all = |expressions: &[Expr]| -> Result<Vec<Expr>> {
                 let expressions = expressions.iter().map(|expression| {
                     let name = names.save(expression);
-                    let replaced = self.replaced(expression.clone(), &rows.keys)?;
+                    let replaced =
+                        self.replaced(expression.clone(), &rows.keys, rows.plan.schema())?;
                     Ok(name.restore(replaced))
                 });
                 expressions.collect()
@@ -330,15 +308,13 @@ impl<'n> Outer<'n> {
 
     /// The results of an aggregation of all rows, where it has rows; `None` if they can't be told.
     pub fn groups(&self, node: &Aggregate) -> Result<Option<Groups>> {
-        if !has_own_subqueries_only(&LogicalPlan::Aggregate(node.clone()))? {
-            return Ok(None);
-        }
         let Some(rows) = self.rows(&node.input, false)? else {
             return Ok(None);
         };
         let aggregates = node.aggr_expr.iter();
         let aggregates = aggregates.enumerate().map(|(number, aggregate)| {
-            let aggregate = self.replaced(aggregate.clone().unalias(), &rows.keys)?;
+            let aggregate =
+                self.replaced(aggregate.clone().unalias(), &rows.keys, rows.plan.schema())?;
             Ok(aggregate.alias(value(number)))
         });
         let aggregates = aggregates.collect::<Result<Vec<Expr>>>()?;
@@ -392,13 +368,14 @@ impl<'n> Outer<'n> {
         let side = if right_only { &join.right } else { &join.left };
         self.below(side, false, |rows| {
             let keys = rows.keys;
+            let own = Arc::clone(rows.plan.schema());
             let equalities = join.on.iter().map(|(left, right)| {
-                let left = self.replaced(left.clone(), &keys)?;
-                Ok(left.eq(self.replaced(right.clone(), &keys)?))
+                let left = self.replaced(left.clone(), &keys, &own)?;
+                Ok(left.eq(self.replaced(right.clone(), &keys, &own)?))
             });
             let mut conditions = equalities.collect::<Result<Vec<Expr>>>()?;
             if let Some(filter) = &join.filter {
-                conditions.push(self.replaced(filter.clone(), &keys)?);
+                conditions.push(self.replaced(filter.clone(), &keys, &own)?);
             }
             let (left, right) = match right_only {
                 true => (join.left.as_ref().clone(), rows.plan),
@@ -479,35 +456,4 @@ fn of_no_rows(aggregate: &Expr, input: &LogicalPlan) -> Result<Option<Expr>> {
     let data_type = aggregate.get_type(input.schema().as_ref())?;
     let value = call.func.default_value(&data_type)?;
     Ok((!value.is_null()).then(|| lit(value)))
-}
-
-/// Whether a plan reads columns of an outer query.
-pub fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
-    plan.exists(|node| Ok(node.contains_outer_reference()))
-}
-
-/// Whether the subqueries in the expressions of a node read its own input and nothing farther out.
-fn has_own_subqueries_only(node: &LogicalPlan) -> Result<bool> {
-    let inputs = node.inputs();
-    let is_own = |column: &Expr| match column {
-        Expr::OuterReferenceColumn(_, column) => {
-            inputs.iter().any(|input| input.schema().has_column(column))
-        }
-        _ => true,
-    };
-    let mut is_own_only = true;
-    node.apply_expressions(|expression| {
-        expression.apply(|part| {
-            let subquery = match part {
-                Expr::ScalarSubquery(subquery) => subquery,
-                Expr::Exists(exists) => &exists.subquery,
-                Expr::InSubquery(test) => &test.subquery,
-                Expr::SetComparison(test) => &test.subquery,
-                _ => return Ok(TreeNodeRecursion::Continue),
-            };
-            is_own_only &= subquery.outer_ref_columns.iter().all(is_own);
-            Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
-    Ok(is_own_only)
 }
