@@ -43,6 +43,7 @@ mod shape;
 mod single_row;
 pub mod statement;
 mod subquery;
+mod subquery_columns;
 pub mod syntax;
 pub mod system;
 pub mod temporal;

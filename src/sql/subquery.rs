@@ -16,9 +16,11 @@ use datafusion::scalar::ScalarValue;
 
 use super::decorrelate::{self, is_correlated, is_hard_test};
 use super::single_row::guard;
+use super::subquery_columns;
 
 /// Rewrites the subqueries of a plan:
 ///
+/// - those that stand elsewhere than in SELECT and WHERE are moved there;
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
 ///   fails for the rows that ask for its value where it does give several;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
@@ -27,6 +29,7 @@ use super::single_row::guard;
 ///   NULL spelled out;
 /// - a correlated one on conditions that DataFusion can't pull out of it is joined here.
 pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = subquery_columns::rewrite(plan)?;
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Filter(filter) => filter_of_tests(filter)?,
