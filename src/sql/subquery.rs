@@ -125,8 +125,8 @@ fn is_joinable(condition: &Expr) -> Result<bool> {
     }
 }
 
-/// A condition in which `EXISTS` and `IN` stand only where it does not matter whether they are false
-/// or NULL, as a join can't tell; elsewhere, and where no join says the same, they are values.
+/// A condition in which `IN` stands only where it does not matter whether it is false or NULL, as a
+/// join can't tell; elsewhere, and where no join says the same, tests are values.
 fn tests(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op, right })
@@ -154,7 +154,10 @@ fn tests(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
             }
             has_value(&test, outer).map(Transformed::yes)
         }
-        other => other.transform_up(|part| as_value(part, outer)),
+        other => other.transform_up(|part| match &part {
+            Expr::Exists(test) if !is_hard_test(&test.subquery, None)? => Ok(Transformed::no(part)),
+            _ => as_value(part, outer),
+        }),
     }
 }
 
