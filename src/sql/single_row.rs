@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, BooleanArray, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{is_null, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type};
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, exec_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{count, min};
@@ -20,15 +20,54 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-/// Makes a scalar subquery that may give several rows fail where it is evaluated and does; `asking`
-/// is a column of the rows for which it is.
-pub fn guard(expression: Expr, asking: Option<&Column>) -> Result<Transformed<Expr>> {
+/// An expression whose scalar subqueries fail for the rows for which they are evaluated and give
+/// several rows; `first` is some column of these rows.
+pub fn guarded(expression: Expr, first: Option<&Column>) -> Result<Transformed<Expr>> {
+    if !has_unguarded(&expression)? {
+        return Ok(Transformed::no(expression));
+    }
+    let own = own_column(&expression)?;
+    let asking = own.as_ref().or(first);
+    expression.transform_up(|part| guard(part, asking))
+}
+
+/// Whether an expression has a scalar subquery that may give several rows.
+pub fn has_unguarded(expression: &Expr) -> Result<bool> {
+    expression.exists(|part| Ok(is_unguarded(part)))
+}
+
+fn is_unguarded(expression: &Expr) -> bool {
+    match expression {
+        Expr::ScalarSubquery(subquery) => {
+            !has_one_row(&subquery.subquery) && is_ordered(&subquery.subquery)
+        }
+        _ => false,
+    }
+}
+
+/// A column that an expression reads besides its subqueries: with no other one it can be computed
+/// as early as it could without the guard.
+fn own_column(expression: &Expr) -> Result<Option<Column>> {
+    let mut found = None;
+    expression.apply(|part| {
+        Ok(match part {
+            Expr::Column(column) => {
+                found = Some(column.clone());
+                TreeNodeRecursion::Stop
+            }
+            _ => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
+}
+
+fn guard(expression: Expr, asking: Option<&Column>) -> Result<Transformed<Expr>> {
+    if !is_unguarded(&expression) {
+        return Ok(Transformed::no(expression));
+    }
     let Expr::ScalarSubquery(subquery) = expression else {
         return Ok(Transformed::no(expression));
     };
-    if has_one_row(&subquery.subquery) || !is_ordered(&subquery.subquery) {
-        return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
-    }
     let gathered = gathered(subquery.subquery.as_ref().clone())?;
     let mut arguments = vec![Expr::ScalarSubquery(subquery.with_plan(Arc::new(gathered)))];
     // A column of the outer row keeps the optimiser from asking before there is one.

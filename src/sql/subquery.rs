@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::decorrelate::{self, is_correlated, is_hard_test};
-use super::single_row::guard;
+use super::single_row::guarded;
 use super::subquery_columns;
 
 /// Rewrites the subqueries of a plan:
@@ -41,15 +41,15 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 LogicalPlan::Projection(projection) => Some(Arc::clone(projection.input.schema())),
                 _ => None,
             };
-            let asking = first_column(&node);
+            let first = node.inputs().first().and_then(|input| first_column(input));
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let rewritten = expression.transform_up(|part| match &outer {
-                    Some(outer) => {
-                        as_value(part, outer)?.transform_data(|part| guard(part, asking.as_ref()))
-                    }
-                    None => guard(part, asking.as_ref()),
-                })?;
+                let rewritten = match &outer {
+                    Some(outer) => expression.transform_up(|part| as_value(part, outer))?,
+                    None => Transformed::no(expression),
+                };
+                let rewritten =
+                    rewritten.transform_data(|expression| guarded(expression, first.as_ref()))?;
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
@@ -57,31 +57,32 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     decorrelate::rewrite(rewritten.data()?)
 }
 
-/// A column of the rows for which a node evaluates its expressions.
-fn first_column(node: &LogicalPlan) -> Option<Column> {
-    let input = node.inputs().into_iter().next()?;
-    let first = input.schema().iter().next()?;
-    Some(Column::from(first))
+fn first_column(plan: &LogicalPlan) -> Option<Column> {
+    plan.schema().iter().next().map(Column::from)
 }
 
 /// A filter whose subqueries are tests that become semi, anti and mark joins, and values.
 fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     let mut is_changed = false;
+    let schema = filter.input.schema();
+    let first = first_column(&filter.input);
     let conditions = split_conjunction_owned(filter.predicate)
         .into_iter()
-        .map(|condition| match is_joinable(&condition)? {
-            true => Ok(condition),
-            false => {
-                let schema = filter.input.schema();
-                let rewritten = condition
+        .map(|condition| {
+            let rewritten = match is_joinable(&condition)? {
+                true => Transformed::no(condition),
+                false => condition
                     .transform_down(negation_inside)?
                     .transform_data(|condition| {
                         condition.transform_up(|part| not_exists_for_not_in(part, schema))
                     })?
-                    .transform_data(|condition| tests(condition, schema))?;
-                is_changed |= rewritten.transformed;
-                Ok(rewritten.data)
-            }
+                    .transform_data(|condition| tests(condition, schema))?,
+            };
+            // Each for itself, so that it is computed as early as its columns allow.
+            let rewritten =
+                rewritten.transform_data(|condition| guarded(condition, first.as_ref()))?;
+            is_changed |= rewritten.transformed;
+            Ok(rewritten.data)
         });
     let conditions = conditions.collect::<Result<Vec<_>>>()?;
     let predicate = conjunction(conditions).unwrap_or_else(|| lit(true));

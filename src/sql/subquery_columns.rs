@@ -9,13 +9,14 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
+    Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
     SubqueryAlias, Window,
 };
 
 use super::decorrelate::{is_subquery, outer_columns, subquery_of};
 use super::error::SqlError;
 use super::planner::external;
+use super::single_row::has_unguarded;
 
 /// Moves the subqueries of a plan to where joins are made of them.
 pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -24,6 +25,7 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
         LogicalPlan::Window(node) => in_window(node),
         LogicalPlan::Sort(node) => in_sort(node),
         LogicalPlan::Join(node) => in_join(node),
+        LogicalPlan::Filter(node) => in_filter(node),
         other => Ok(Transformed::no(other)),
     });
     rewritten.data()
@@ -182,11 +184,69 @@ fn in_join(join: Join) -> Result<Transformed<LogicalPlan>> {
         filter: conjunction(plain),
         ..join
     });
-    let mut builder = LogicalPlanBuilder::from(inner);
-    if let Some(asking) = conjunction(asking) {
-        builder = builder.filter(asking)?;
+    let Some(asking) = conjunction(asking) else {
+        return Ok(Transformed::yes(inner));
+    };
+    let filter = Filter::try_new(asking, Arc::new(inner))?;
+    Ok(Transformed::yes(in_filter(filter)?.data))
+}
+
+/// Conditions with a guard against several rows go to the side of inner joins that they are about,
+/// as the optimiser does not move them there.
+fn in_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+    let mut input = filter.input.as_ref().clone();
+    let mut kept = Vec::new();
+    let mut is_changed = false;
+    for condition in split_conjunction_owned(filter.predicate.clone()) {
+        let sunk = match has_unguarded(&condition)? && !condition.contains_outer() {
+            true => sunk(&input, &condition)?,
+            false => None,
+        };
+        match sunk {
+            Some(sunk) => {
+                input = sunk;
+                is_changed = true;
+            }
+            None => kept.push(condition),
+        }
     }
-    Ok(Transformed::yes(builder.build()?))
+    if !is_changed {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    let Some(kept) = conjunction(kept) else {
+        return Ok(Transformed::yes(input));
+    };
+    let filter = Filter::try_new(kept, Arc::new(input))?;
+    Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+}
+
+/// A plan of the rows for which a condition holds; `None` if it is about no side of a join.
+fn sunk(plan: &LogicalPlan, condition: &Expr) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Join(join) = plan else {
+        return Ok(None);
+    };
+    let mut read = read_by([condition])?;
+    read.extend(condition.column_refs().into_iter().cloned());
+    if join.join_type != JoinType::Inner || is_lateral(&join.right) || read.is_empty() {
+        return Ok(None);
+    }
+    let below = |side: &LogicalPlan| -> Result<Arc<LogicalPlan>> {
+        Ok(Arc::new(match sunk(side, condition)? {
+            Some(sunk) => sunk,
+            None => {
+                LogicalPlan::Filter(Filter::try_new(condition.clone(), Arc::new(side.clone()))?)
+            }
+        }))
+    };
+    let mut joined = join.clone();
+    if has_all(&join.left, &read) {
+        joined.left = below(&join.left)?;
+    } else if has_all(&join.right, &read) {
+        joined.right = below(&join.right)?;
+    } else {
+        return Ok(None);
+    }
+    Ok(Some(LogicalPlan::Join(joined)))
 }
 
 /// A join whose conditions do not only leave pairs out.
