@@ -27,6 +27,7 @@ mod lower;
 pub mod mapping;
 pub mod mode;
 mod names;
+mod null_keys;
 pub mod overview;
 mod own_functions;
 mod place;

@@ -33,6 +33,7 @@ use super::like;
 use super::lower::{self, output_map};
 use super::mode;
 use super::names::Provider;
+use super::null_keys;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
 use super::place::located;
@@ -235,10 +236,10 @@ fn session_state() -> SessionState {
     state
 }
 
-/// DataFusion's rules, the order of joins as soon as their keys are known, and the lengths of lists
+/// DataFusion's rules with NULL keys kept apart, the order of joins as soon as their keys are known, and the lengths of lists
 /// as soon as they are constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = Optimizer::new().rules;
+    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     let keys_are_known = rules
         .iter()
         .position(|rule| rule.name() == "eliminate_cross_join");

@@ -32,6 +32,7 @@ use super::clock;
 use super::counted_lists::CountedLists;
 use super::error::SqlError;
 use super::interrupt::Wanted;
+use super::null_keys;
 use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
@@ -287,9 +288,9 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules, and the lengths of lists as soon as they are constants.
+/// DataFusion's rules with NULL keys kept apart, and the lengths of lists as soon as they are constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = Optimizer::new().rules;
+    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     rules.push(Arc::new(CountedLists));
     rules
 }

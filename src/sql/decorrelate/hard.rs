@@ -4,6 +4,7 @@
 //! the rows below (an aggregate, a position, the first rows) is then computed of those of all outer
 //! rows, or of none where there should be a result for no rows.
 
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::split_conjunction;
@@ -59,13 +60,24 @@ fn cannot_pull_up(plan: &LogicalPlan, mut pull_up: PullUpCorrelatedExpr) -> Resu
     Ok(pulled.is_err() || !pull_up.can_pull_up)
 }
 
-/// Whether a plan computes something of all rows that its conditions on outer columns leave.
+/// Whether a plan computes something of all rows that its conditions on outer columns leave: a
+/// window, an aggregate, or whether there is a partner.
 fn computes_below(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| match node {
         LogicalPlan::Window(window) => is_correlated(&window.input),
         LogicalPlan::Aggregate(groups) if groups.group_expr.is_empty() => {
             is_correlated(&groups.input)
         }
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::Inner => Ok(false),
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
+                is_correlated(&join.right)
+            }
+            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
+                is_correlated(&join.left)
+            }
+            JoinType::Full => Ok(is_correlated(&join.left)? || is_correlated(&join.right)?),
+        },
         _ => Ok(false),
     })
 }

@@ -1,7 +1,6 @@
 //! A subquery's rows for each combination of the outer columns that it reads.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality, TableReference};
@@ -11,7 +10,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprFunctionExt, ExprSchemable, FetchType, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, SkipType, SortExpr, Subquery, Window, lit, when,
+    LogicalPlanBuilder, Operator, SkipType, SortExpr, Subquery, Window, binary_expr, lit, when,
 };
 
 use super::references::{is_correlated, outer_columns};
@@ -351,32 +350,23 @@ impl<'n> Outer<'n> {
         }))
     }
 
-    /// A join one side of which is correlated, or none but its condition.
+    /// A join one side of which is correlated, or both, or none but its condition.
     fn joined(&self, join: &Join) -> Result<Option<Rows>> {
-        let right_only = is_correlated(&join.right)?;
-        let is_possible = match (is_correlated(&join.left)?, right_only) {
-            (true, true) => false,
-            (_, false) => matches!(
-                join.join_type,
-                JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
-            ),
-            (false, true) => join.join_type == JoinType::Inner,
-        };
-        if !is_possible {
+        let keeps_left = matches!(
+            join.join_type,
+            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+        );
+        if !keeps_left {
             return Ok(None);
+        }
+        let right_only = is_correlated(&join.right)?;
+        if right_only && (is_correlated(&join.left)? || join.join_type != JoinType::Inner) {
+            return self.joined_by_combination(join);
         }
         let side = if right_only { &join.right } else { &join.left };
         self.below(side, false, |rows| {
             let keys = rows.keys;
-            let own = Arc::clone(rows.plan.schema());
-            let equalities = join.on.iter().map(|(left, right)| {
-                let left = self.replaced(left.clone(), &keys, &own)?;
-                Ok(left.eq(self.replaced(right.clone(), &keys, &own)?))
-            });
-            let mut conditions = equalities.collect::<Result<Vec<Expr>>>()?;
-            if let Some(filter) = &join.filter {
-                conditions.push(self.replaced(filter.clone(), &keys, &own)?);
-            }
+            let conditions = self.conditions(join, &keys, &join.schema)?;
             let (left, right) = match right_only {
                 true => (join.left.as_ref().clone(), rows.plan),
                 false => (rows.plan, join.right.as_ref().clone()),
@@ -394,6 +384,54 @@ impl<'n> Outer<'n> {
             let columns = join.schema.columns().into_iter();
             rows.projected(columns.map(Expr::Column).collect())
         })
+    }
+}
+
+impl Outer<'_> {
+    /// A join in which the rows of each combination meet those of the same one.
+    fn joined_by_combination(&self, join: &Join) -> Result<Option<Rows>> {
+        let (left, right) = (
+            self.rows(&join.left, false)?,
+            self.rows(&join.right, false)?,
+        );
+        let (Some(left), Some(right)) = (left, right) else {
+            return Ok(None);
+        };
+        let conditions = self.conditions(join, &left.keys, &join.schema)?;
+        let plan = LogicalPlanBuilder::from(left.plan)
+            .join_detailed(
+                right.plan,
+                join.join_type,
+                (left.keys.clone(), right.keys),
+                conjunction(conditions),
+                NullEquality::NullEqualsNull,
+            )?
+            .build()?;
+        let rows = Rows {
+            plan,
+            keys: left.keys,
+            position: None,
+        };
+        let columns = join.schema.columns().into_iter();
+        rows.projected(columns.map(Expr::Column).collect())
+            .map(Some)
+    }
+
+    fn conditions(&self, join: &Join, keys: &[Column], own: &DFSchema) -> Result<Vec<Expr>> {
+        let equality = match join.null_equality {
+            NullEquality::NullEqualsNull => Operator::IsNotDistinctFrom,
+            NullEquality::NullEqualsNothing => Operator::Eq,
+        };
+        let equalities = join.on.iter().map(|(left, right)| {
+            let left = self.replaced(left.clone(), keys, own)?;
+            let right = self.replaced(right.clone(), keys, own)?;
+            Ok(binary_expr(left, equality, right))
+        });
+        let mut conditions = equalities.collect::<Result<Vec<Expr>>>()?;
+        if let Some(filter) = &join.filter {
+            conditions.push(self.replaced(filter.clone(), keys, own)?);
+        }
+        Ok(conditions)
     }
 }
 
