@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
-use super::references::{is_correlated, reads_farther};
+use super::references::{is_correlated, outer_columns, reads_farther};
 
 /// Whether a scalar or lateral subquery has to be joined here.
 pub fn is_hard(subquery: &Subquery) -> Result<bool> {
@@ -71,15 +71,25 @@ fn computes_below(plan: &LogicalPlan) -> Result<bool> {
         LogicalPlan::Join(join) => match join.join_type {
             JoinType::Inner => Ok(false),
             JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
-                is_correlated(&join.right)
+                reads_outside(&join.right, &join.left)
             }
             JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
                 is_correlated(&join.left)
             }
-            JoinType::Full => Ok(is_correlated(&join.left)? || is_correlated(&join.right)?),
+            JoinType::Full => {
+                Ok(is_correlated(&join.left)? || reads_outside(&join.right, &join.left)?)
+            }
         },
         _ => Ok(false),
     })
+}
+
+/// Whether a side of a join reads outer columns, and not only those of the side beside it, as one
+/// that is lateral does.
+fn reads_outside(side: &LogicalPlan, beside: &LogicalPlan) -> Result<bool> {
+    let schema = beside.schema();
+    let columns = outer_columns(side)?;
+    Ok(columns.iter().any(|column| !schema.has_column(column)))
 }
 
 /// What is below the outermost aggregation, whose result for no rows DataFusion minds; the plan
