@@ -11,7 +11,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{is_null, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, exec_err};
+use datafusion::common::{Column, DFSchema, ExprSchema, exec_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{count, min};
 use datafusion::logical_expr::{
@@ -20,15 +20,19 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-/// An expression whose scalar subqueries fail for the rows for which they are evaluated and give
-/// several rows; `first` is some column of these rows.
-pub fn guarded(expression: Expr, first: Option<&Column>) -> Result<Transformed<Expr>> {
+/// An expression over `rows` whose scalar subqueries fail for those of them for which they are
+/// evaluated and give several rows.
+pub fn guarded(expression: Expr, rows: Option<&DFSchema>) -> Result<Transformed<Expr>> {
     if !has_unguarded(&expression)? {
         return Ok(Transformed::no(expression));
     }
-    let own = own_column(&expression)?;
-    let asking = own.as_ref().or(first);
-    expression.transform_up(|part| guard(part, asking))
+    let first = rows.and_then(|rows| rows.iter().next().map(Column::from));
+    let asking = own_column(&expression)?.or(first);
+    let field = rows
+        .zip(asking.as_ref())
+        .and_then(|(rows, column)| rows.field_from_column(column).ok());
+    let is_strict = asking.is_none() || field.is_some_and(|field| !field.is_nullable());
+    expression.transform_up(|part| guard(part, asking.as_ref(), is_strict))
 }
 
 /// Whether an expression has a scalar subquery that may give several rows.
@@ -61,7 +65,7 @@ fn own_column(expression: &Expr) -> Result<Option<Column>> {
     Ok(found)
 }
 
-fn guard(expression: Expr, asking: Option<&Column>) -> Result<Transformed<Expr>> {
+fn guard(expression: Expr, asking: Option<&Column>, is_strict: bool) -> Result<Transformed<Expr>> {
     if !is_unguarded(&expression) {
         return Ok(Transformed::no(expression));
     }
@@ -74,6 +78,7 @@ fn guard(expression: Expr, asking: Option<&Column>) -> Result<Transformed<Expr>>
     arguments.extend(asking.cloned().map(Expr::Column));
     let value = ScalarUDF::new_from_impl(AtMostOne {
         signature: Signature::variadic_any(Volatility::Immutable),
+        is_strict,
     });
     Ok(Transformed::yes(value.call(arguments)))
 }
@@ -175,6 +180,8 @@ fn fields(value: &DataType) -> Fields {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct AtMostOne {
     signature: Signature,
+    /// Whether what follows is never NULL, so that only a value that is NULL gives NULL.
+    is_strict: bool,
 }
 
 impl ScalarUDFImpl for AtMostOne {
@@ -191,6 +198,10 @@ impl ScalarUDFImpl for AtMostOne {
             Some(DataType::Struct(fields)) if !fields.is_empty() => fields[0].data_type().clone(),
             _ => DataType::Null,
         })
+    }
+
+    fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {

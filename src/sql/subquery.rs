@@ -41,7 +41,10 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 LogicalPlan::Projection(projection) => Some(Arc::clone(projection.input.schema())),
                 _ => None,
             };
-            let first = node.inputs().first().and_then(|input| first_column(input));
+            let rows = node
+                .inputs()
+                .first()
+                .map(|input| Arc::clone(input.schema()));
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
                 let rewritten = match &outer {
@@ -49,7 +52,7 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                     None => Transformed::no(expression),
                 };
                 let rewritten =
-                    rewritten.transform_data(|expression| guarded(expression, first.as_ref()))?;
+                    rewritten.transform_data(|expression| guarded(expression, rows.as_deref()))?;
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
@@ -57,15 +60,10 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     decorrelate::rewrite(rewritten.data()?)
 }
 
-fn first_column(plan: &LogicalPlan) -> Option<Column> {
-    plan.schema().iter().next().map(Column::from)
-}
-
 /// A filter whose subqueries are tests that become semi, anti and mark joins, and values.
 fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     let mut is_changed = false;
     let schema = filter.input.schema();
-    let first = first_column(&filter.input);
     let conditions = split_conjunction_owned(filter.predicate)
         .into_iter()
         .map(|condition| {
@@ -80,7 +78,7 @@ fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
             };
             // Each for itself, so that it is computed as early as its columns allow.
             let rewritten =
-                rewritten.transform_data(|condition| guarded(condition, first.as_ref()))?;
+                rewritten.transform_data(|condition| guarded(condition, Some(schema.as_ref())))?;
             is_changed |= rewritten.transformed;
             Ok(rewritten.data)
         });
