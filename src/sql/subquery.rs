@@ -6,11 +6,12 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, not, when,
+    BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, binary_expr,
+    lit, not, when,
 };
 use datafusion::scalar::ScalarValue;
 
@@ -23,6 +24,7 @@ use super::subquery_columns;
 /// - those that stand elsewhere than in SELECT and WHERE are moved there;
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
 ///   fails for the rows that ask for its value where it does give several;
+/// - comparisons with `ANY` and `ALL` become `EXISTS`;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
 /// - so do those in conditions that can't become semi joins;
 /// - `NOT IN` that is correlated or stands within OR becomes NOT EXISTS with the comparison with
@@ -48,7 +50,11 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
                 let rewritten = match &outer {
-                    Some(outer) => expression.transform_up(|part| as_value(part, outer))?,
+                    Some(outer) => expression
+                        .transform_up(|part| compared(part, outer))?
+                        .transform_data(|expression| {
+                            expression.transform_up(|part| as_value(part, outer))
+                        })?,
                     None => Transformed::no(expression),
                 };
                 let rewritten =
@@ -73,6 +79,9 @@ fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
                     .transform_down(negation_inside)?
                     .transform_data(|condition| {
                         condition.transform_up(|part| not_exists_for_not_in(part, schema))
+                    })?
+                    .transform_data(|condition| {
+                        condition.transform_up(|part| compared(part, schema))
                     })?
                     .transform_data(|condition| tests(condition, schema))?,
             };
@@ -158,6 +167,39 @@ fn tests(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
             _ => as_value(part, outer),
         }),
     }
+}
+
+/// `x > ALL (SELECT …)` and `x = ANY (SELECT …)` as tests whether there are rows: NULL if no row
+/// decides, but a NULL on either side might.
+fn compared(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::SetComparison(test) = expression else {
+        return Ok(Transformed::no(expression));
+    };
+    let (value, _) = as_outer(*test.expr, outer)?;
+    let comparison = binary_expr(value, test.op, element(&test.subquery));
+    let exists = |condition: Expr| -> Result<Expr> {
+        let plan = LogicalPlanBuilder::from(test.subquery.subquery.as_ref().clone())
+            .filter(condition)?
+            .build()?;
+        let subquery = Subquery {
+            outer_ref_columns: plan.all_out_ref_exprs(),
+            subquery: Arc::new(plan),
+            spans: test.subquery.spans.clone(),
+        };
+        let negated = false;
+        Ok(Expr::Exists(Exists { subquery, negated }))
+    };
+    let (decides, decided) = match test.quantifier {
+        SetQuantifier::Any => (comparison.clone().is_true(), true),
+        SetQuantifier::All => (comparison.clone().is_false(), false),
+    };
+    let value = when(exists(decides)?, lit(decided))
+        .when(
+            exists(comparison.is_null())?,
+            lit(ScalarValue::Boolean(None)),
+        )
+        .otherwise(lit(!decided))?;
+    Ok(Transformed::yes(value))
 }
 
 /// `EXISTS` and `IN` where their value is asked for, rather than the rows for which they hold.
