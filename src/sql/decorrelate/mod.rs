@@ -9,6 +9,7 @@
 
 mod farther;
 mod hard;
+mod names;
 mod references;
 mod rows;
 
@@ -29,8 +30,9 @@ use super::guard::check_joined;
 use super::planner::external;
 use super::single_row::has_one_row;
 use hard::is_hard;
+use names::Names;
 use references::reads_farther;
-use rows::{Groups, Names, Outer};
+use rows::{Groups, Outer};
 
 pub use hard::is_hard_test;
 pub use references::{is_correlated, outer_columns, subquery_of};

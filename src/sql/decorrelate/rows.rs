@@ -1,7 +1,5 @@
 //! A subquery's rows for each combination of the outer columns that it reads.
 
-use std::cell::Cell;
-
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality, TableReference};
 use datafusion::error::Result;
@@ -13,25 +11,14 @@ use datafusion::logical_expr::{
     LogicalPlanBuilder, Operator, SkipType, SortExpr, Subquery, Window, binary_expr, lit, when,
 };
 
+use super::names::Names;
 use super::references::{is_correlated, outer_columns};
-
-/// Names that no other part of the plan has.
-#[derive(Default)]
-pub struct Names {
-    given: Cell<usize>,
-}
-
-impl Names {
-    /// A relation of the given kind.
-    pub fn relation(&self, kind: &str) -> TableReference {
-        self.given.set(self.given.get() + 1);
-        TableReference::bare(format!("[{kind} {}]", self.given.get()))
-    }
-}
 
 /// The outer columns that a subquery reads.
 pub struct Outer<'n> {
     columns: Vec<Column>,
+    /// The names of their values, which stay apart from those of subqueries within this one.
+    key_names: Vec<String>,
     /// Their different combinations.
     combinations: LogicalPlan,
     names: &'n Names,
@@ -70,14 +57,20 @@ impl<'n> Outer<'n> {
         if columns.is_empty() || !columns.iter().all(|column| schema.has_column(column)) {
             return Ok(None);
         }
-        let values = columns.iter().enumerate();
-        let values = values.map(|(number, column)| Expr::Column(column.clone()).alias(key(number)));
+        let number = names.number();
+        let key_names = 0..columns.len();
+        let key_names: Vec<String> = key_names
+            .map(|position| format!("[key {number}.{position}]"))
+            .collect();
+        let values = columns.iter().zip(&key_names);
+        let values = values.map(|(column, name)| Expr::Column(column.clone()).alias(name));
         let combinations = LogicalPlanBuilder::from(outer.clone())
             .project(values)?
             .distinct()?
             .build()?;
         Ok(Some(Outer {
             columns,
+            key_names,
             combinations,
             names,
         }))
@@ -101,8 +94,8 @@ impl<'n> Outer<'n> {
     fn combinations(&self) -> Result<Rows> {
         let relation = self.names.relation("outer");
         let plan = LogicalPlanBuilder::from(self.combinations.clone()).alias(relation.clone())?;
-        let keys = 0..self.columns.len();
-        let keys = keys.map(|number| Column::new(Some(relation.clone()), key(number)));
+        let keys = self.key_names.iter();
+        let keys = keys.map(|name| Column::new(Some(relation.clone()), name));
         Ok(Rows {
             plan: plan.build()?,
             keys: keys.collect(),
@@ -319,8 +312,8 @@ impl<'n> Outer<'n> {
         let aggregates = aggregates.collect::<Result<Vec<Expr>>>()?;
         let keys = rows.keys.iter().cloned().map(Expr::Column);
         let grouped = LogicalPlanBuilder::from(rows.plan).aggregate(keys, aggregates)?;
-        let keys = rows.keys.into_iter().enumerate();
-        let keys = keys.map(|(number, column)| Expr::Column(column).alias(key(number)));
+        let keys = rows.keys.into_iter().zip(&self.key_names);
+        let keys = keys.map(|(column, name)| Expr::Column(column).alias(name));
         let values = 0..node.aggr_expr.len();
         let values = values.map(|number| Expr::Column(Column::new_unqualified(value(number))));
         let columns: Vec<Expr> = keys.chain(values).collect();
@@ -342,10 +335,9 @@ impl<'n> Outer<'n> {
                 }
             });
         let values = values.collect::<Result<Vec<Expr>>>()?;
-        let keys = 0..self.columns.len();
         Ok(Some(Groups {
             plan,
-            keys: keys.map(|number| of(key(number))).collect(),
+            keys: self.key_names.iter().cloned().map(of).collect(),
             values,
         }))
     }
@@ -477,10 +469,6 @@ impl Rows {
 
 /// The column that is NULL where an outer join has found no group.
 const HAS_ROWS: &str = "[has rows]";
-
-fn key(number: usize) -> String {
-    format!("[key {number}]")
-}
 
 fn value(number: usize) -> String {
     format!("[value {number}]")
