@@ -168,11 +168,13 @@ fn in_sort(sort: Sort) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn in_join(join: Join) -> Result<Transformed<LogicalPlan>> {
-    let is_marking = matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark);
+    let is_possible = match join.join_type {
+        JoinType::Inner => true,
+        JoinType::LeftMark | JoinType::RightMark => false,
+        _ => !is_lateral(&join.right),
+    };
     let condition = match &join.filter {
-        Some(condition) if has_subquery(condition) && !is_marking && !is_lateral(&join.right) => {
-            condition.clone()
-        }
+        Some(condition) if has_subquery(condition) && is_possible => condition.clone(),
         _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
     };
     let conditions = split_conjunction_owned(condition).into_iter();
