@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{is_null, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type};
@@ -162,7 +162,7 @@ impl ScalarUDFImpl for Gathered {
         // Of several rows all look alike, however they change.
         let value = nullif(&value, &several)?;
         let fields = fields(value.data_type());
-        let columns = vec![value, Arc::new(several)];
+        let columns: Vec<ArrayRef> = vec![value, Arc::new(several)];
         let gathered = StructArray::try_new(fields, columns, Some(nulls))?;
         Ok(ColumnarValue::Array(Arc::new(gathered)))
     }
@@ -171,7 +171,7 @@ impl ScalarUDFImpl for Gathered {
 fn fields(value: &DataType) -> Fields {
     Fields::from(vec![
         Field::new("value", value.clone(), true),
-        Field::new("several", DataType::Boolean, false),
+        Field::new("several", DataType::Boolean, true),
     ])
 }
 
