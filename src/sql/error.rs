@@ -104,6 +104,17 @@ impl SqlError {
         )
     }
 
+    /// A subquery within a subquery that can't be taken apart (0A000).
+    pub fn reads_two_levels_out() -> SqlError {
+        SqlError::unsupported(
+            "a subquery within this correlated subquery reads columns of the query two levels out, \
+             and there is no equivalent join",
+        )
+        .with_hint(
+            "join the tables of the two subqueries in one, so that it reads columns one level out",
+        )
+    }
+
     /// Adds what it is about, by which its place is found.
     pub fn about(mut self, name: impl Into<String>) -> SqlError {
         self.about = Some(name.into());

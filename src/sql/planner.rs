@@ -33,6 +33,7 @@ use super::like;
 use super::lower::{self, output_map};
 use super::mode;
 use super::names::Provider;
+use super::null_keys;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
 use super::place::located;
@@ -40,7 +41,8 @@ use super::relation;
 use super::same_names;
 use super::self_reference;
 use super::shape;
-use super::subquery::{self, Guarded};
+use super::single_row;
+use super::subquery;
 use super::unique::unique_columns;
 use super::version;
 use super::view_options::ViewOptions;
@@ -126,7 +128,7 @@ impl Planner {
     ) -> Result<ViewDefinition, SqlError> {
         let catalog = sources.catalog;
         let logical = self.logical_plan(sources, query)?;
-        let logical = subquery::rewrite(logical, Guarded::All)?;
+        let logical = subquery::rewrite(logical)?;
         refuse_unmaintainable(&logical)?;
         let optimized = self.state.optimize(&clock::symbolic(logical.clone())?)?;
         // Subqueries become joins in which their outer rows may stand twice.
@@ -156,7 +158,7 @@ impl Planner {
         };
         let logical = self.logical_plan(&sources, query)?;
         // Some subqueries can be analysed only when they have been rewritten.
-        let rewritten = subquery::rewrite(logical.clone(), Guarded::Correlated);
+        let rewritten = subquery::rewrite(logical.clone());
         Ok(self.columns(&rewritten.unwrap_or(logical)))
     }
 
@@ -243,10 +245,10 @@ fn session_state() -> SessionState {
     state
 }
 
-/// DataFusion's rules, the order of joins as soon as their keys are known, and the lengths of lists
+/// DataFusion's rules with NULL keys kept apart, the order of joins as soon as their keys are known, and the lengths of lists
 /// as soon as they are constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = Optimizer::new().rules;
+    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     let keys_are_known = rules
         .iter()
         .position(|rule| rule.name() == "eliminate_cross_join");
@@ -427,7 +429,7 @@ fn refusal_of(expression: &Expr) -> Option<SqlError> {
                 ),
             }
         }
-        Expr::ScalarSubquery(subquery) if !subquery::has_one_row(&subquery.subquery) => Some(
+        Expr::ScalarSubquery(subquery) if !single_row::has_one_row(&subquery.subquery) => Some(
             SqlError::unsupported("a scalar subquery that may give several rows".to_owned())
                 .with_hint("aggregate it, for instance with max(…), or add LIMIT 1"),
         ),

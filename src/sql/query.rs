@@ -31,10 +31,11 @@ use super::clock;
 use super::counted_lists::CountedLists;
 use super::error::SqlError;
 use super::interrupt::Wanted;
+use super::null_keys;
 use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
-use super::subquery::{self, Guarded};
+use super::subquery;
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
 use super::threads::QueryThreads;
 use super::unsorted::UnsortedUnions;
@@ -187,7 +188,7 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(typed_limits(subquery::rewrite(plan, Guarded::Correlated)?)?)
+        Ok(typed_limits(subquery::rewrite(plan)?)?)
     }
 
     /// What there is to tell about the system.
@@ -290,9 +291,9 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules, and the lengths of lists as soon as they are constants.
+/// DataFusion's rules with NULL keys kept apart, and the lengths of lists as soon as they are constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = Optimizer::new().rules;
+    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     rules.push(Arc::new(CountedLists));
     rules
 }

@@ -2,44 +2,39 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema, ExprSchema, exec_err};
+use datafusion::common::{Column, DFSchema, ExprSchema};
 use datafusion::error::Result;
-use datafusion::functions_aggregate::expr_fn::{count, min};
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility, lit, not, when,
+    BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, binary_expr,
+    lit, not, when,
 };
 use datafusion::scalar::ScalarValue;
 
-use super::decorrelate;
-
-/// Which scalar subqueries are given a guard against several rows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Guarded {
-    /// All that may give several: those of live views.
-    All,
-    /// Those that depend on the outer row; DataFusion checks the others when it runs them.
-    Correlated,
-}
+use super::decorrelate::{self, is_correlated, is_hard_test};
+use super::single_row::guarded;
+use super::subquery_columns;
 
 /// Rewrites the subqueries of a plan:
 ///
+/// - those that stand elsewhere than in SELECT and WHERE are moved there;
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
-///   fails for the rows for which it does give several;
+///   fails for the rows that ask for its value where it does give several;
+/// - comparisons with `ANY` and `ALL` become `EXISTS`;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
+/// - so do those in conditions that can't become semi joins;
 /// - `NOT IN` that is correlated or stands within OR becomes NOT EXISTS with the comparison with
 ///   NULL spelled out;
 /// - a correlated one on conditions that DataFusion can't pull out of it is joined here.
-pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
+pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = subquery_columns::rewrite(plan)?;
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
-            LogicalPlan::Filter(filter) => filter_without_not_in(filter)?,
+            LogicalPlan::Filter(filter) => filter_of_tests(filter)?,
             other => Transformed::no(other),
         };
         node.transform_data(|node| {
@@ -48,14 +43,22 @@ pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
                 LogicalPlan::Projection(projection) => Some(Arc::clone(projection.input.schema())),
                 _ => None,
             };
+            let rows = node
+                .inputs()
+                .first()
+                .map(|input| Arc::clone(input.schema()));
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let rewritten = expression.transform_up(|part| match &outer {
-                    Some(outer) => {
-                        as_value(part, outer)?.transform_data(|part| guard(part, guarded))
-                    }
-                    None => guard(part, guarded),
-                })?;
+                let rewritten = match &outer {
+                    Some(outer) => expression
+                        .transform_up(|part| compared(part, outer))?
+                        .transform_data(|expression| {
+                            expression.transform_up(|part| as_value(part, outer))
+                        })?,
+                    None => Transformed::no(expression),
+                };
+                let rewritten =
+                    rewritten.transform_data(|expression| guarded(expression, rows.as_deref()))?;
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
@@ -63,111 +66,30 @@ pub fn rewrite(plan: LogicalPlan, guarded: Guarded) -> Result<LogicalPlan> {
     decorrelate::rewrite(rewritten.data()?)
 }
 
-fn guard(expression: Expr, guarded: Guarded) -> Result<Transformed<Expr>> {
-    let Expr::ScalarSubquery(subquery) = expression else {
-        return Ok(Transformed::no(expression));
-    };
-    let is_checked_later = guarded == Guarded::Correlated && subquery.outer_ref_columns.is_empty();
-    if is_checked_later || has_one_row(&subquery.subquery) || !is_ordered(&subquery.subquery) {
-        return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
-    }
-    let plan = at_most_one_row(subquery.subquery.as_ref().clone())?;
-    Ok(Transformed::yes(Expr::ScalarSubquery(
-        subquery.with_plan(Arc::new(plan)),
-    )))
-}
-
-fn is_ordered(plan: &LogicalPlan) -> bool {
-    let data_type = plan.schema().field(0).data_type();
-    !data_type.is_nested() && !matches!(data_type, DataType::Interval(_))
-}
-
-/// The row of a query of one column, NULL if there is none; fails if there are several.
-fn at_most_one_row(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let (relation, field) = plan.schema().qualified_field(0);
-    let column = Column::new(relation.cloned(), field.name());
-    let name = field.name().clone();
-    let aggregates = [
-        min(Expr::Column(column)).alias("value"),
-        count(lit(1i64)).alias("rows"),
-    ];
-    let value = ScalarUDF::new_from_impl(AtMostOne {
-        signature: Signature::any(2, Volatility::Immutable),
-    });
-    let value = value.call(vec![unqualified("value"), unqualified("rows")]);
-    LogicalPlanBuilder::from(plan)
-        .aggregate(Vec::<Expr>::new(), aggregates)?
-        .project([value.alias(name)])?
-        .build()
-}
-
-fn unqualified(name: &str) -> Expr {
-    Expr::Column(Column::new_unqualified(name))
-}
-
-/// Whether a subquery gives at most one row (per row of the outer query).
-pub fn has_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Projection(node) => has_one_row(&node.input),
-        LogicalPlan::Filter(node) => has_one_row(&node.input),
-        LogicalPlan::Sort(node) => has_one_row(&node.input),
-        LogicalPlan::SubqueryAlias(node) => has_one_row(&node.input),
-        LogicalPlan::Aggregate(node) => node.group_expr.is_empty(),
-        other => other.max_rows().is_some_and(|rows| rows <= 1),
-    }
-}
-
-/// `at_most_one(value, rows)`: the value, unless there are several rows.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AtMostOne {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for AtMostOne {
-    fn name(&self) -> &str {
-        "at_most_one"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value, rows] = &call.args[..] else {
-            return exec_err!("at_most_one() takes a value and a number of rows");
-        };
-        let rows = rows.to_array(call.number_rows)?;
-        let rows = rows.as_primitive_opt::<Int64Type>();
-        let has_several =
-            |row: usize| rows.is_some_and(|rows| rows.is_valid(row) && rows.value(row) > 1);
-        match (0..rows.map_or(0, Array::len)).any(has_several) {
-            true => exec_err!("more than one row returned by a subquery used as an expression"),
-            false => Ok(value.clone()),
-        }
-    }
-}
-
-fn filter_without_not_in(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+/// A filter whose subqueries are tests that become semi, anti and mark joins, and values.
+fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     let mut is_changed = false;
+    let schema = filter.input.schema();
     let conditions = split_conjunction_owned(filter.predicate)
         .into_iter()
-        .map(|condition| match is_joinable(&condition) {
-            true => Ok(condition),
-            false => {
-                let schema = filter.input.schema();
-                let rewritten =
-                    condition
-                        .transform_down(negation_inside)?
-                        .transform_data(|condition| {
-                            condition.transform_up(|part| not_exists_for_not_in(part, schema))
-                        })?;
-                is_changed |= rewritten.transformed;
-                Ok(rewritten.data)
-            }
+        .map(|condition| {
+            let rewritten = match is_joinable(&condition)? {
+                true => Transformed::no(condition),
+                false => condition
+                    .transform_down(negation_inside)?
+                    .transform_data(|condition| {
+                        condition.transform_up(|part| not_exists_for_not_in(part, schema))
+                    })?
+                    .transform_data(|condition| {
+                        condition.transform_up(|part| compared(part, schema))
+                    })?
+                    .transform_data(|condition| tests(condition, schema))?,
+            };
+            // Each for itself, so that it is computed as early as its columns allow.
+            let rewritten =
+                rewritten.transform_data(|condition| guarded(condition, Some(schema.as_ref())))?;
+            is_changed |= rewritten.transformed;
+            Ok(rewritten.data)
         });
     let conditions = conditions.collect::<Result<Vec<_>>>()?;
     let predicate = conjunction(conditions).unwrap_or_else(|| lit(true));
@@ -198,13 +120,86 @@ fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
     })
 }
 
-/// Whether a condition is a `NOT IN` that becomes an anti join with its NULLs minded.
-fn is_joinable(condition: &Expr) -> bool {
-    let in_subquery = match condition {
+/// Whether a condition is an `IN` that becomes a semi join, or a `NOT IN` that becomes an anti join
+/// with its NULLs minded.
+fn is_joinable(condition: &Expr) -> Result<bool> {
+    let tested = match condition {
         Expr::Not(inner) => inner.as_ref(),
         other => other,
     };
-    matches!(in_subquery, Expr::InSubquery(test) if test.subquery.outer_ref_columns.is_empty())
+    match tested {
+        Expr::InSubquery(test) => Ok(!is_correlated(&test.subquery.subquery)?),
+        _ => Ok(false),
+    }
+}
+
+/// A condition in which `IN` stands only where it does not matter whether it is false or NULL, as a
+/// join can't tell; elsewhere, and where no join says the same, tests are values.
+fn tests(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if matches!(op, Operator::And | Operator::Or) =>
+        {
+            let (left, right) = (tests(*left, outer)?, tests(*right, outer)?);
+            let is_changed = left.transformed || right.transformed;
+            let both = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
+            let both = Expr::BinaryExpr(both);
+            Ok(match is_changed {
+                true => Transformed::yes(both),
+                false => Transformed::no(both),
+            })
+        }
+        Expr::Not(inner) if matches!(*inner, Expr::Exists(_)) => {
+            Ok(tests(*inner, outer)?.update_data(not))
+        }
+        Expr::Exists(test) => match is_hard_test(&test.subquery, None)? {
+            true => as_value(Expr::Exists(test), outer),
+            false => Ok(Transformed::no(Expr::Exists(test))),
+        },
+        Expr::InSubquery(test) if !test.negated => {
+            if !is_hard_test(&test.subquery, Some(test.expr.as_ref()))? {
+                return Ok(Transformed::no(Expr::InSubquery(test)));
+            }
+            has_value(&test, outer).map(Transformed::yes)
+        }
+        other => other.transform_up(|part| match &part {
+            Expr::Exists(test) if !is_hard_test(&test.subquery, None)? => Ok(Transformed::no(part)),
+            _ => as_value(part, outer),
+        }),
+    }
+}
+
+/// `x > ALL (SELECT …)` and `x = ANY (SELECT …)` as tests whether there are rows: NULL if no row
+/// decides, but a NULL on either side might.
+fn compared(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::SetComparison(test) = expression else {
+        return Ok(Transformed::no(expression));
+    };
+    let (value, _) = as_outer(*test.expr, outer)?;
+    let comparison = binary_expr(value, test.op, element(&test.subquery));
+    let exists = |condition: Expr| -> Result<Expr> {
+        let plan = LogicalPlanBuilder::from(test.subquery.subquery.as_ref().clone())
+            .filter(condition)?
+            .build()?;
+        let subquery = Subquery {
+            outer_ref_columns: plan.all_out_ref_exprs(),
+            subquery: Arc::new(plan),
+            spans: test.subquery.spans.clone(),
+        };
+        let negated = false;
+        Ok(Expr::Exists(Exists { subquery, negated }))
+    };
+    let (decides, decided) = match test.quantifier {
+        SetQuantifier::Any => (comparison.clone().is_true(), true),
+        SetQuantifier::All => (comparison.clone().is_false(), false),
+    };
+    let value = when(exists(decides)?, lit(decided))
+        .when(
+            exists(comparison.is_null())?,
+            lit(ScalarValue::Boolean(None)),
+        )
+        .otherwise(lit(!decided))?;
+    Ok(Transformed::yes(value))
 }
 
 /// `EXISTS` and `IN` where their value is asked for, rather than the rows for which they hold.
@@ -227,16 +222,21 @@ fn as_value(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
 /// be it.
 fn is_in(test: InSubquery, outer: &DFSchema) -> Result<Expr> {
     let element = element(&test.subquery);
-    let mut subquery = test.subquery.clone();
-    let (value, references) = as_outer(test.expr.as_ref().clone(), outer)?;
-    subquery.outer_ref_columns.extend(references);
-    let equal = has_rows(&subquery, Some(value.eq(element.clone())))?;
+    let equal = has_value(&test, outer)?;
     let without_value = has_rows(&test.subquery, Some(element.is_null()))?;
     let any = has_rows(&test.subquery, None)?;
     let is_unknown = test.expr.is_null().and(any).or(without_value);
     when(equal, lit(true))
         .when(is_unknown, lit(ScalarValue::Boolean(None)))
         .otherwise(lit(false))
+}
+
+/// Whether a value is certainly among those of a subquery.
+fn has_value(test: &InSubquery, outer: &DFSchema) -> Result<Expr> {
+    let mut subquery = test.subquery.clone();
+    let (value, references) = as_outer(test.expr.as_ref().clone(), outer)?;
+    subquery.outer_ref_columns.extend(references);
+    has_rows(&subquery, Some(value.eq(element(&test.subquery))))
 }
 
 /// Whether a subquery gives rows that satisfy a condition.

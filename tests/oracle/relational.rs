@@ -128,6 +128,42 @@ const IN_OTHER_WORDS: &[(&str, &str)] = &[
         "SELECT a, (SELECT w FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a' GROUP BY w) AS w FROM r",
         "SELECT a, (SELECT min(w) FROM s WHERE s.k = r.a AND s.v = 6 AND s.w = 'a') AS w FROM r",
     ),
+    (
+        "SELECT a, b FROM r WHERE EXISTS (SELECT max(v) FROM s WHERE s.k = r.a HAVING count(*) > 1)",
+        "SELECT a, b FROM r WHERE (SELECT count(*) FROM s WHERE s.k = r.a) > 1",
+    ),
+    (
+        "SELECT a, b FROM r WHERE EXISTS (SELECT v FROM s WHERE s.k = r.a ORDER BY v OFFSET 1)",
+        "SELECT a, b FROM r WHERE (SELECT count(*) FROM s WHERE s.k = r.a) > 1",
+    ),
+    (
+        "SELECT a, b FROM r WHERE b IN (SELECT count(*) FROM s WHERE s.k = r.a)",
+        "SELECT a, b FROM r WHERE b = (SELECT count(*) FROM s WHERE s.k = r.a)",
+    ),
+    (
+        "SELECT a, (SELECT max(n) FROM (SELECT count(*) AS n FROM s WHERE s.k = r.a) AS c) AS m FROM r",
+        "SELECT a, (SELECT count(*) FROM s WHERE s.k = r.a) AS m FROM r",
+    ),
+    (
+        "SELECT r.a, r.b, l.w FROM r, LATERAL (SELECT DISTINCT w FROM s WHERE s.v < r.b) AS l",
+        "SELECT r.a, r.b, g.w FROM r JOIN (SELECT DISTINCT q.b, s.w FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v < q.b) AS g ON g.b = r.b",
+    ),
+    (
+        "SELECT a, b, (SELECT count(*) FROM s WHERE s.k = r.a AND EXISTS (SELECT 1 FROM s AS i WHERE i.v > s.v AND i.v < r.b)) AS n FROM r",
+        "SELECT r.a, r.b, coalesce(g.n, 0) AS n FROM r LEFT JOIN (SELECT q.a, q.b, count(*) AS n FROM (SELECT DISTINCT a, b FROM r) AS q JOIN s ON s.k = q.a WHERE EXISTS (SELECT 1 FROM s AS i WHERE i.v > s.v AND i.v < q.b) GROUP BY q.a, q.b) AS g ON (g.a IS NOT DISTINCT FROM r.a) AND (g.b IS NOT DISTINCT FROM r.b)",
+    ),
+    (
+        "SELECT a, sum((SELECT count(*) FROM s WHERE s.v < r.b)) AS n FROM r GROUP BY a",
+        "SELECT a, sum(n) AS n FROM (SELECT r.a, coalesce(g.n, 0) AS n FROM r LEFT JOIN (SELECT q.b, count(*) AS n FROM (SELECT DISTINCT b FROM r) AS q JOIN s ON s.v < q.b GROUP BY q.b) AS g ON g.b = r.b) AS c GROUP BY a",
+    ),
+    (
+        "SELECT r.a, r.b, s.v FROM r FULL JOIN s ON r.a = s.k AND r.b IN (SELECT v FROM s AS i WHERE i.w = 'a')",
+        "SELECT q.a, q.b, s.v FROM (SELECT *, (SELECT count(*) FROM s AS i WHERE i.w = 'a' AND i.v = r.b) AS n FROM r) AS q FULL JOIN s ON q.a = s.k AND q.n > 0",
+    ),
+    (
+        "SELECT a, b FROM r WHERE (b IN (SELECT v FROM s WHERE k = 2)) IS NULL",
+        "SELECT a, b FROM r WHERE (SELECT count(*) FROM s WHERE k = 2 AND v = r.b) = 0 AND (b IS NULL AND (SELECT count(*) FROM s WHERE k = 2) > 0 OR (SELECT count(*) FROM s WHERE k = 2 AND v IS NULL) > 0)",
+    ),
 ];
 
 /// A random relation with columns x, y (numbers), z (text) over the constructs of this file.

@@ -7,37 +7,58 @@
 //! An outer combination without rows has no group, so what the aggregates give of no rows (0 for a
 //! count, else NULL) stands in for it.
 
+mod farther;
+mod hard;
+mod names;
+mod references;
 mod rows;
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, NullEquality, TableReference};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery,
     SubqueryAlias,
 };
-use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use super::error::SqlError;
 use super::guard::check_joined;
 use super::planner::external;
-use super::subquery::has_one_row;
-use rows::{Groups, Names, Outer, is_correlated};
+use super::single_row::has_one_row;
+use hard::is_hard;
+use names::Names;
+use references::reads_farther;
+use rows::{Groups, Outer};
+
+pub use hard::is_hard_test;
+pub use references::{is_correlated, outer_columns, subquery_of};
 
 /// Rewrites the scalar and lateral subqueries that DataFusion would leave as they are.
 pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let names = Names::default();
+    rewrite_with(plan, &Names::default())
+}
+
+fn rewrite_with(plan: LogicalPlan, names: &Names) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Filter(filter) => in_filter(filter, &names),
-        LogicalPlan::Projection(projection) => in_projection(projection, &names),
-        LogicalPlan::Join(join) => lateral(join, &names),
+        LogicalPlan::Filter(filter) => in_filter(filter, names),
+        LogicalPlan::Projection(projection) => in_projection(projection, names),
+        LogicalPlan::Join(join) => lateral(join, names),
         other => Ok(Transformed::no(other)),
     });
     rewritten.data()
+}
+
+/// What a subquery became; the subqueries within it that read the query around it read the
+/// subquery's own rows now, so that they can be joined, too.
+fn with_inner(plan: LogicalPlan, subquery: &Subquery, names: &Names) -> Result<LogicalPlan> {
+    match reads_farther(&subquery.subquery)? {
+        true => rewrite_with(plan, names),
+        false => Ok(plan),
+    }
 }
 
 fn in_filter(filter: Filter, names: &Names) -> Result<Transformed<LogicalPlan>> {
@@ -119,14 +140,15 @@ impl<'n> Joined<'n> {
             let Expr::ScalarSubquery(subquery) = &part else {
                 return Ok(Transformed::no(part));
             };
-            if !is_hard(subquery)? {
+            // One that reads columns farther out is joined when the query around this one is.
+            if !is_hard(subquery)? || !reads_only(subquery, &self.outer)? {
                 return Ok(Transformed::no(part));
             }
             match self.joined(subquery)? {
                 Some(value) => Ok(Transformed::new(value, true, TreeNodeRecursion::Jump)),
                 // The check for several rows tells more.
                 None if !has_one_row(&subquery.subquery) => Ok(Transformed::no(part)),
-                None => Err(external(SqlError::no_equivalent_join())),
+                None => Err(refusal(subquery)?),
             }
         });
         replaced.data()
@@ -163,6 +185,7 @@ impl<'n> Joined<'n> {
         let Some(value) = outer.seen_from_outside(value)? else {
             return Ok(None);
         };
+        let right = with_inner(right, subquery, self.names)?;
         self.plan = LogicalPlanBuilder::from(self.plan.clone())
             .join_detailed(
                 right,
@@ -246,10 +269,16 @@ fn lateral(join: Join, names: &Names) -> Result<Transformed<LogicalPlan>> {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
     check_joined([join.left.as_ref(), &join.left, &subquery.subquery])?;
-    let refusal = || external(SqlError::no_equivalent_join());
-    let outer = Outer::of(subquery, &join.left, names)?.ok_or_else(refusal)?;
-    let rows = outer.rows(&subquery.subquery, false)?.ok_or_else(refusal)?;
-    let mut right = LogicalPlanBuilder::from(rows.plan);
+    if !reads_only(subquery, &join.left)? {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    let Some(outer) = Outer::of(subquery, &join.left, names)? else {
+        return Err(refusal(subquery)?);
+    };
+    let Some(rows) = outer.rows(&subquery.subquery, false)? else {
+        return Err(refusal(subquery)?);
+    };
+    let mut right = LogicalPlanBuilder::from(with_inner(rows.plan, subquery, names)?);
     let mut keys = rows.keys;
     if let Some(alias) = alias {
         right = right.alias(alias.clone())?;
@@ -272,11 +301,25 @@ fn lateral(join: Join, names: &Names) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(plan))
 }
 
-fn is_subquery(expression: &Expr) -> bool {
-    matches!(
-        expression,
-        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
-    )
+/// Whether all outer columns that a subquery reads are those of a plan.
+fn reads_only(subquery: &Subquery, outer: &LogicalPlan) -> Result<bool> {
+    let columns = outer_columns(&subquery.subquery)?;
+    Ok(columns
+        .iter()
+        .all(|column| outer.schema().has_column(column)))
+}
+
+/// The refusal of a subquery that can't be joined.
+fn refusal(subquery: &Subquery) -> Result<DataFusionError> {
+    Ok(external(match reads_farther(&subquery.subquery)? {
+        true => SqlError::reads_two_levels_out(),
+        false => SqlError::no_equivalent_join(),
+    }))
+}
+
+/// Whether an expression is a subquery, or a test of one.
+pub fn is_subquery(expression: &Expr) -> bool {
+    subquery_of(expression).is_some()
 }
 
 fn has_hard_subquery(expression: &Expr) -> Result<bool> {
@@ -284,22 +327,4 @@ fn has_hard_subquery(expression: &Expr) -> Result<bool> {
         Expr::ScalarSubquery(subquery) => is_hard(subquery),
         _ => Ok(false),
     })
-}
-
-/// Whether a subquery is correlated and DataFusion can't make a join of it, or a wrong one: it
-/// pulls conditions through window functions, which then see other rows.
-fn is_hard(subquery: &Subquery) -> Result<bool> {
-    if !is_correlated(&subquery.subquery)? {
-        return Ok(false);
-    }
-    let is_wrong = subquery.subquery.exists(|node| match node {
-        LogicalPlan::Window(window) => is_correlated(&window.input),
-        _ => Ok(false),
-    });
-    if is_wrong? {
-        return Ok(true);
-    }
-    let mut pull_up = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
-    let pulled = subquery.subquery.as_ref().clone().rewrite(&mut pull_up);
-    Ok(pulled.is_err() || !pull_up.can_pull_up)
 }

@@ -1,35 +1,24 @@
 //! A subquery's rows for each combination of the outer columns that it reads.
 
-use std::cell::Cell;
-
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, NullEquality, TableReference};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprFunctionExt, ExprSchemable, FetchType, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, SkipType, SortExpr, Subquery, Window, lit, when,
+    LogicalPlanBuilder, Operator, SkipType, SortExpr, Subquery, Window, binary_expr, lit, when,
 };
 
-/// Names that no other part of the plan has.
-#[derive(Default)]
-pub struct Names {
-    given: Cell<usize>,
-}
-
-impl Names {
-    /// A relation of the given kind.
-    pub fn relation(&self, kind: &str) -> TableReference {
-        self.given.set(self.given.get() + 1);
-        TableReference::bare(format!("[{kind} {}]", self.given.get()))
-    }
-}
+use super::names::Names;
+use super::references::{is_correlated, outer_columns};
 
 /// The outer columns that a subquery reads.
 pub struct Outer<'n> {
     columns: Vec<Column>,
+    /// The names of their values, which stay apart from those of subqueries within this one.
+    key_names: Vec<String>,
     /// Their different combinations.
     combinations: LogicalPlan,
     names: &'n Names,
@@ -63,31 +52,25 @@ impl<'n> Outer<'n> {
         outer: &LogicalPlan,
         names: &'n Names,
     ) -> Result<Option<Outer<'n>>> {
-        let mut columns: Vec<Column> = Vec::new();
-        subquery.subquery.apply(|node| {
-            node.apply_expressions(|expression| {
-                expression.apply(|part| {
-                    if let Expr::OuterReferenceColumn(_, column) = part
-                        && !columns.contains(column)
-                    {
-                        columns.push(column.clone());
-                    }
-                    Ok(TreeNodeRecursion::Continue)
-                })
-            })
-        })?;
+        let columns = outer_columns(&subquery.subquery)?;
         let schema = outer.schema();
         if columns.is_empty() || !columns.iter().all(|column| schema.has_column(column)) {
             return Ok(None);
         }
-        let values = columns.iter().enumerate();
-        let values = values.map(|(number, column)| Expr::Column(column.clone()).alias(key(number)));
+        let number = names.number();
+        let key_names = 0..columns.len();
+        let key_names: Vec<String> = key_names
+            .map(|position| format!("[key {number}.{position}]"))
+            .collect();
+        let values = columns.iter().zip(&key_names);
+        let values = values.map(|(column, name)| Expr::Column(column.clone()).alias(name));
         let combinations = LogicalPlanBuilder::from(outer.clone())
             .project(values)?
             .distinct()?
             .build()?;
         Ok(Some(Outer {
             columns,
+            key_names,
             combinations,
             names,
         }))
@@ -103,29 +86,16 @@ impl<'n> Outer<'n> {
         if expression.exists(|part| Ok(super::is_subquery(part)))? {
             return Ok(None);
         }
-        self.replaced(expression, &self.columns).map(Some)
-    }
-
-    fn replaced(&self, expression: Expr, keys: &[Column]) -> Result<Expr> {
-        let replaced = expression.transform_up(|part| {
-            let Expr::OuterReferenceColumn(_, column) = &part else {
-                return Ok(Transformed::no(part));
-            };
-            let place = self.columns.iter().position(|known| known == column);
-            Ok(match place {
-                Some(place) => Transformed::yes(Expr::Column(keys[place].clone())),
-                None => Transformed::no(part),
-            })
-        });
-        replaced.data()
+        let own = DFSchema::empty();
+        self.replaced(expression, &self.columns, &own).map(Some)
     }
 
     /// The different combinations, under a name of their own.
     fn combinations(&self) -> Result<Rows> {
         let relation = self.names.relation("outer");
         let plan = LogicalPlanBuilder::from(self.combinations.clone()).alias(relation.clone())?;
-        let keys = 0..self.columns.len();
-        let keys = keys.map(|number| Column::new(Some(relation.clone()), key(number)));
+        let keys = self.key_names.iter();
+        let keys = keys.map(|name| Column::new(Some(relation.clone()), name));
         Ok(Rows {
             plan: plan.build()?,
             keys: keys.collect(),
@@ -145,12 +115,10 @@ impl<'n> Outer<'n> {
                 ..combinations
             }));
         }
-        if !has_own_subqueries_only(plan)? {
-            return Ok(None);
-        }
         match plan {
             LogicalPlan::Filter(filter) => self.below(&filter.input, false, |rows| {
-                let condition = self.replaced(filter.predicate.clone(), &rows.keys)?;
+                let condition =
+                    self.replaced(filter.predicate.clone(), &rows.keys, rows.plan.schema())?;
                 let plan = LogicalPlanBuilder::from(rows.plan).filter(condition)?;
                 Ok(Rows {
                     plan: plan.build()?,
@@ -161,7 +129,8 @@ impl<'n> Outer<'n> {
                 let names = NamePreserver::new_for_projection();
                 let columns = node.expr.iter().map(|expression| {
                     let name = names.save(expression);
-                    let replaced = self.replaced(expression.clone(), &rows.keys)?;
+                    let replaced =
+                        self.replaced(expression.clone(), &rows.keys, rows.plan.schema())?;
                     Ok(name.restore(replaced))
                 });
                 let columns = columns.collect::<Result<Vec<Expr>>>()?;
@@ -181,7 +150,7 @@ impl<'n> Outer<'n> {
                 self.below(&sort.input, false, |rows| match in_order {
                     true => {
                         let order = sort.expr.iter().cloned().map(|key| {
-                            let expr = self.replaced(key.expr, &rows.keys)?;
+                            let expr = self.replaced(key.expr, &rows.keys, rows.plan.schema())?;
                             Ok(SortExpr { expr, ..key })
                         });
                         let order = order.collect::<Result<Vec<_>>>()?;
@@ -218,7 +187,7 @@ impl<'n> Outer<'n> {
             let names = NamePreserver::new_for_projection();
             let calls = node.window_expr.iter().map(|call| {
                 let name = names.save(call);
-                let call = self.replaced(call.clone(), &rows.keys)?;
+                let call = self.replaced(call.clone(), &rows.keys, rows.plan.schema())?;
                 let parted = call.transform_down(|part| {
                     let Expr::WindowFunction(mut call) = part else {
                         return Ok(Transformed::no(part));
@@ -309,7 +278,8 @@ impl<'n> Outer<'n> {
             let all = |expressions: &[Expr]| -> Result<Vec<Expr>> {
                 let expressions = expressions.iter().map(|expression| {
                     let name = names.save(expression);
-                    let replaced = self.replaced(expression.clone(), &rows.keys)?;
+                    let replaced =
+                        self.replaced(expression.clone(), &rows.keys, rows.plan.schema())?;
                     Ok(name.restore(replaced))
                 });
                 expressions.collect()
@@ -330,22 +300,20 @@ impl<'n> Outer<'n> {
 
     /// The results of an aggregation of all rows, where it has rows; `None` if they can't be told.
     pub fn groups(&self, node: &Aggregate) -> Result<Option<Groups>> {
-        if !has_own_subqueries_only(&LogicalPlan::Aggregate(node.clone()))? {
-            return Ok(None);
-        }
         let Some(rows) = self.rows(&node.input, false)? else {
             return Ok(None);
         };
         let aggregates = node.aggr_expr.iter();
         let aggregates = aggregates.enumerate().map(|(number, aggregate)| {
-            let aggregate = self.replaced(aggregate.clone().unalias(), &rows.keys)?;
+            let aggregate =
+                self.replaced(aggregate.clone().unalias(), &rows.keys, rows.plan.schema())?;
             Ok(aggregate.alias(value(number)))
         });
         let aggregates = aggregates.collect::<Result<Vec<Expr>>>()?;
         let keys = rows.keys.iter().cloned().map(Expr::Column);
         let grouped = LogicalPlanBuilder::from(rows.plan).aggregate(keys, aggregates)?;
-        let keys = rows.keys.into_iter().enumerate();
-        let keys = keys.map(|(number, column)| Expr::Column(column).alias(key(number)));
+        let keys = rows.keys.into_iter().zip(&self.key_names);
+        let keys = keys.map(|(column, name)| Expr::Column(column).alias(name));
         let values = 0..node.aggr_expr.len();
         let values = values.map(|number| Expr::Column(Column::new_unqualified(value(number))));
         let columns: Vec<Expr> = keys.chain(values).collect();
@@ -367,39 +335,30 @@ impl<'n> Outer<'n> {
                 }
             });
         let values = values.collect::<Result<Vec<Expr>>>()?;
-        let keys = 0..self.columns.len();
         Ok(Some(Groups {
             plan,
-            keys: keys.map(|number| of(key(number))).collect(),
+            keys: self.key_names.iter().cloned().map(of).collect(),
             values,
         }))
     }
 
-    /// A join one side of which is correlated, or none but its condition.
+    /// A join one side of which is correlated, or both, or none but its condition.
     fn joined(&self, join: &Join) -> Result<Option<Rows>> {
-        let right_only = is_correlated(&join.right)?;
-        let is_possible = match (is_correlated(&join.left)?, right_only) {
-            (true, true) => false,
-            (_, false) => matches!(
-                join.join_type,
-                JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
-            ),
-            (false, true) => join.join_type == JoinType::Inner,
-        };
-        if !is_possible {
+        let keeps_left = matches!(
+            join.join_type,
+            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+        );
+        if !keeps_left {
             return Ok(None);
+        }
+        let right_only = is_correlated(&join.right)?;
+        if right_only && (is_correlated(&join.left)? || join.join_type != JoinType::Inner) {
+            return self.joined_by_combination(join);
         }
         let side = if right_only { &join.right } else { &join.left };
         self.below(side, false, |rows| {
             let keys = rows.keys;
-            let equalities = join.on.iter().map(|(left, right)| {
-                let left = self.replaced(left.clone(), &keys)?;
-                Ok(left.eq(self.replaced(right.clone(), &keys)?))
-            });
-            let mut conditions = equalities.collect::<Result<Vec<Expr>>>()?;
-            if let Some(filter) = &join.filter {
-                conditions.push(self.replaced(filter.clone(), &keys)?);
-            }
+            let conditions = self.conditions(join, &keys, &join.schema)?;
             let (left, right) = match right_only {
                 true => (join.left.as_ref().clone(), rows.plan),
                 false => (rows.plan, join.right.as_ref().clone()),
@@ -417,6 +376,54 @@ impl<'n> Outer<'n> {
             let columns = join.schema.columns().into_iter();
             rows.projected(columns.map(Expr::Column).collect())
         })
+    }
+}
+
+impl Outer<'_> {
+    /// A join in which the rows of each combination meet those of the same one.
+    fn joined_by_combination(&self, join: &Join) -> Result<Option<Rows>> {
+        let (left, right) = (
+            self.rows(&join.left, false)?,
+            self.rows(&join.right, false)?,
+        );
+        let (Some(left), Some(right)) = (left, right) else {
+            return Ok(None);
+        };
+        let conditions = self.conditions(join, &left.keys, &join.schema)?;
+        let plan = LogicalPlanBuilder::from(left.plan)
+            .join_detailed(
+                right.plan,
+                join.join_type,
+                (left.keys.clone(), right.keys),
+                conjunction(conditions),
+                NullEquality::NullEqualsNull,
+            )?
+            .build()?;
+        let rows = Rows {
+            plan,
+            keys: left.keys,
+            position: None,
+        };
+        let columns = join.schema.columns().into_iter();
+        rows.projected(columns.map(Expr::Column).collect())
+            .map(Some)
+    }
+
+    fn conditions(&self, join: &Join, keys: &[Column], own: &DFSchema) -> Result<Vec<Expr>> {
+        let equality = match join.null_equality {
+            NullEquality::NullEqualsNull => Operator::IsNotDistinctFrom,
+            NullEquality::NullEqualsNothing => Operator::Eq,
+        };
+        let equalities = join.on.iter().map(|(left, right)| {
+            let left = self.replaced(left.clone(), keys, own)?;
+            let right = self.replaced(right.clone(), keys, own)?;
+            Ok(binary_expr(left, equality, right))
+        });
+        let mut conditions = equalities.collect::<Result<Vec<Expr>>>()?;
+        if let Some(filter) = &join.filter {
+            conditions.push(self.replaced(filter.clone(), keys, own)?);
+        }
+        Ok(conditions)
     }
 }
 
@@ -463,10 +470,6 @@ impl Rows {
 /// The column that is NULL where an outer join has found no group.
 const HAS_ROWS: &str = "[has rows]";
 
-fn key(number: usize) -> String {
-    format!("[key {number}]")
-}
-
 fn value(number: usize) -> String {
     format!("[value {number}]")
 }
@@ -479,35 +482,4 @@ fn of_no_rows(aggregate: &Expr, input: &LogicalPlan) -> Result<Option<Expr>> {
     let data_type = aggregate.get_type(input.schema().as_ref())?;
     let value = call.func.default_value(&data_type)?;
     Ok((!value.is_null()).then(|| lit(value)))
-}
-
-/// Whether a plan reads columns of an outer query.
-pub fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
-    plan.exists(|node| Ok(node.contains_outer_reference()))
-}
-
-/// Whether the subqueries in the expressions of a node read its own input and nothing farther out.
-fn has_own_subqueries_only(node: &LogicalPlan) -> Result<bool> {
-    let inputs = node.inputs();
-    let is_own = |column: &Expr| match column {
-        Expr::OuterReferenceColumn(_, column) => {
-            inputs.iter().any(|input| input.schema().has_column(column))
-        }
-        _ => true,
-    };
-    let mut is_own_only = true;
-    node.apply_expressions(|expression| {
-        expression.apply(|part| {
-            let subquery = match part {
-                Expr::ScalarSubquery(subquery) => subquery,
-                Expr::Exists(exists) => &exists.subquery,
-                Expr::InSubquery(test) => &test.subquery,
-                Expr::SetComparison(test) => &test.subquery,
-                _ => return Ok(TreeNodeRecursion::Continue),
-            };
-            is_own_only &= subquery.outer_ref_columns.iter().all(is_own);
-            Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
-    Ok(is_own_only)
 }

@@ -53,7 +53,8 @@ fn rows_of_nothing(name: &str) -> SqlError {
     );
     let hint = format!(
         "make each row of one of the level before: FROM {name} JOIN …, without outer joins that \
-         keep other rows and without aggregates over all rows"
+         keep other rows; where an aggregate over the whole level is wanted, with HAVING or \
+         without, write GROUP BY true, which makes no group of no rows"
     );
     SqlError::unsupported(message).about(name).with_hint(hint)
 }
