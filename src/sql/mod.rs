@@ -35,6 +35,7 @@ pub mod planner;
 pub mod quantile;
 pub mod query;
 pub mod reach;
+pub mod reason;
 pub mod recursive;
 mod relation;
 pub mod running;
@@ -54,7 +55,7 @@ mod view_options;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};
-pub use error::{Place, SqlError};
+pub use error::{Place, SqlError, nearest};
 pub use guard::PLANNING_STACK_BYTES;
 pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;

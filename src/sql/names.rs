@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{TableReference, plan_err};
+use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
@@ -14,7 +14,8 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
-use super::planner::Sources;
+use super::error::SqlError;
+use super::planner::{Sources, external};
 use super::relation;
 
 /// What names of tables and functions lead to.
@@ -39,7 +40,8 @@ impl ContextProvider for Provider<'_> {
             (None, Some("mainstem")) => self.sources.source(table),
             (None, schema) => {
                 let schema = schema.unwrap_or_default();
-                plan_err!("there is no table \"{table}\" in a schema \"{schema}\"")
+                let message = format!("there is no table \"{table}\" in a schema \"{schema}\"");
+                Err(external(SqlError::new("42P01", message).about(table)))
             }
         }
     }

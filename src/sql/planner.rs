@@ -360,7 +360,7 @@ pub fn plain_view(
     sources: &dyn Sources,
 ) -> DataFusionResult<Arc<dyn TableSource>> {
     let Some(text) = catalog.plain_views.get(name) else {
-        return Err(external(SqlError::undefined_table(name)));
+        return Err(external(catalog.undefined(name)));
     };
     if depth >= DEEPEST_VIEWS {
         return plan_err!("views are nested more than {DEEPEST_VIEWS} deep at \"{name}\"");

@@ -440,7 +440,7 @@ impl Sources for ProviderSources<'_> {
         }
         let catalog = context.relations.catalog();
         if !catalog.plain_views.contains_key(name) {
-            return Err(external(SqlError::undefined_table(name)));
+            return Err(external(catalog.undefined(name)));
         }
         let deeper = ProviderSources {
             context,

@@ -29,7 +29,7 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::conversation::{Connection, Prepared, Wanted, cancel_handle, is_bounded};
 use super::encode::fields;
-use super::{failure, portal, refusal};
+use super::{failure, failure_in, portal, refusal};
 use crate::sql::Statement;
 
 impl PgWireServerHandlers for Connection {
@@ -112,7 +112,8 @@ impl SimpleQueryHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let statements = self.session.lock().await.parse(query).map_err(failure)?;
+        let parsed = self.session.lock().await.parse(query);
+        let statements = parsed.map_err(|error| failure_in(error, query))?;
         if statements.is_empty() {
             let message = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
             client.feed(message).await?;
@@ -132,6 +133,7 @@ impl SimpleQueryHandler for Connection {
                 format: &Format::UnifiedText,
                 is_described: false,
                 columns: None,
+                text: query,
             };
             let answer = self.answer(client, statement, &[], wanted);
             let tag = self.bounded(handle, is_bounded(statement), answer).await?;
@@ -159,14 +161,15 @@ impl QueryParser for Connection {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let mut session = self.session.lock().await;
-        let mut statements = session.parse(sql).map_err(failure)?;
+        let refused = |error| failure_in(error, sql);
+        let mut statements = session.parse(sql).map_err(refused)?;
         let Some(statement) = statements.pop() else {
             return Ok(None);
         };
         if !statements.is_empty() {
             return Err(refusal("42601", "a prepared statement is one statement"));
         }
-        let description = session.describe(&statement).await.map_err(failure)?;
+        let description = session.describe(&statement).await.map_err(refused)?;
         Ok(Some(Arc::new(Prepared {
             statement,
             description,

@@ -6,9 +6,10 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::windows::WindowExpr;
 use datafusion::scalar::ScalarValue;
 
-use super::super::error::{SqlError, without_noise};
+use super::super::error::SqlError;
 use super::super::function::{AggregateCall, nullable};
 use super::super::plan::{Aggregate, AggregateFunction};
+use super::super::reason::bare;
 use super::refused;
 
 /// Refuses aggregates that DataFusion's accumulators do not take.
@@ -78,7 +79,7 @@ fn row(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, DataFu
 /// The refusal of a function in DataFusion's words.
 pub fn refusal(function: &str, error: &DataFusionError) -> SqlError {
     let reason = error.strip_backtrace();
-    let reason = without_noise(reason.lines().next().unwrap_or_default());
+    let reason = bare(reason.lines().next().unwrap_or_default());
     let refusal =
         |what: &str| SqlError::unsupported(format!("{function}(){what}: {reason}")).about(function);
     match reason {
