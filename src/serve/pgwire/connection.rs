@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow_pg::datatypes::into_pg_type;
 use async_trait::async_trait;
 use futures::{Sink, SinkExt};
 use pgwire::api::auth::StartupHandler;
@@ -29,7 +28,7 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::conversation::{Connection, Prepared, Wanted, cancel_handle, is_bounded};
 use super::encode::fields;
-use super::{failure, failure_in, portal, refusal};
+use super::{failure, failure_in, parameters, portal, refusal};
 use crate::sql::Statement;
 
 impl PgWireServerHandlers for Connection {
@@ -178,7 +177,7 @@ impl QueryParser for Connection {
 
     fn get_parameter_types(&self, prepared: &Arc<Prepared>) -> PgWireResult<Vec<Type>> {
         let parameters = prepared.description.parameters.iter();
-        parameters.map(into_pg_type).collect()
+        parameters.map(parameters::wire_type).collect()
     }
 
     fn get_result_schema(
