@@ -198,3 +198,36 @@ fn parameters_are_of_the_types_of_what_they_meet() {
         assert_eq!(rows[0].get::<_, i64>(0), 1);
     });
 }
+
+#[test]
+fn positions_and_counts_are_bigint() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(Z).await.expect("created");
+        let view = "CREATE MATERIALIZED VIEW numbered AS SELECT id, \
+                    row_number() OVER (ORDER BY v) AS n, rank() OVER (ORDER BY k) AS r, \
+                    count(*) OVER () AS c FROM z";
+        client.batch_execute(view).await.expect("created");
+        for sql in [
+            "SELECT row_number() OVER (ORDER BY v) FROM z WHERE id = $1",
+            "SELECT ntile(2) OVER (ORDER BY v) FROM z WHERE id = $1",
+            "SELECT dense_rank() OVER (ORDER BY v) FROM z WHERE id = $1",
+            "SELECT n FROM numbered WHERE id = $1",
+            "SELECT r FROM numbered WHERE id = $1",
+            "SELECT c FROM numbered WHERE id = $1",
+        ] {
+            assert_eq!(column::<i64>(&client, sql).await, [1], "{sql}");
+        }
+        let sql = "SELECT id FROM numbered WHERE n = $1";
+        let statement = client.prepare(sql).await.expect("prepared");
+        assert_eq!(statement.params(), [Type::INT8]);
+        let rows = client.query(&statement, &[&1_i64]).await.expect("rows");
+        assert_eq!(rows.len(), 1);
+        let rows = client.query(&statement, &[&-1_i64]).await.expect("rows");
+        assert_eq!(rows.len(), 0);
+        let sql = "SELECT CAST(18446744073709551615 AS BIGINT UNSIGNED)";
+        let refused = client.query(sql, &[]).await.expect_err("no such number");
+        assert_eq!(refused.code(), Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE));
+    });
+}
