@@ -35,6 +35,7 @@ mod parameters;
 mod place;
 pub mod plan;
 pub mod planner;
+mod power;
 pub mod quantile;
 pub mod query;
 pub mod reach;

@@ -40,6 +40,7 @@ use super::own_functions::{FunctionError, Functions};
 use super::parameters::TimeParameters;
 use super::place::located;
 use super::plan::{Node, Plan};
+use super::power::Powers;
 use super::relation;
 use super::self_reference;
 use super::shape;
@@ -227,6 +228,7 @@ fn session_state() -> SessionState {
     let _ = json::register(&mut state);
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
+    let _ = state.register_expr_planner(Arc::new(Powers));
     let _ = state.register_expr_planner(Arc::new(decimal::DecimalOperators));
     let _ = state.register_expr_planner(Arc::new(Comparisons));
     let _ = extremes::register(&mut state);
