@@ -156,7 +156,7 @@ fn parameters_are_of_the_types_of_what_they_meet() {
             ("SELECT at + $1 FROM p", vec![Type::INTERVAL]),
             (
                 "SELECT at - $1 FROM p LIMIT $2",
-                vec![Type::INTERVAL, Type::INT8],
+                vec![Type::TIMESTAMP, Type::INT8],
             ),
             (
                 "SELECT $1::INT, CAST($2 AS DATE)",

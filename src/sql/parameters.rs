@@ -13,8 +13,8 @@ use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-/// What is added to a time is an interval, and so is what is taken from it: the planner takes a
-/// parameter for another time.
+/// What is added to a time is an interval; the planner takes a parameter for another time. What is
+/// taken from a time is such a one, as in Postgres.
 #[derive(Debug)]
 pub struct TimeParameters;
 
@@ -32,9 +32,7 @@ impl ExprPlanner for TimeParameters {
             )
         };
         let (left, right) = match op {
-            BinaryOperator::Plus | BinaryOperator::Minus if is_time(&left) => {
-                (left, as_interval(right))
-            }
+            BinaryOperator::Plus if is_time(&left) => (left, as_interval(right)),
             BinaryOperator::Plus if is_time(&right) => (as_interval(left), right),
             _ => (left, right),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -251,11 +251,40 @@ pub(super) fn fit(
             );
             return Err(SqlError::new("23502", message));
         }
+        check_length(table, column, values)?;
     }
     RecordBatch::try_new(table.schema(), arrays).map_err(|error| {
         let message = format!("table \"{}\": {error}", table.name);
         SqlError::new("23502", message)
     })
+}
+
+/// Refuses texts that are longer than their column takes.
+fn check_length(
+    table: &TableDefinition,
+    column: &ColumnDefinition,
+    values: &ArrayRef,
+) -> Result<(), SqlError> {
+    let (Some(most), Some(texts)) = (column.max_length, values.as_string_opt::<i32>()) else {
+        return Ok(());
+    };
+    // A text has at most as many characters as bytes.
+    let long = texts
+        .iter()
+        .flatten()
+        .filter(|text| text.len() > most as usize);
+    let mut lengths = long.map(|text| text.chars().count());
+    match lengths.find(|length| *length > most as usize) {
+        None => Ok(()),
+        Some(length) => {
+            let message = format!(
+                "column \"{}\" of \"{}\": a text has {length} characters, and VARCHAR({most}) \
+                 takes {most}",
+                column.name, table.name
+            );
+            Err(SqlError::new("22001", message).with_hint(format!("cut it with left(…, {most})")))
+        }
+    }
 }
 
 /// A value is none of its column's type.

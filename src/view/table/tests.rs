@@ -27,6 +27,7 @@ fn definition(
         nullable,
         description: String::new(),
         default: None,
+        max_length: None,
     };
     TableDefinition {
         name: "stock".to_owned(),
