@@ -1,6 +1,8 @@
 //! What clients are told of their mistakes: the SQLSTATE, the place, and no fault of others.
 
 use futures::SinkExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Client, Error};
 
@@ -110,6 +112,109 @@ fn rows_of_copy_are_refused_by_what_is_wrong_with_them() {
                 .expect("sent");
             let error = sink.finish().await.expect_err("refused");
             assert_eq!(told(&error).code().code(), sqlstate, "{row:?}: {error:?}");
+        }
+    });
+}
+
+/// A connection on which messages are written by hand: the library sends no values as text.
+async fn raw(served: &Served) -> TcpStream {
+    let mut stream = TcpStream::connect(served.address).await.expect("connected");
+    let parameters = b"user\0any\0\0";
+    let length = u32::try_from(8 + parameters.len()).expect("short");
+    let startup = [&length.to_be_bytes()[..], &[0, 3, 0, 0], parameters].concat();
+    stream.write_all(&startup).await.expect("sent");
+    answer(&mut stream).await;
+    stream
+}
+
+fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let length = u32::try_from(4 + body.len()).expect("short");
+    [&[kind][..], &length.to_be_bytes(), &body].concat()
+}
+
+/// The first value of the last row, or the SQLSTATE of the error.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    loop {
+        let kind = stream.read_u8().await.expect("a message");
+        let length = stream.read_u32().await.expect("its length");
+        let mut body = vec![0; length as usize - 4];
+        stream.read_exact(&mut body).await.expect("the message");
+        match kind {
+            b'D' => {
+                let length = u32::from_be_bytes(body[2..6].try_into().expect("a length"));
+                let value = body[6..].iter().take(length as usize).copied().collect();
+                answer = String::from_utf8(value).expect("text");
+            }
+            b'E' => {
+                let fields = body.split(|byte| *byte == 0);
+                let mut fields = fields.filter_map(|field| std::str::from_utf8(field).ok());
+                let code = fields.find_map(|field| field.strip_prefix('C'));
+                answer = code.expect("a code").to_owned();
+            }
+            b'Z' => return answer,
+            _ => {}
+        }
+    }
+}
+
+/// Runs a statement with one parameter, sent as text.
+async fn with_text(stream: &mut TcpStream, sql: &str, value: &str) -> String {
+    let length = u32::try_from(value.len()).expect("short").to_be_bytes();
+    let messages = [
+        message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"]),
+        message(
+            b'B',
+            &[b"\0\0\0\0\0\x01", &length, value.as_bytes(), b"\0\0"],
+        ),
+        message(b'E', &[b"\0\0\0\0\0"]),
+        message(b'S', &[]),
+    ];
+    stream.write_all(&messages.concat()).await.expect("sent");
+    answer(stream).await
+}
+
+#[test]
+fn values_sent_as_text_are_read_as_they_are_written() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(T).await.expect("created");
+        let mut stream = raw(&served).await;
+        for (sql, value, expected) in [
+            ("SELECT count(*) FROM t WHERE n = $1", "2", "1"),
+            ("SELECT count(*) FROM t WHERE n = $1", " 2 ", "1"),
+            ("SELECT count(*) FROM t WHERE n = $1", "two", "22P02"),
+            ("SELECT count(*) FROM t WHERE n = $1", "2.5", "22P02"),
+            ("SELECT count(*) FROM t WHERE small = $1", "70000", "22003"),
+            ("SELECT count(*) FROM t WHERE price < $1", "4.501", "1"),
+            ("SELECT count(*) FROM t WHERE price = $1", "4.501", "0"),
+            ("SELECT count(*) FROM t WHERE price = $1", "four", "22P02"),
+            (
+                "SELECT CAST($1 AS NUMERIC(38, 0))",
+                "12345678901234567890123456789012345678",
+                "12345678901234567890123456789012345678",
+            ),
+            ("SELECT count(*) FROM t WHERE day = $1", "2026-05-04", "1"),
+            ("SELECT count(*) FROM t WHERE day = $1", "soon", "22007"),
+            (
+                "SELECT count(*) FROM t WHERE day = $1",
+                "2026-02-30",
+                "22008",
+            ),
+            (
+                "SELECT CAST(at + $1 AS DATE) FROM t",
+                "2 days",
+                "2026-05-06",
+            ),
+            ("SELECT n FROM t LIMIT $1", "0", ""),
+            ("SELECT $1", "it''s", "it''s"),
+            ("SELECT CAST($1 AS BOOLEAN)", "", "22P02"),
+            ("SELECT CAST($1 AS BOOLEAN)", "on", "t"),
+        ] {
+            let found = with_text(&mut stream, sql, value).await;
+            assert_eq!(found, expected, "{sql} with {value}");
         }
     });
 }
