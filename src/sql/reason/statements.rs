@@ -30,7 +30,7 @@ pub(super) fn of_text(text: &str) -> Option<SqlError> {
         .or_else(|| not_understood(text))
         .or_else(|| {
             let mut states = STATES.iter();
-            let (_, sqlstate) = states.find(|(part, _)| text.contains(part))?;
+            let &(_, sqlstate) = states.find(|(part, _)| text.contains(part))?;
             Some(SqlError::new(sqlstate, text))
         })
 }

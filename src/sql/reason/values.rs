@@ -149,7 +149,7 @@ fn other(text: &str) -> Option<SqlError> {
         ("Invalid escape character", "22019"),
     ];
     let mut states = states.iter();
-    let (_, sqlstate) = states.find(|(part, _)| text.contains(part))?;
+    let &(_, sqlstate) = states.find(|(part, _)| text.contains(part))?;
     Some(SqlError::new(sqlstate, text))
 }
 
