@@ -5,6 +5,9 @@ use arrow::datatypes::DataType;
 use super::super::error::SqlError;
 use super::super::types::sql_name;
 
+/// The most characters of a value in a message.
+const SHOWN: usize = 60;
+
 /// What is wrong with a value, by the text that says so.
 pub(super) fn of_text(text: &str) -> Option<SqlError> {
     if text == "Divide by zero error" {
@@ -155,11 +158,21 @@ fn other(text: &str) -> Option<SqlError> {
 
 /// A value is refused: as beyond the range of its type where the SQLSTATE says so.
 fn refused(value: &str, sqlstate: &'static str, type_name: &str) -> SqlError {
+    let value = beginning(value);
     let message = match sqlstate {
         "22003" | "22008" => format!("'{value}' is out of range of {type_name}"),
         _ => format!("'{value}' cannot be cast to {type_name}"),
     };
     SqlError::new(sqlstate, message)
+}
+
+/// As much of a value as tells which one it is.
+fn beginning(value: &str) -> String {
+    let shown: String = value.chars().take(SHOWN).collect();
+    match shown.len() < value.len() {
+        true => format!("{shown}…"),
+        false => shown,
+    }
 }
 
 fn beyond(value: &str, type_name: &str) -> SqlError {
