@@ -3,13 +3,20 @@
 use super::super::error::SqlError;
 
 /// Parts of texts with the SQLSTATEs that they stand for.
-const STATES: [(&str, &str); 14] = [
+const STATES: [(&str, &str); 21] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
     ),
     ("must appear in the GROUP BY clause", "42803"),
     ("to grouping function is not in grouping columns", "42803"),
+    ("Aggregate function calls cannot be nested", "42803"),
+    ("indow function calls cannot be nested", "42P20"),
+    ("RANGE requires exactly one ORDER BY", "42P20"),
+    ("GROUPS requires an ORDER BY", "42P20"),
+    ("Invalid window frame", "42P20"),
+    ("LIMIT must be >=", "2201W"),
+    ("OFFSET must be >=", "2201X"),
     ("queries have different number of columns", "42601"),
     ("should only return one column", "42601"),
     ("specified more than once", "42712"),
