@@ -257,6 +257,13 @@ fn of_schema(error: &SchemaError) -> SqlError {
                 .about(field.name())
                 .with_hint("put the name of the table before it, and a dot")
         }
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+            let name = qualifier.table();
+            let message = format!("several tables in FROM are called \"{name}\"");
+            SqlError::new("42712", message)
+                .about(name)
+                .with_hint("give each a name of its own with AS")
+        }
         other => SqlError::new("42000", other.to_string()),
     }
 }

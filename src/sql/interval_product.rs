@@ -1,5 +1,5 @@
-//! An interval taken several times: `INTERVAL '1 day' * n` and `n * INTERVAL '1 day'`, which
-//! DataFusion plans for no number.
+//! An interval taken several times, or a part of it: `INTERVAL '1 day' * n`, `n * INTERVAL '1 day'`
+//! and `INTERVAL '1 day' / n`, which DataFusion plans for no number.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use arrow::datatypes::{
     DataType, Field, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
     IntervalUnit,
 };
+use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
@@ -29,7 +30,7 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const DAYS_OF_MONTH: f64 = 30.0;
 const MICROSECONDS_OF_DAY: f64 = 86_400_000_000.0;
 
-/// Puts the function in the place of the operator.
+/// Puts the functions in the place of the operators.
 #[derive(Debug)]
 pub struct IntervalProducts;
 
@@ -45,14 +46,18 @@ impl ExprPlanner for IntervalProducts {
             is_open(side) || found.is_ok_and(|data_type| data_type.is_numeric())
         };
         let RawBinaryExpr { op, left, right } = expression;
-        let is_product = op == BinaryOperator::Multiply;
-        let (interval, number) = match is_product {
-            true if is_interval(&left) && is_number(&right) => (left, right),
-            true if is_interval(&right) && is_number(&left) => (right, left),
+        let (interval, number) = match op {
+            BinaryOperator::Multiply if is_interval(&right) && is_number(&left) => (right, left),
+            BinaryOperator::Multiply | BinaryOperator::Divide
+                if is_interval(&left) && is_number(&right) =>
+            {
+                (left, right)
+            }
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
         let function = IntervalProduct {
             signature: Signature::user_defined(Volatility::Immutable),
+            is_quotient: op == BinaryOperator::Divide,
         };
         let function = Arc::new(ScalarUDF::new_from_impl(function));
         let call = ScalarFunction::new_udf(function, vec![interval, as_double(number)]);
@@ -83,11 +88,15 @@ fn as_double(number: Expr) -> Expr {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct IntervalProduct {
     signature: Signature,
+    is_quotient: bool,
 }
 
 impl ScalarUDFImpl for IntervalProduct {
     fn name(&self) -> &str {
-        "interval_product"
+        match self.is_quotient {
+            true => "interval_quotient",
+            false => "interval_product",
+        }
     }
 
     /// As the operator calls its column.
@@ -95,7 +104,8 @@ impl ScalarUDFImpl for IntervalProduct {
         let names = arguments
             .iter()
             .map(|value| value.schema_name().to_string());
-        Ok(names.collect::<Vec<_>>().join(" * "))
+        let operator = if self.is_quotient { " / " } else { " * " };
+        Ok(names.collect::<Vec<_>>().join(operator))
     }
 
     fn signature(&self) -> &Signature {
@@ -104,13 +114,15 @@ impl ScalarUDFImpl for IntervalProduct {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [_, number] if number.is_integer() && *number != DataType::UInt64 => {
+            [_, number]
+                if !self.is_quotient && number.is_integer() && *number != DataType::UInt64 =>
+            {
                 Ok(vec![INTERVAL, DataType::Int64])
             }
             [_, number] if number.is_numeric() || *number == DataType::Null => {
                 Ok(vec![INTERVAL, DataType::Float64])
             }
-            _ => plan_err!("an interval is multiplied by a number"),
+            _ => plan_err!("an interval is multiplied or divided by a number"),
         }
     }
 
@@ -142,8 +154,12 @@ impl ScalarUDFImpl for IntervalProduct {
                 let numbers = cast(&numbers, &DataType::Float64)?;
                 let numbers = numbers.as_primitive::<Float64Type>();
                 let pairs = intervals.iter().zip(numbers.iter());
+                let compute = match self.is_quotient {
+                    true => part_of,
+                    false => times_fraction,
+                };
                 pairs
-                    .map(|(interval, number)| product(interval, number, times_fraction))
+                    .map(|(interval, number)| product(interval, number, compute))
                     .collect()
             }
         };
@@ -158,38 +174,55 @@ impl ScalarUDFImpl for IntervalProduct {
 fn product<N>(
     interval: Option<IntervalMonthDayNano>,
     number: Option<N>,
-    multiply: fn(IntervalMonthDayNano, N) -> Option<IntervalMonthDayNano>,
+    compute: Compute<N>,
 ) -> Result<Option<IntervalMonthDayNano>> {
     let (Some(interval), Some(number)) = (interval, number) else {
         return Ok(None);
     };
-    match multiply(interval, number) {
-        Some(product) => Ok(Some(product)),
-        None => Err(out_of_range()),
-    }
+    compute(interval, number).map(Some)
 }
 
-fn out_of_range() -> DataFusionError {
-    external(SqlError::new("22008", "an interval is out of range"))
+/// What is made of an interval and a number.
+type Compute<N> = fn(IntervalMonthDayNano, N) -> Result<IntervalMonthDayNano>;
+
+fn in_range(interval: Option<IntervalMonthDayNano>) -> Result<IntervalMonthDayNano> {
+    let out_of_range = || external(SqlError::new("22008", "an interval is out of range"));
+    interval.ok_or_else(out_of_range)
 }
 
 /// Exactly so many times.
-fn times(interval: IntervalMonthDayNano, number: i64) -> Option<IntervalMonthDayNano> {
+fn times(interval: IntervalMonthDayNano, number: i64) -> Result<IntervalMonthDayNano> {
     let small = |part: i32| i32::try_from(i64::from(part).checked_mul(number)?).ok();
-    Some(IntervalMonthDayNano::new(
-        small(interval.months)?,
-        small(interval.days)?,
-        interval.nanoseconds.checked_mul(number)?,
-    ))
+    let all = || {
+        Some(IntervalMonthDayNano::new(
+            small(interval.months)?,
+            small(interval.days)?,
+            interval.nanoseconds.checked_mul(number)?,
+        ))
+    };
+    in_range(all())
 }
 
-/// So many times, to the microsecond.
-fn times_fraction(interval: IntervalMonthDayNano, number: f64) -> Option<IntervalMonthDayNano> {
-    let months = f64::from(interval.months) * number;
-    let days = f64::from(interval.days) * number;
+fn times_fraction(interval: IntervalMonthDayNano, number: f64) -> Result<IntervalMonthDayNano> {
+    in_range(scaled(interval, |part| part * number))
+}
+
+fn part_of(interval: IntervalMonthDayNano, number: f64) -> Result<IntervalMonthDayNano> {
+    match number == 0.0 {
+        true => Err(DataFusionError::from(ArrowError::DivideByZero)),
+        false => in_range(scaled(interval, |part| part / number)),
+    }
+}
+
+/// The interval with all its parts made larger or smaller, to the microsecond.
+fn scaled(
+    interval: IntervalMonthDayNano,
+    scale: impl Fn(f64) -> f64,
+) -> Option<IntervalMonthDayNano> {
+    let (months, days) = (scale(interval.months.into()), scale(interval.days.into()));
     let days_of_rest = rounded((months - months.trunc()) * DAYS_OF_MONTH);
     let rest = (days - days.trunc() + days_of_rest - days_of_rest.trunc()) * MICROSECONDS_OF_DAY;
-    let microseconds = (interval.nanoseconds / 1000) as f64 * number + rest.round();
+    let microseconds = scale((interval.nanoseconds / 1000) as f64) + rest.round();
     Some(IntervalMonthDayNano::new(
         whole(months.trunc(), i32::MAX.into())? as i32,
         whole(days.trunc() + days_of_rest.trunc(), i32::MAX.into())? as i32,
@@ -216,17 +249,25 @@ mod tests {
     #[test]
     fn intervals_are_multiplied_as_in_postgres() {
         let interval = IntervalMonthDayNano::new;
-        assert_eq!(times(interval(1, 2, 3), -4), Some(interval(-4, -8, -12)));
-        assert_eq!(times(interval(1 << 30, 0, 0), 4), None);
-        let half = |value| times_fraction(value, 0.5);
-        assert_eq!(half(interval(0, 1, 0)), Some(interval(0, 0, 12 * HOUR)));
-        assert_eq!(half(interval(1, 0, 0)), Some(interval(0, 15, 0)));
-        assert_eq!(half(interval(3, 0, 0)), Some(interval(1, 15, 0)));
-        assert_eq!(
-            times_fraction(interval(0, 0, HOUR), 1.5),
-            Some(interval(0, 0, HOUR / 2 * 3))
-        );
-        assert_eq!(times_fraction(interval(0, 1, 0), f64::NAN), None);
-        assert_eq!(times_fraction(interval(0, 0, HOUR), 1e300), None);
+        let product = |value, number| times(value, number).ok();
+        assert_eq!(product(interval(1, 2, 3), -4), Some(interval(-4, -8, -12)));
+        assert_eq!(product(interval(1 << 30, 0, 0), 4), None);
+        let product = |value, number| times_fraction(value, number).ok();
+        for (value, half) in [
+            (interval(0, 1, 0), interval(0, 0, 12 * HOUR)),
+            (interval(1, 0, 0), interval(0, 15, 0)),
+            (interval(3, 0, 0), interval(1, 15, 0)),
+            (interval(0, 0, 3 * HOUR), interval(0, 0, HOUR / 2 * 3)),
+        ] {
+            assert_eq!(product(value, 0.5), Some(half));
+            assert_eq!(part_of(value, 2.0).ok(), Some(half));
+        }
+        assert_eq!(product(interval(0, 1, 0), f64::NAN), None);
+        assert_eq!(product(interval(0, 0, HOUR), 1e300), None);
+        let all = part_of(interval(49, 0, 0), 49.0).ok();
+        assert_eq!(all, Some(interval(1, 0, 0)));
+        let third = part_of(interval(1, 1, 0), 3.0).ok();
+        assert_eq!(third, Some(interval(0, 10, 8 * HOUR)));
+        assert!(part_of(interval(0, 1, 0), 0.0).is_err());
     }
 }

@@ -138,7 +138,8 @@ fn arguments(text: &str) -> Option<SqlError> {
         };
         return Some(SqlError::new("42883", message).about(name));
     }
-    let is_unsupported = text.starts_with("Unsupported data type") && text.contains(" function ");
+    let is_unsupported = text.starts_with("Unsupported data type") && text.contains(" function ")
+        || text.starts_with("unnest() can only be applied");
     let is_unary = text.starts_with("Negation only supports")
         || text.starts_with("Unary operator '-'")
         || text.starts_with("Unary operator '+'");
@@ -162,6 +163,7 @@ fn other(text: &str) -> Option<SqlError> {
         "Incompatible inputs for Union",
         "requires a boolean expression",
         "Cannot automatically convert ",
+        "Expected an integer value",
     ];
     match parts.iter().any(|part| text.contains(part)) {
         true => Some(SqlError::new("42804", in_sql(text)).with_hint(CAST)),

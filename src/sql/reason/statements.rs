@@ -3,7 +3,7 @@
 use super::super::error::SqlError;
 
 /// Parts of texts with the SQLSTATEs that they stand for.
-const STATES: [(&str, &str); 21] = [
+const STATES: [(&str, &str); 26] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -17,6 +17,11 @@ const STATES: [(&str, &str); 21] = [
     ("Invalid window frame", "42P20"),
     ("LIMIT must be >=", "2201W"),
     ("OFFSET must be >=", "2201X"),
+    ("names given as column alias", "42P10"),
+    ("must match initial ORDER BY expressions", "42P10"),
+    ("Inconsistent data length across values list", "42601"),
+    ("Inconsistent data type across values list", "42804"),
+    ("Cannot access field at argument", "42804"),
     ("queries have different number of columns", "42601"),
     ("should only return one column", "42601"),
     ("specified more than once", "42712"),

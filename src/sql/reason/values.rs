@@ -29,11 +29,17 @@ fn no_value(text: &str) -> Option<SqlError> {
     // The value may have quotes of its own.
     let (value, rest) = rest.rsplit_once("' to value of ")?;
     let name = rest.strip_suffix(" type").unwrap_or(rest);
+    // Of decimals the precision is not told, but another one.
+    let name = if name.starts_with("Decimal") {
+        "Decimal"
+    } else {
+        name
+    };
     let sqlstate = match name {
         "Date32" | "Date64" => state_of_time(value),
         _ if name.starts_with("Time") => state_of_time(value),
         _ if name.starts_with("Interval") => "22007",
-        _ if name.starts_with("Decimal") => state_of_number(value, value.parse::<f64>().is_ok()),
+        "Decimal" => state_of_number(value, value.parse::<f64>().is_ok()),
         _ if name.contains("Int") => state_of_number(value, is_whole(value)),
         _ => "22P02",
     };
@@ -84,11 +90,15 @@ fn no_number(text: &str) -> Option<SqlError> {
         let value = rest.strip_suffix(')').unwrap_or(rest);
         return Some(refused(value, "22003", "NUMERIC"));
     }
-    let too_large = text.contains(" is too large to store in a Decimal");
-    if too_large || text.contains(" is too small to store in a Decimal") {
-        let (_, rest) = text.split_once(" of precision ")?;
+    let bounds = [
+        " is too large to store in a Decimal",
+        " is too small to store in a Decimal",
+    ];
+    let mut bounds = bounds.iter();
+    if let Some((number, rest)) = bounds.find_map(|bound| text.split_once(bound)) {
+        let (_, rest) = rest.split_once(" of precision ")?;
         let (digits, _) = rest.split_once('.')?;
-        let message = format!("a number is too large for a NUMERIC of {digits} digits");
+        let message = format!("{number} is too large for a NUMERIC of {digits} digits");
         return Some(SqlError::new("22003", message));
     }
     None
@@ -150,6 +160,13 @@ fn other(text: &str) -> Option<SqlError> {
         ("regex parse error", "2201B"),
         ("cannot take square root of a negative number", "2201F"),
         ("Invalid escape character", "22019"),
+        ("NTILE requires a positive integer", "22014"),
+        ("Percentile value must be between", "22003"),
+        ("invalid Unicode scalar value", "22023"),
+        ("There is no built-in ", "22023"),
+        ("Failed to decode value", "22023"),
+        ("field position must not be zero", "22023"),
+        ("Format error", "22007"),
     ];
     let mut states = states.iter();
     let &(_, sqlstate) = states.find(|(part, _)| text.contains(part))?;
@@ -262,7 +279,7 @@ mod tests {
             (
                 "Cast error: Cannot cast string 'it's' to value of Decimal128(10, 2) type",
                 "22P02",
-                "'it's' cannot be cast to NUMERIC(10, 2)",
+                "'it's' cannot be cast to NUMERIC",
             ),
         ] {
             assert_eq!(told(text), (sqlstate, message.to_owned()), "{text}");
