@@ -1,5 +1,6 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+pub mod bound_value;
 mod bounded;
 pub mod catalog;
 mod clock;
