@@ -3,7 +3,7 @@
 use super::super::error::SqlError;
 
 /// Parts of texts with the SQLSTATEs that they stand for.
-const STATES: [(&str, &str); 26] = [
+const STATES: [(&str, &str); 32] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -11,7 +11,13 @@ const STATES: [(&str, &str); 26] = [
     ("must appear in the GROUP BY clause", "42803"),
     ("to grouping function is not in grouping columns", "42803"),
     ("Aggregate function calls cannot be nested", "42803"),
+    ("cannot contain window function calls", "42803"),
     ("indow function calls cannot be nested", "42P20"),
+    ("QUALIFY clause requires window functions", "42601"),
+    ("should satisfy `0 < precision", "22023"),
+    ("step can't be 0", "22023"),
+    ("stride must be non-zero", "22023"),
+    ("Invalid HexStringLiteral", "42601"),
     ("RANGE requires exactly one ORDER BY", "42P20"),
     ("GROUPS requires an ORDER BY", "42P20"),
     ("Invalid window frame", "42P20"),
@@ -79,6 +85,17 @@ fn missing(text: &str) -> Option<SqlError> {
 
 /// A part of SQL that there is not, of which DataFusion tells its whole inside.
 fn not_understood(text: &str) -> Option<SqlError> {
+    if let Some(rest) = text.strip_prefix("Physical plan does not support logical expression ") {
+        let (kind, _) = rest.split_once('(')?;
+        return Some(match kind {
+            "WindowFunction" => {
+                let message =
+                    "window functions stand in the list of a SELECT, ORDER BY and QUALIFY";
+                SqlError::new("42P20", message).with_hint("filter by them with QUALIFY")
+            }
+            other => SqlError::unsupported(format!("{other} is not supported here")),
+        });
+    }
     let rest = text.strip_prefix("Unsupported ast node ")?;
     let node = rest.strip_prefix("in sqltorel: ").unwrap_or(rest);
     let end = node.find(|character: char| !character.is_alphanumeric());
