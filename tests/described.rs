@@ -133,3 +133,101 @@ fn structures_tell_null_from_empty_texts() {
         }
     });
 }
+
+#[test]
+fn parameters_are_of_the_types_of_what_they_meet() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client
+            .batch_execute(
+                "CREATE TABLE p (id INT PRIMARY KEY, s SMALLINT, w NUMERIC(6, 2), x DOUBLE, \
+                 t TEXT, d DATE, at TIMESTAMP); \
+                 INSERT INTO p VALUES (1, 7, 1.5, 0.5, 'a', DATE '2026-05-04', \
+                 TIMESTAMP '2026-05-04 10:20:30')",
+            )
+            .await
+            .expect("created");
+        for (sql, types) in [
+            ("SELECT id FROM p WHERE s = $1", vec![Type::INT2]),
+            ("SELECT id FROM p WHERE w > $1", vec![Type::NUMERIC]),
+            ("SELECT id FROM p WHERE d = $1", vec![Type::DATE]),
+            ("SELECT id FROM p WHERE s = $1 OR id = $1", vec![Type::INT4]),
+            ("SELECT at + $1 FROM p", vec![Type::INTERVAL]),
+            (
+                "SELECT at - $1 FROM p LIMIT $2",
+                vec![Type::TIMESTAMP, Type::INT8],
+            ),
+            (
+                "SELECT $1::INT, CAST($2 AS DATE)",
+                vec![Type::INT4, Type::DATE],
+            ),
+            ("SELECT INTERVAL '1 day' * $1", vec![Type::FLOAT8]),
+            (
+                "UPDATE p SET s = $1, t = $2 WHERE id = $3",
+                vec![Type::INT2, Type::TEXT, Type::INT4],
+            ),
+            (
+                "INSERT INTO p (id, s) VALUES ($1, $2)",
+                vec![Type::INT4, Type::INT2],
+            ),
+        ] {
+            let statement = client.prepare(sql).await.expect(sql);
+            assert_eq!(statement.params(), types, "{sql}");
+        }
+        let rows = client
+            .query("SELECT id FROM p WHERE s = $1 OR id = $1", &[&7_i32])
+            .await;
+        assert_eq!(rows.expect("rows")[0].get::<_, i32>(0), 1);
+        let updated = client.execute("UPDATE p SET s = $1 WHERE id = $2", &[&8_i16, &1_i32]);
+        assert_eq!(updated.await.expect("updated"), 1);
+        // What the client binds is not cut to the column's type.
+        for (sql, found) in [
+            ("SELECT count(*) FROM p WHERE w = $1", 0_i64),
+            ("SELECT count(*) FROM p WHERE s < $1", 1),
+            ("SELECT count(*) FROM p WHERE id = $1", 0),
+        ] {
+            let statement = client.prepare_typed(sql, &[Type::FLOAT8]).await.expect(sql);
+            let bound = if sql.contains("s <") { 8.5 } else { 1.503 };
+            let rows = client.query(&statement, &[&bound]).await.expect(sql);
+            assert_eq!(rows[0].get::<_, i64>(0), found, "{sql}");
+        }
+        let sql = "SELECT count(*) FROM p WHERE s < $1";
+        let statement = client.prepare_typed(sql, &[Type::INT8]).await.expect(sql);
+        let rows = client.query(&statement, &[&70_000_i64]).await.expect(sql);
+        assert_eq!(rows[0].get::<_, i64>(0), 1);
+    });
+}
+
+#[test]
+fn positions_and_counts_are_bigint() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(Z).await.expect("created");
+        let view = "CREATE MATERIALIZED VIEW numbered AS SELECT id, \
+                    row_number() OVER (ORDER BY v) AS n, rank() OVER (ORDER BY k) AS r, \
+                    count(*) OVER () AS c FROM z";
+        client.batch_execute(view).await.expect("created");
+        for sql in [
+            "SELECT row_number() OVER (ORDER BY v) FROM z WHERE id = $1",
+            "SELECT ntile(2) OVER (ORDER BY v) FROM z WHERE id = $1",
+            "SELECT dense_rank() OVER (ORDER BY v) FROM z WHERE id = $1",
+            "SELECT n FROM numbered WHERE id = $1",
+            "SELECT r FROM numbered WHERE id = $1",
+            "SELECT c FROM numbered WHERE id = $1",
+        ] {
+            assert_eq!(column::<i64>(&client, sql).await, [1], "{sql}");
+        }
+        let sql = "SELECT id FROM numbered WHERE n = $1";
+        let statement = client.prepare(sql).await.expect("prepared");
+        assert_eq!(statement.params(), [Type::INT8]);
+        let rows = client.query(&statement, &[&1_i64]).await.expect("rows");
+        assert_eq!(rows.len(), 1);
+        let rows = client.query(&statement, &[&-1_i64]).await.expect("rows");
+        assert_eq!(rows.len(), 0);
+        let sql = "SELECT CAST(18446744073709551615 AS BIGINT UNSIGNED)";
+        let refused = client.query(sql, &[]).await.expect_err("no such number");
+        assert_eq!(refused.code(), Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE));
+    });
+}

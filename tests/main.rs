@@ -11,6 +11,7 @@ mod duckdb;
 mod durability;
 mod embedding;
 mod engine;
+mod errors;
 mod formats;
 mod functions;
 mod generator;

@@ -313,6 +313,7 @@ fn table(name: &str, columns: &[(&str, DataType)], key: &[usize]) -> TableDefini
         nullable: false,
         description: String::new(),
         default: None,
+        max_length: None,
     });
     TableDefinition {
         name: name.to_owned(),

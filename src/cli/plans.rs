@@ -130,6 +130,7 @@ mod tests {
             nullable: true,
             description: String::new(),
             default: None,
+            max_length: None,
         };
         let table = TableDefinition {
             name: "sales".into(),

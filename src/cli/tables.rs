@@ -121,6 +121,7 @@ mod tests {
             nullable,
             description: format!("the {name}"),
             default: None,
+            max_length: None,
         };
         TableDefinition {
             name: "prices".into(),

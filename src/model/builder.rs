@@ -190,6 +190,7 @@ impl TableBuilder {
             nullable,
             description: description.to_owned(),
             default: None,
+            max_length: None,
         });
         self.table.columns.len() - 1
     }

@@ -27,6 +27,9 @@ pub struct ColumnDefinition {
     /// The SQL expression whose value a row gets that is inserted without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// The most characters of a text; `None`: as many as a value may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u32>,
 }
 
 /// A base relation: a table of the standard model or one made with `CREATE TABLE`.

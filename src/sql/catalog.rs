@@ -55,8 +55,15 @@ impl Catalog {
             .ok_or_else(|| match self.contains(name) {
                 true => SqlError::new("42809", format!("\"{name}\" is a view, not a table"))
                     .with_hint("rows are written to tables; views follow by themselves"),
-                false => SqlError::undefined_table(name),
+                false => self.undefined(name),
             })
+    }
+
+    /// A table or view that is not there.
+    pub fn undefined(&self, name: &str) -> SqlError {
+        let names = self.tables.keys().chain(self.live_views.keys());
+        let names = names.chain(self.plain_views.keys());
+        SqlError::undefined_among(name, names.map(String::as_str))
     }
 
     /// The live views that read a table or live view directly.

@@ -1,8 +1,9 @@
-//! How SQL is read: as DataFusion's own dialect has it, but that operators bind as in Postgres.
+//! How SQL is read: as DataFusion's own dialect has it, but that operators bind as in Postgres, and
+//! `^` and `#` mean what they mean there.
 
 use std::any::TypeId;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -14,6 +15,9 @@ const OTHER_OPERATORS: u8 = 25;
 
 /// Of comparisons: looser than `IN`, `BETWEEN` and `LIKE`, tighter than `IS`.
 const COMPARISONS: u8 = 18;
+
+/// Of `^`: tighter than multiplication, looser than a sign.
+const POWER: u8 = 41;
 
 /// The dialect of all statements.
 #[derive(Debug)]
@@ -56,14 +60,31 @@ impl Dialect for MainstemDialect {
         }
     }
 
-    /// The parser has `||` bind like `*`.
+    /// The parser has `||` bind like `*`, and `^` like the operators of bits.
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match parser.peek_token_ref().token {
             Token::StringConcat => Some(Ok(OTHER_OPERATORS)),
+            Token::Caret => Some(Ok(POWER)),
             _ => None,
         }
     }
 
+    /// A sign belongs to what it stands before, not to a power of it.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let op = match parser.peek_token_ref().token {
+            Token::Minus => UnaryOperator::Minus,
+            Token::Plus => UnaryOperator::Plus,
+            _ => return None,
+        };
+        parser.advance_token();
+        let signed = parser.parse_subexpr(POWER);
+        Some(signed.map(|signed| Expr::UnaryOp {
+            op,
+            expr: Box::new(signed),
+        }))
+    }
+
+    /// `^` and `#`, which the parser takes for the exclusive or and for nothing.
     /// `IS [NOT] DISTINCT FROM`: the parser takes all that follows for the right side, with `AND`
     /// and `OR`.
     fn parse_infix(
@@ -72,6 +93,15 @@ impl Dialect for MainstemDialect {
         left: &Expr,
         _: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some((op, precedence)) = infix(&parser.peek_token_ref().token) {
+            parser.advance_token();
+            let right = parser.parse_subexpr(precedence);
+            return Some(right.map(|right| Expr::BinaryOp {
+                left: Box::new(left.clone()),
+                op,
+                right: Box::new(right),
+            }));
+        }
         let is_distinct = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
         let is_not_distinct = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
         let compared: fn(Box<Expr>, Box<Expr>) -> Expr = match parser.parse_keywords(&is_distinct) {
@@ -153,4 +183,13 @@ impl Dialect for MainstemDialect {
         supports_select_item_multi_column_alias,
         supports_xml_expressions,
     );
+}
+
+/// The operators that are read here, with how they bind.
+fn infix(token: &Token) -> Option<(BinaryOperator, u8)> {
+    match token {
+        Token::Caret => Some((BinaryOperator::PGExp, POWER)),
+        Token::Sharp => Some((BinaryOperator::BitwiseXor, OTHER_OPERATORS)),
+        _ => None,
+    }
 }

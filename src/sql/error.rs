@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::construct;
 use super::place::of_span;
+use super::reason;
 
 /// Why a statement is refused, with the SQLSTATE that Postgres clients expect and, where there is
 /// one, a way out.
@@ -91,6 +92,15 @@ impl SqlError {
         .with_hint("SHOW TABLES and SHOW VIEWS list what there is")
     }
 
+    /// The same, where one of other names may be meant.
+    pub fn undefined_among<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> SqlError {
+        let error = SqlError::undefined_table(name);
+        match nearest(name, names) {
+            Some(similar) => error.with_hint(format!("is {similar} meant?")),
+            None => error,
+        }
+    }
+
     /// A name that is taken (42P07).
     pub fn duplicate(name: &str) -> SqlError {
         SqlError::new("42P07", format!("\"{name}\" exists already"))
@@ -163,29 +173,38 @@ impl From<DataFusionError> for SqlError {
     }
 }
 
-fn of_root(root: &DataFusionError) -> SqlError {
-    if let DataFusionError::External(inner) = root
-        && let Some(error) = inner.downcast_ref::<SqlError>()
-    {
-        return error.clone();
-    }
+/// The refusal that the innermost of some errors is.
+pub(super) fn of_root(root: &DataFusionError) -> SqlError {
     match root {
+        DataFusionError::External(inner) => {
+            if let Some(error) = inner.downcast_ref::<SqlError>() {
+                return error.clone();
+            }
+            let text = inner.to_string();
+            return reason::of_text(&text).unwrap_or_else(|| SqlError::new("XX000", text));
+        }
         DataFusionError::SQL(parser, _) => return parser.as_ref().clone().into(),
         DataFusionError::SchemaError(schema, _) => return of_schema(schema),
+        DataFusionError::Collection(errors) => {
+            if let Some(first) = errors.first() {
+                return of_root(first.find_root());
+            }
+        }
         _ => {}
     }
     let message = root.strip_backtrace();
     if message.contains("OuterReferenceColumn") {
         return SqlError::no_equivalent_join();
     }
+    let text = reason::bare(&message);
     let sqlstate = match root {
         DataFusionError::NotImplemented(_) => "0A000",
-        DataFusionError::ResourcesExhausted(_) => "53200",
+        DataFusionError::ResourcesExhausted(_) => return SqlError::new("53200", text),
         DataFusionError::Plan(_) => "42000",
+        DataFusionError::Configuration(_) => "22023",
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => "22000",
         _ => "XX000",
     };
-    let text = without_noise(&message);
     if let Some(refusal) = construct::refusal(text) {
         return refusal;
     }
@@ -196,20 +215,11 @@ fn of_root(root: &DataFusionError) -> SqlError {
         let expression = text.split('"').nth(1).unwrap_or_default();
         return two_columns(expression);
     }
-    SqlError::new(sqlstate, text)
-}
-
-/// What DataFusion says without the kind of error, which the SQLSTATE tells.
-pub(super) fn without_noise(message: &str) -> &str {
-    let noise = [
-        "Error during planning: ",
-        "Schema error: ",
-        "Execution error: ",
-        "This feature is not implemented: ",
-    ];
-    noise.iter().fold(message, |text, prefix| {
-        text.strip_prefix(prefix).unwrap_or(text)
-    })
+    match (reason::of_text(&message), sqlstate) {
+        (Some(error), _) => error,
+        (None, "XX000") => reason::internal(&message),
+        (None, sqlstate) => SqlError::new(sqlstate, text),
+    }
 }
 
 fn two_columns(name: &str) -> SqlError {
@@ -228,7 +238,16 @@ fn no_function(text: &str) -> SqlError {
     }
 }
 
-/// DataFusion proposes the nearest of its functions, however far that is.
+/// The nearest of some names, unless it is far.
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let distance = |other: &&str| strsim::osa_distance(&name.to_lowercase(), &other.to_lowercase());
+    names
+        .filter(|other| is_close(name, other))
+        .min_by_key(distance)
+}
+
+/// Whether a name may be a slip for another. DataFusion proposes the nearest of its functions,
+/// however far that is.
 fn is_close(name: &str, similar: &str) -> bool {
     let slips_allowed = name.chars().count() / 3;
     strsim::osa_distance(&name.to_lowercase(), &similar.to_lowercase()) <= slips_allowed
@@ -243,9 +262,12 @@ fn of_schema(error: &SchemaError) -> SqlError {
             let message = format!("there is no column {}", field.quoted_flat_name());
             let there: Vec<String> = valid_fields.iter().map(Column::quoted_flat_name).collect();
             let error = SqlError::new("42703", message).about(field.name());
+            let names = valid_fields.iter().map(Column::name);
+            let similar = nearest(field.name(), names);
+            let meant = similar.map_or_else(String::new, |name| format!("is {name} meant? "));
             match &there[..] {
                 [] => error,
-                there => error.with_hint(format!("there are: {}", there.join(", "))),
+                there => error.with_hint(format!("{meant}there are: {}", there.join(", "))),
             }
         }
         SchemaError::AmbiguousReference { field } => {
@@ -254,8 +276,14 @@ fn of_schema(error: &SchemaError) -> SqlError {
                 .about(field.name())
                 .with_hint("put the name of the table before it, and a dot")
         }
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => two_columns(name),
+        SchemaError::DuplicateUnqualifiedField { name } => two_columns(name),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+            let name = qualifier.table();
+            let message = format!("several tables in FROM are called \"{name}\"");
+            SqlError::new("42712", message)
+                .about(name)
+                .with_hint("give each a name of its own with AS")
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, Query,
-    Select, SetExpr, TableFactor, UnaryOperator, Value,
+    BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, Query, Select,
+    SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
 };
 
 use super::error::SqlError;
@@ -20,6 +21,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         }
     });
     edit_selects(query, &mut |select| {
+        select.projection.iter_mut().for_each(keep_name_of_cut);
         if let Err(error) = rows_in_where(select) {
             refusal = Err(error);
         }
@@ -27,6 +29,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
+        cut_to_length(expression);
         if let Err(error) = row_in_value(expression) {
             refusal = Err(error);
         }
@@ -90,6 +93,74 @@ fn truncate_in_zone(expression: &mut Expr) {
     let utc = Expr::value(Value::SingleQuotedString("UTC".to_owned()));
     let truncated = std::mem::replace(expression, utc.clone());
     *expression = in_zone(truncated, utc);
+}
+
+/// The types of texts that may have a length, which the planner does not look at.
+fn text_length(data_type: &mut DataType) -> Option<&mut Option<CharacterLength>> {
+    match data_type {
+        DataType::Varchar(length)
+        | DataType::CharVarying(length)
+        | DataType::CharacterVarying(length) => Some(length),
+        _ => None,
+    }
+}
+
+/// A column that is cut is called as it was.
+fn keep_name_of_cut(item: &mut SelectItem) {
+    let SelectItem::UnnamedExpr(expression) = item else {
+        return;
+    };
+    let Expr::Cast {
+        expr, data_type, ..
+    } = expression
+    else {
+        return;
+    };
+    let is_cut = text_length(data_type).is_some_and(|length| length.is_some());
+    let name = match expr.as_ref() {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    if let (true, Some(name)) = (is_cut, name.cloned()) {
+        *item = SelectItem::ExprWithAlias {
+            expr: expression.clone(),
+            alias: name,
+        };
+    }
+}
+
+/// `CAST(value AS VARCHAR(n))` has the first n characters.
+fn cut_to_length(expression: &mut Expr) {
+    let Expr::Cast { data_type, .. } = expression else {
+        return;
+    };
+    let Some(length) = text_length(data_type).map(Option::take) else {
+        return;
+    };
+    *data_type = DataType::Varchar(None);
+    let Some(CharacterLength::IntegerLength { length, .. }) = length else {
+        return;
+    };
+    let text = std::mem::replace(expression, Expr::value(Value::Null));
+    let length = Expr::value(Value::Number(length.to_string(), false));
+    let arguments = [text, length];
+    *expression = Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("left")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments
+                .map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)))
+                .into(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    });
 }
 
 fn in_zone(timestamp: Expr, zone: Expr) -> Expr {
@@ -220,7 +291,7 @@ fn with_rows(text: &str, rows: Box<Query>) -> Result<Expr, SqlError> {
     };
     let column = select.projection.into_iter().next();
     match column {
-        Some(datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(value)) => Ok(value),
+        Some(SelectItem::UnnamedExpr(value)) => Ok(value),
         _ => Err(SqlError::syntax("expected a value")),
     }
 }

@@ -358,6 +358,7 @@ fn is_operator(token: &Token) -> bool {
         | Token::Ampersand
         | Token::Pipe
         | Token::Caret
+        | Token::Sharp
         | Token::Tilde
         | Token::TildeAsterisk
         | Token::ExclamationMarkTilde

@@ -1,8 +1,10 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+pub mod bound_value;
 mod bounded;
 pub mod catalog;
 mod clock;
+mod comparison;
 mod construct;
 mod counted_lists;
 pub mod decimal;
@@ -19,6 +21,7 @@ mod forms;
 pub mod function;
 mod guard;
 mod interrupt;
+mod interval_product;
 mod interval_text;
 mod join_order;
 mod joined_text;
@@ -31,12 +34,15 @@ mod names;
 mod null_keys;
 pub mod overview;
 mod own_functions;
+mod parameters;
 mod place;
 pub mod plan;
 pub mod planner;
+mod power;
 pub mod quantile;
 pub mod query;
 pub mod reach;
+pub mod reason;
 pub mod recursive;
 mod relation;
 pub mod running;
@@ -60,7 +66,7 @@ mod view_options;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};
-pub use error::{Place, SqlError};
+pub use error::{Place, SqlError, nearest};
 pub use guard::PLANNING_STACK_BYTES;
 pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{TableReference, plan_err};
+use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
 };
 
+use super::error::SqlError;
 use super::planner::{Sources, external};
 use super::relation;
 
@@ -41,7 +42,8 @@ impl ContextProvider for Provider<'_> {
             (None, Some("mainstem")) => self.sources.source(table),
             (None, schema) => {
                 let schema = schema.unwrap_or_default();
-                plan_err!("there is no table \"{table}\" in a schema \"{schema}\"")
+                let message = format!("there is no table \"{table}\" in a schema \"{schema}\"");
+                Err(external(SqlError::new("42P01", message).about(table)))
             }
         }
     }

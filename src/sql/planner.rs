@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
+use super::comparison::Comparisons;
 use super::construct;
 use super::counted_lists::CountedLists;
 use super::decimal;
@@ -26,6 +27,7 @@ use super::extremes;
 use super::first_rows;
 use super::forms;
 use super::guard;
+use super::interval_product::IntervalProducts;
 use super::join_order::JoinOrder;
 use super::joined_text::JoinedTexts;
 use super::json;
@@ -36,7 +38,9 @@ use super::names::Provider;
 use super::null_keys;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
+use super::parameters::TimeParameters;
 use super::place::located;
+use super::power::Powers;
 use super::relation;
 use super::same_names;
 use super::self_reference;
@@ -233,7 +237,11 @@ fn session_state() -> SessionState {
     let _ = state.register_udf(clock::now_function());
     let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
+    let _ = state.register_expr_planner(Arc::new(TimeParameters));
+    let _ = state.register_expr_planner(Arc::new(IntervalProducts));
+    let _ = state.register_expr_planner(Arc::new(Powers));
     let _ = state.register_expr_planner(Arc::new(decimal::DecimalOperators));
+    let _ = state.register_expr_planner(Arc::new(Comparisons));
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
@@ -371,7 +379,7 @@ pub fn plain_view(
     sources: &dyn Sources,
 ) -> DataFusionResult<Arc<dyn TableSource>> {
     let Some(text) = catalog.plain_views.get(name) else {
-        return Err(external(SqlError::undefined_table(name)));
+        return Err(external(catalog.undefined(name)));
     };
     if depth >= DEEPEST_VIEWS {
         return plan_err!("views are nested more than {DEEPEST_VIEWS} deep at \"{name}\"");

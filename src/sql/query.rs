@@ -33,6 +33,7 @@ use super::error::SqlError;
 use super::interrupt::Wanted;
 use super::null_keys;
 use super::overview;
+use super::parameters;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery;
@@ -188,7 +189,7 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(typed_limits(subquery::rewrite(plan)?)?)
+        Ok(parameters::typed(subquery::rewrite(plan)?)?)
     }
 
     /// What there is to tell about the system.
@@ -211,7 +212,20 @@ impl QueryContext {
             LogicalPlan::Values(values) => typed_values(values, columns).map(Transformed::yes),
             other => other.recompute_schema().map(Transformed::yes),
         });
-        Ok(plan?.data)
+        Ok(parameters::typed(plan?.data)?)
+    }
+
+    /// Plans the rows of an UPDATE, among whose columns are new values for those of a table, by
+    /// their names; a parameter that stands for a whole value is of the type of its column.
+    pub fn plan_assigned(
+        &self,
+        query: &Query,
+        columns: &[(String, DataType)],
+    ) -> Result<LogicalPlan, SqlError> {
+        let plan = self.plan(query)?.transform_up(|node| {
+            node.map_expressions(|expression| Ok(typed_value(expression, columns)))
+        });
+        Ok(parameters::typed(plan?.data)?)
     }
 
     /// The types of the parameters $1, $2, … of a plan; text where nothing tells.
@@ -401,32 +415,21 @@ fn typed_values(mut values: Values, columns: &[DataType]) -> DataFusionResult<Lo
     LogicalPlanBuilder::values(values.values)?.build()
 }
 
-/// Parameters of LIMIT and OFFSET are numbers; the planner leaves them without a type.
-fn typed_limits(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
-    let known = plan.get_parameter_types().unwrap_or_default();
-    let is_untyped = |id: &String| known.get(id).is_none_or(Option::is_none);
-    let typed = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Limit(mut limit) => {
-            let mut is_typed = false;
-            let counts = [&mut limit.skip, &mut limit.fetch];
-            for count in counts.into_iter().flatten() {
-                if let Expr::Placeholder(placeholder) = count.as_mut()
-                    && is_untyped(&placeholder.id)
-                {
-                    let field = Field::new(&placeholder.id, DataType::Int64, true);
-                    placeholder.field = Some(Arc::new(field));
-                    is_typed = true;
-                }
-            }
-            let limit = LogicalPlan::Limit(limit);
-            Ok(match is_typed {
-                true => Transformed::yes(limit),
-                false => Transformed::no(limit),
-            })
-        }
-        other => Ok(Transformed::no(other)),
-    });
-    Ok(typed?.data)
+/// A parameter that stands alone for a new value of a column, in the column's type.
+fn typed_value(value: Expr, columns: &[(String, DataType)]) -> Transformed<Expr> {
+    let Expr::Alias(mut alias) = value else {
+        return Transformed::no(value);
+    };
+    let mut columns = columns.iter();
+    let column = columns.find(|(name, _)| *name == alias.name);
+    if let (Expr::Placeholder(placeholder), Some((_, data_type))) = (alias.expr.as_mut(), column)
+        && placeholder.field.is_none()
+    {
+        let field = Field::new(&placeholder.id, data_type.clone(), true);
+        placeholder.field = Some(Arc::new(field));
+        return Transformed::yes(Expr::Alias(alias));
+    }
+    Transformed::no(Expr::Alias(alias))
 }
 
 struct ProviderSources<'a> {
@@ -444,7 +447,7 @@ impl Sources for ProviderSources<'_> {
         }
         let catalog = context.relations.catalog();
         if !catalog.plain_views.contains_key(name) {
-            return Err(external(SqlError::undefined_table(name)));
+            return Err(external(catalog.undefined(name)));
         }
         let deeper = ProviderSources {
             context,

@@ -8,8 +8,8 @@ pub fn sql_name(data_type: &DataType) -> String {
         DataType::Boolean => "BOOLEAN".to_owned(),
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => "SMALLINT".to_owned(),
         DataType::Int32 | DataType::UInt16 => "INTEGER".to_owned(),
-        DataType::Int64 | DataType::UInt32 => "BIGINT".to_owned(),
-        DataType::UInt64 => "NUMERIC(20, 0)".to_owned(),
+        // Positions and counts, which are BIGINT in Postgres.
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "BIGINT".to_owned(),
         DataType::Float16 | DataType::Float32 => "REAL".to_owned(),
         DataType::Float64 => "DOUBLE PRECISION".to_owned(),
         DataType::Decimal32(precision, scale)

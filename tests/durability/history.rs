@@ -36,6 +36,7 @@ fn tables() -> Vec<TableDefinition> {
         nullable: false,
         description: String::new(),
         default: None,
+        max_length: None,
     });
     let define = |(name, [primary_key, version, event_identity]): Table| TableDefinition {
         name: name.to_owned(),

@@ -41,6 +41,7 @@ pub fn catalog() -> Catalog {
             nullable: field.is_nullable(),
             description: String::new(),
             default: None,
+            max_length: None,
         });
         let definition = TableDefinition {
             name: name.to_owned(),

@@ -47,6 +47,7 @@ fn table(name: &str, columns: &[&str], texts: &[&str]) -> TableDefinition {
         nullable: false,
         description: String::new(),
         default: None,
+        max_length: None,
     });
     TableDefinition {
         name: name.to_owned(),

@@ -17,6 +17,7 @@ use super::super::arrange::Changes;
 use super::super::lane::Lane;
 use super::super::updates::{Updates, batch};
 use crate::sql::plan::Expression;
+use crate::sql::reason::told;
 
 /// Keeps rows, then computes columns.
 #[derive(Clone)]
@@ -142,11 +143,7 @@ impl Map {
 
 /// The text that stands for a row that failed.
 pub fn error_row(updates: &Updates, error: &DataFusionError) -> Updates {
-    let message = match error {
-        DataFusionError::ArrowError(error, _) => error.to_string(),
-        other => other.strip_backtrace(),
-    };
-    let text = format!("{message}; in row {}", describe(&updates.rows));
+    let text = format!("{}; in row {}", told(error), describe(&updates.rows));
     Updates {
         rows: batch(
             error_schema(),

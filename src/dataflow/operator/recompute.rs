@@ -29,6 +29,7 @@ use super::resume::Before;
 use super::resume::Resume;
 use super::stateful::react_to_batches;
 use crate::sql::function::RankLimit;
+use crate::sql::reason::told;
 
 /// Rows read before results are given on.
 const ROWS_AT_ONCE: usize = 8192;
@@ -433,7 +434,7 @@ fn evaluate(rows: &RecordBatch, length: usize, how: &Recompute) -> Result<Vec<Ar
     let failure = |reason: String| format!("{reason}; in the group of row {}", describe(rows));
     let values = match outcome {
         Ok(Ok(values)) => values,
-        Ok(Err(error)) => return Err(failure(error.strip_backtrace())),
+        Ok(Err(error)) => return Err(failure(told(&error))),
         Err(_) => return Err(failure("a function broke down".to_owned())),
     };
     let typed = values.into_iter().zip(results(how)).map(|(value, field)| {

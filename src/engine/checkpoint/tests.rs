@@ -23,6 +23,7 @@ fn definition(name: &str, keyed: bool) -> TableDefinition {
         nullable: true,
         description: String::new(),
         default: None,
+        max_length: None,
     };
     TableDefinition {
         name: name.to_owned(),

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use arrow::array::RecordBatch;
 use arrow::compute::can_cast_types;
+use futures::TryStreamExt;
 
 use super::Session;
+use super::rows::{default_of, fit};
 use crate::engine::commit::Request;
 use crate::engine::definition::{FROM_FILE, FROM_USER, add_readers, drop_order};
 use crate::engine::transaction::CatalogChange;
 use crate::engine::{EngineError, State};
-use crate::model::TableDefinition;
+use crate::model::{ColumnDefinition, TableDefinition};
 use crate::sql::statement::parse_query;
 use crate::sql::{Catalog, DropKind, SqlError, Statement};
 
@@ -28,6 +31,7 @@ impl Session {
                     return Ok("CREATE TABLE".to_owned());
                 }
                 self.check_defaults(definition)?;
+                self.check_values_of_defaults(definition).await?;
                 let definition = definition.clone();
                 (
                     vec![CatalogChange::CreateTable { definition }],
@@ -138,6 +142,36 @@ impl Session {
             if !can_cast_types(found, &column.data_type) {
                 let reason = format!("{found} is no {}", column.data_type);
                 return Err(wrong(reason).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses defaults whose value, as it is now, their column does not take.
+    async fn check_values_of_defaults(&self, table: &TableDefinition) -> Result<(), EngineError> {
+        let context = self.system_context();
+        let columns = table.columns.iter();
+        for column in columns.filter(|column| column.default.is_some()) {
+            let query = parse_query(&format!("SELECT ({}) AS value", default_of(column)))?;
+            let plan = context.plan(&query)?;
+            let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
+            // NULL is refused where it is inserted.
+            let alone = TableDefinition {
+                columns: vec![ColumnDefinition {
+                    nullable: true,
+                    ..column.clone()
+                }],
+                primary_key: Vec::new(),
+                version: Vec::new(),
+                event_identity: Vec::new(),
+                ..table.clone()
+            };
+            for rows in &rows {
+                let name = [column.name.clone()];
+                fit(&alone, &name, rows).map_err(|error| SqlError {
+                    message: format!("the default of {}", error.message),
+                    ..error
+                })?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::returning::Returning;
-use super::rewrite::{alias, returning};
+use super::rewrite::{alias, new_columns, returning};
 use super::show::{show_schema, text_schema};
 use super::{Description, Session};
 use crate::engine::EngineError;
@@ -57,7 +57,8 @@ impl Session {
             Statement::Update { .. } | Statement::Delete { .. } => {
                 let (table, query) = self.affected_rows(statement)?;
                 let context = self.context().await?;
-                let types = QueryContext::parameter_types(&context.plan(&query)?)?;
+                let plan = context.plan_assigned(&query, &new_columns(&table))?;
+                let types = QueryContext::parameter_types(&plan)?;
                 let returning = Returning::of(&table, returning(statement), alias(statement));
                 describe_returning(&context, returning, types)?
             }

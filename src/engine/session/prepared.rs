@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 use super::describe::Described;
 use super::{Outcome, Session};
 use crate::engine::EngineError;
+use crate::sql::bound_value::bound_value;
 use crate::sql::query::QueryContext;
 use crate::sql::statement::parse_query;
 use crate::sql::{SqlError, Statement};
@@ -150,6 +151,10 @@ impl Session {
             let value = ScalarValue::try_from_array(column, 0)?;
             match parameter {
                 Parameter::Given(_) => Ok(value),
+                // A number has all its digits, whatever the column has that it is compared with.
+                Parameter::Found(data_type) if data_type.is_decimal() => {
+                    bound_value(value, data_type)
+                }
                 Parameter::Found(data_type) => value.cast_to(data_type),
             }
         });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
@@ -118,7 +119,7 @@ impl Session {
                     }
                     Some((_, value)) => format!("({})", value_for(changed, value)),
                 };
-                format!("{value} AS \"new {position}\"")
+                format!("{value} AS {}", quoted(&new_column(position)))
             }));
         }
         let condition = condition.as_deref().unwrap_or("true");
@@ -128,6 +129,19 @@ impl Session {
         let text = format!("SELECT {values} FROM {from} AS {called}{others} WHERE {condition}");
         Ok((table, parse_query(&text)?))
     }
+}
+
+/// What the new value of a column is called.
+fn new_column(position: usize) -> String {
+    format!("new {position}")
+}
+
+/// The new values of all columns, with their types.
+pub(super) fn new_columns(table: &TableDefinition) -> Vec<(String, DataType)> {
+    let columns = table.columns.iter().enumerate();
+    columns
+        .map(|(position, column)| (new_column(position), column.data_type.clone()))
+        .collect()
 }
 
 /// What an UPDATE or DELETE gives back, as text.

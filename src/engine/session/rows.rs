@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -11,10 +11,11 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Values};
 use futures::TryStreamExt;
 
 use crate::model::{ColumnDefinition, TableDefinition};
-use crate::sql::SqlError;
 use crate::sql::decimal;
 use crate::sql::query::QueryContext;
+use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::{SqlError, nearest};
 
 /// What the given rows are called while defaults are computed beside them.
 const GIVEN: &str = "given rows";
@@ -27,7 +28,12 @@ pub(super) fn quoted(name: &str) -> String {
 pub(super) fn known_column(table: &TableDefinition, column: &str) -> Result<usize, SqlError> {
     table.column_index(column).ok_or_else(|| {
         let message = format!("table \"{}\" has no column \"{column}\"", table.name);
-        SqlError::new("42703", message)
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        let error = SqlError::new("42703", message).about(column);
+        match nearest(column, names) {
+            Some(similar) => error.with_hint(format!("is {similar} meant?")),
+            None => error,
+        }
     })
 }
 
@@ -234,10 +240,7 @@ pub(super) fn fit(
             };
             let value = rows.column(position);
             let cast = cast_with_options(value, &column.data_type, &options);
-            cast.map_err(|error| {
-                let message = format!("column \"{}\" of \"{}\": {error}", column.name, table.name);
-                SqlError::new("22000", message)
-            })
+            cast.map_err(|error| no_value(table, column, &error.to_string()))
         });
     let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
     for (column, values) in table.columns.iter().zip(&arrays) {
@@ -248,11 +251,53 @@ pub(super) fn fit(
             );
             return Err(SqlError::new("23502", message));
         }
+        check_length(table, column, values)?;
     }
     RecordBatch::try_new(table.schema(), arrays).map_err(|error| {
         let message = format!("table \"{}\": {error}", table.name);
         SqlError::new("23502", message)
     })
+}
+
+/// Refuses texts that are longer than their column takes.
+fn check_length(
+    table: &TableDefinition,
+    column: &ColumnDefinition,
+    values: &ArrayRef,
+) -> Result<(), SqlError> {
+    let (Some(most), Some(texts)) = (column.max_length, values.as_string_opt::<i32>()) else {
+        return Ok(());
+    };
+    // A text has at most as many characters as bytes.
+    let long = texts
+        .iter()
+        .flatten()
+        .filter(|text| text.len() > most as usize);
+    let mut lengths = long.map(|text| text.chars().count());
+    match lengths.find(|length| *length > most as usize) {
+        None => Ok(()),
+        Some(length) => {
+            let message = format!(
+                "column \"{}\" of \"{}\": a text has {length} characters, and VARCHAR({most}) \
+                 takes {most}",
+                column.name, table.name
+            );
+            Err(SqlError::new("22001", message).with_hint(format!("cut it with left(…, {most})")))
+        }
+    }
+}
+
+/// A value is none of its column's type.
+fn no_value(table: &TableDefinition, column: &ColumnDefinition, reason: &str) -> SqlError {
+    let known = reason::of_text(reason);
+    let (sqlstate, reason) = match &known {
+        // That there is no such cast means that the value is of a wrong type.
+        Some(error) if error.sqlstate == "42846" => ("42804", error.message.as_str()),
+        Some(error) => (error.sqlstate, error.message.as_str()),
+        None => ("22000", reason),
+    };
+    let message = format!("column \"{}\" of \"{}\": {reason}", column.name, table.name);
+    SqlError::new(sqlstate, message)
 }
 
 /// Rows of a table as bytes that are equal where the given columns are, and ordered as they are.

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::Query;
 use super::rows::quoted;
 use super::{Outcome, Session};
 use crate::engine::EngineError;
-use crate::model::TableDefinition;
+use crate::model::{ColumnDefinition, TableDefinition};
 use crate::sql::statement::parse_query;
 use crate::sql::types::sql_name;
 use crate::sql::{Catalog, Show, SqlError};
@@ -105,17 +105,21 @@ fn create_statement(catalog: &Catalog, name: &str) -> Result<String, SqlError> {
     Ok(format!("CREATE VIEW {} AS {query}", quoted(name)))
 }
 
+/// The type of a column as its table was made with.
+fn column_type(column: &ColumnDefinition) -> String {
+    match column.max_length {
+        Some(length) => format!("VARCHAR({length})"),
+        None => sql_name(&column.data_type),
+    }
+}
+
 fn create_table(table: &TableDefinition) -> String {
     let mut text = format!("CREATE TABLE {} (", quoted(&table.name));
     for (position, column) in table.columns.iter().enumerate() {
         let separator = if position == 0 { "" } else { "," };
         let name = quoted(&column.name);
         // Writing to a text cannot fail.
-        let _ = write!(
-            text,
-            "{separator}\n  {name} {}",
-            sql_name(&column.data_type)
-        );
+        let _ = write!(text, "{separator}\n  {name} {}", column_type(column));
         if !column.nullable {
             text.push_str(" NOT NULL");
         }

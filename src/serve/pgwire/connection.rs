@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow_pg::datatypes::into_pg_type;
 use async_trait::async_trait;
 use futures::{Sink, SinkExt};
 use pgwire::api::auth::StartupHandler;
@@ -29,7 +28,7 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::conversation::{Connection, Prepared, Wanted, cancel_handle, is_bounded};
 use super::encode::fields;
-use super::{failure, portal, refusal};
+use super::{failure, failure_in, parameters, portal, refusal};
 use crate::sql::Statement;
 
 impl PgWireServerHandlers for Connection {
@@ -112,7 +111,8 @@ impl SimpleQueryHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let statements = self.session.lock().await.parse(query).map_err(failure)?;
+        let parsed = self.session.lock().await.parse(query);
+        let statements = parsed.map_err(|error| failure_in(error, query))?;
         if statements.is_empty() {
             let message = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
             client.feed(message).await?;
@@ -132,6 +132,7 @@ impl SimpleQueryHandler for Connection {
                 format: &Format::UnifiedText,
                 is_described: false,
                 columns: None,
+                text: query,
             };
             let answer = self.answer(client, statement, &[], wanted);
             let tag = self.bounded(handle, is_bounded(statement), answer).await?;
@@ -159,14 +160,15 @@ impl QueryParser for Connection {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let mut session = self.session.lock().await;
-        let mut statements = session.parse(sql).map_err(failure)?;
+        let refused = |error| failure_in(error, sql);
+        let mut statements = session.parse(sql).map_err(refused)?;
         let Some(statement) = statements.pop() else {
             return Ok(None);
         };
         if !statements.is_empty() {
             return Err(refusal("42601", "a prepared statement is one statement"));
         }
-        let description = session.describe(&statement).await.map_err(failure)?;
+        let description = session.describe(&statement).await.map_err(refused)?;
         Ok(Some(Arc::new(Prepared {
             statement,
             description,
@@ -175,7 +177,7 @@ impl QueryParser for Connection {
 
     fn get_parameter_types(&self, prepared: &Arc<Prepared>) -> PgWireResult<Vec<Type>> {
         let parameters = prepared.description.parameters.iter();
-        parameters.map(into_pg_type).collect()
+        parameters.map(parameters::wire_type).collect()
     }
 
     fn get_result_schema(

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::copy::CopyIn;
 use super::send::{Sending, copy_rows, send_rows};
-use super::{failure, parameters, refusal};
+use super::{failure_in, parameters, refusal};
 use crate::engine::{CopyTarget, Description, Engine, Outcome, Session, TransactionState};
 use crate::sql::{CopySource, Statement};
 
@@ -48,6 +48,8 @@ pub struct Wanted<'a> {
     pub(super) is_described: bool,
     /// What it has been told about them.
     pub(super) columns: Option<&'a SchemaRef>,
+    /// The text of the statement, for the places of errors; empty where it is not at hand.
+    pub(super) text: &'a str,
 }
 
 impl Connection {
@@ -83,7 +85,7 @@ impl Connection {
         let outcome = session
             .execute(statement, parameters)
             .await
-            .map_err(failure)?;
+            .map_err(|error| failure_in(error, wanted.text))?;
         let sent = match outcome {
             Outcome::Done(tag) => return Ok(Some(Tag::new(&tag))),
             Outcome::CopyIn(target) => {

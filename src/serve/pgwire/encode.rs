@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_pg::datatypes::field_into_pg_type;
 use arrow_pg::encoder::{Encoder, encode_value};
@@ -54,6 +55,7 @@ pub fn numeric_modifier(precision: u8, scale: i8) -> i32 {
 pub fn wire_type(field: &Arc<Field>) -> PgWireResult<Type> {
     match kind(field.data_type()) {
         Kind::Numeric => Ok(Type::NUMERIC),
+        Kind::Unsigned => Ok(Type::INT8),
         Kind::Text => Ok(Type::TEXT),
         Kind::Native => field_into_pg_type(field),
     }
@@ -61,6 +63,9 @@ pub fn wire_type(field: &Arc<Field>) -> PgWireResult<Type> {
 
 /// Who encodes the values of a type.
 enum Kind {
+    /// The library, as numbers with a sign: Postgres has no others, and positions and counts, which
+    /// these are, are `BIGINT` there.
+    Unsigned,
     /// A number with all its digits.
     Numeric,
     /// Arrow's own text.
@@ -74,8 +79,8 @@ fn kind(data_type: &DataType) -> Kind {
         DataType::Decimal32(..)
         | DataType::Decimal64(..)
         | DataType::Decimal128(..)
-        | DataType::Decimal256(..)
-        | DataType::UInt64 => Kind::Numeric,
+        | DataType::Decimal256(..) => Kind::Numeric,
+        DataType::UInt64 => Kind::Unsigned,
         DataType::Map(..)
         | DataType::Union(..)
         | DataType::RunEndEncoded(..)
@@ -126,7 +131,7 @@ impl Rows {
     }
 }
 
-/// Encodes one value; of columns that are sent as Arrow's own text these are the texts.
+/// Encodes one value of an encoded column; `field` is what it was before.
 pub fn encode_one<E: Encoder>(
     encoder: &mut E,
     column: &ArrayRef,
@@ -139,6 +144,8 @@ pub fn encode_one<E: Encoder>(
         encoder.encode_field(&None::<&str>, info)
     } else if matches!(kind(data_type), Kind::Numeric) {
         encoder.encode_field(&Numeric(numeric_text(column, row)), info)
+    } else if matches!(kind(field.data_type()), Kind::Unsigned) {
+        encoder.encode_field(&column.as_primitive::<Int64Type>().value(row), info)
     } else if *data_type == DataType::Utf8 && *info.datatype() == Type::TEXT {
         encoder.encode_field(&column.as_string::<i32>().value(row), info)
     } else if let (Some(structure), FieldFormat::Text) = (column.as_struct_opt(), info.format()) {
@@ -152,8 +159,22 @@ pub fn encode_one<E: Encoder>(
 pub fn encoded_column(column: &ArrayRef) -> PgWireResult<ArrayRef> {
     match kind(column.data_type()) {
         Kind::Text => texts(column),
+        Kind::Unsigned => signed(column),
         _ => Ok(Arc::clone(column)),
     }
+}
+
+/// Numbers without a sign as those with one.
+fn signed(column: &ArrayRef) -> PgWireResult<ArrayRef> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, &DataType::Int64, &options).map_err(|_| {
+        let message =
+            "a number without a sign is out of range of BIGINT; cast it to NUMERIC(20, 0)";
+        refusal("22003", message)
+    })
 }
 
 /// Values as Arrow prints them.
@@ -174,7 +195,6 @@ fn numeric_text(column: &ArrayRef, row: usize) -> String {
         DataType::Decimal64(..) => column.as_primitive::<Decimal64Type>().value_as_string(row),
         DataType::Decimal128(..) => column.as_primitive::<Decimal128Type>().value_as_string(row),
         DataType::Decimal256(..) => column.as_primitive::<Decimal256Type>().value_as_string(row),
-        DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
         _ => column.as_primitive::<Int64Type>().value(row).to_string(),
     }
 }

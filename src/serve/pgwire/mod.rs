@@ -9,6 +9,7 @@ mod described;
 mod encode;
 mod exchange;
 mod parameters;
+mod place;
 mod portal;
 mod receive;
 mod send;
@@ -100,19 +101,27 @@ pub async fn serve(
     }
 }
 
-/// An error of the engine as Postgres clients know it.
-fn error_info(error: &EngineError) -> ErrorInfo {
+/// An error of the engine as Postgres clients know it, with its place in the text that they sent.
+fn error_info(error: &EngineError, text: &str) -> ErrorInfo {
     let mut info = ErrorInfo::new(
         "ERROR".to_owned(),
         error.sqlstate().to_owned(),
         error.to_string(),
     );
     info.hint = error.hint();
+    if let EngineError::Sql(error) = error {
+        info.position = place::position(error, text).map(|position| position.to_string());
+    }
     info
 }
 
 fn failure(error: EngineError) -> PgWireError {
-    PgWireError::UserError(Box::new(error_info(&error)))
+    failure_in(error, "")
+}
+
+/// An error of a statement in this text.
+fn failure_in(error: EngineError, text: &str) -> PgWireError {
+    PgWireError::UserError(Box::new(error_info(&error, text)))
 }
 
 /// An error that arises here, with its SQLSTATE.

@@ -57,6 +57,7 @@ where
             format: &portal.result_column_format,
             is_described: true,
             columns: described(&portal),
+            text: "",
         };
         let answer = connection.answer(client, statement, &parameters, wanted);
         let tag = connection.bounded(handle, is_bounded, answer).await?;

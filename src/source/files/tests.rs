@@ -22,6 +22,7 @@ fn tables() -> Vec<TableDefinition> {
         nullable,
         description: String::new(),
         default: None,
+        max_length: None,
     };
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut tables = standard_tables();

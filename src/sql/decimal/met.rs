@@ -13,6 +13,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{DIGITS_MAX, Number};
+use crate::sql::comparison::{common_type, in_type, pair_in_one_type};
 
 /// How deep computations of literals (`0.06 - 0.01`) are looked into.
 const DEPTH_MAX: usize = 6;
@@ -232,6 +233,7 @@ fn met(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_distinction(op) => {
             let right = exact(*right, &left);
             let left = exact(*left, &right);
+            let (left, right) = pair_in_one_type(left, right, schema);
             let binary = BinaryExpr::new(Box::new(left), op, Box::new(right));
             Transformed::yes(Expr::BinaryExpr(binary))
         }
@@ -239,6 +241,13 @@ fn met(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let low = exact(*between.low, &between.expr);
             let high = exact(*between.high, &between.expr);
             let expression = exact(*between.expr, &low);
+            let common = common_type([&expression, &low, &high], schema);
+            let in_common = |value: Expr| match &common {
+                Some(common) => in_type(value, common, schema),
+                None => value,
+            };
+            let (low, high) = (in_common(low), in_common(high));
+            let expression = in_common(expression);
             let between = Between::new(
                 Box::new(expression),
                 between.negated,
@@ -253,7 +262,14 @@ fn met(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
             negated,
         }) => {
             let list = list.into_iter().map(|value| exact(value, &expr));
-            let list = list.collect();
+            let list: Vec<Expr> = list.collect();
+            let common = common_type(list.iter().chain([expr.as_ref()]), schema);
+            let in_common = |value: Expr| match &common {
+                Some(common) => in_type(value, common, schema),
+                None => value,
+            };
+            let list = list.into_iter().map(in_common).collect();
+            let expr = Box::new(in_common(*expr));
             Transformed::yes(Expr::InList(InList::new(expr, list, negated)))
         }
         other => Transformed::no(other),

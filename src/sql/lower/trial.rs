@@ -12,9 +12,10 @@ use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::windows::WindowExpr;
 use datafusion::scalar::ScalarValue;
 
-use super::super::error::{SqlError, without_noise};
+use super::super::error::SqlError;
 use super::super::function::{AggregateCall, nullable};
 use super::super::plan::{Aggregate, AggregateFunction, Expression};
+use super::super::reason::bare;
 use super::{as_column, refused};
 
 /// Refuses an expression that fails on every row, whatever its values are. What fails for values,
@@ -24,7 +25,7 @@ pub fn check_expression(expression: &Expression, input: &SchemaRef) -> Result<()
         return Ok(());
     };
     let reason = error.find_root().strip_backtrace();
-    let reason = without_noise(reason.lines().next().unwrap_or_default());
+    let reason = bare(reason.lines().next().unwrap_or_default());
     let refusal = SqlError::unsupported(format!("{failing} cannot be computed: {reason}"))
         .with_hint("write it with functions and operators that take values of these types");
     Err(match failing.downcast_ref::<ScalarFunctionExpr>() {
@@ -181,7 +182,7 @@ fn row(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, DataFu
 /// The refusal of a function in DataFusion's words.
 pub fn refusal(function: &str, error: &DataFusionError) -> SqlError {
     let reason = error.strip_backtrace();
-    let reason = without_noise(reason.lines().next().unwrap_or_default());
+    let reason = bare(reason.lines().next().unwrap_or_default());
     let refusal =
         |what: &str| SqlError::unsupported(format!("{function}(){what}: {reason}")).about(function);
     match reason {

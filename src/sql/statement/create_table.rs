@@ -2,8 +2,8 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::sql::sqlparser::ast::{
-    self, ColumnOption, CreateTable, ExactNumberInfo, Expr, SqlOption, TableConstraint,
-    TimezoneInfo,
+    self, CharacterLength, ColumnOption, CreateTable, ExactNumberInfo, Expr, SqlOption,
+    TableConstraint, TimezoneInfo,
 };
 
 use super::view::options;
@@ -42,6 +42,7 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
             nullable,
             description: String::new(),
             default,
+            max_length: max_length(&column.data_type)?,
         });
     }
     for constraint in &create.constraints {
@@ -128,6 +129,28 @@ fn definition(
         event_identity: Vec::new(),
         append_only: false,
     })
+}
+
+/// The length of `VARCHAR(n)`.
+fn max_length(sql: &ast::DataType) -> Result<Option<u32>, SqlError> {
+    use ast::DataType as Sql;
+    let (Sql::Varchar(Some(length))
+    | Sql::CharVarying(Some(length))
+    | Sql::CharacterVarying(Some(length))) = sql
+    else {
+        return Ok(None);
+    };
+    let CharacterLength::IntegerLength { length, .. } = length else {
+        return Ok(None);
+    };
+    match u32::try_from(*length) {
+        Ok(length) if length > 0 => Ok(Some(length)),
+        _ => Err(SqlError::new(
+            "22023",
+            format!("VARCHAR({length}) has no room for a text, or more than there is"),
+        )
+        .with_hint("write TEXT for texts of any length")),
+    }
 }
 
 fn data_type(sql: &ast::DataType) -> Result<DataType, SqlError> {

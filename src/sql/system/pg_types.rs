@@ -125,7 +125,7 @@ pub(super) fn of_column(data_type: &DataType) -> (&'static PgType, i64) {
         DataType::Boolean => (16, -1),
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => (21, -1),
         DataType::Int32 | DataType::UInt16 => (23, -1),
-        DataType::Int64 | DataType::UInt32 => (20, -1),
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => (20, -1),
         DataType::Float16 | DataType::Float32 => (700, -1),
         DataType::Float64 => (701, -1),
         DataType::Decimal128(precision, scale) if *scale >= 0 => (
@@ -135,8 +135,7 @@ pub(super) fn of_column(data_type: &DataType) -> (&'static PgType, i64) {
         DataType::Decimal128(..)
         | DataType::Decimal32(..)
         | DataType::Decimal64(..)
-        | DataType::Decimal256(..)
-        | DataType::UInt64 => (1700, -1),
+        | DataType::Decimal256(..) => (1700, -1),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => (17, -1),
         DataType::Date32 | DataType::Date64 => (1082, -1),
         DataType::Time32(_) | DataType::Time64(_) => (1083, -1),

@@ -18,6 +18,7 @@ fn definition(name: &str, columns: &[(&str, DataType)], primary_key: &[usize]) -
         nullable: true,
         description: String::new(),
         default: None,
+        max_length: None,
     });
     TableDefinition {
         name: name.to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 
@@ -27,6 +27,7 @@ fn definition(
         nullable,
         description: String::new(),
         default: None,
+        max_length: None,
     };
     TableDefinition {
         name: "stock".to_owned(),
@@ -45,19 +46,13 @@ fn definition(
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {
-    let fields = [
-        Field::new("store", DataType::Int64, false),
-        Field::new("channel", DataType::Utf8, true),
-        Field::new("version", DataType::Int64, true),
-        Field::new("payload", DataType::Utf8, true),
-    ];
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.1))),
         Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.2))),
         Arc::new(StringArray::from_iter(rows.iter().map(|row| row.3.clone()))),
     ];
-    RecordBatch::try_new(Arc::new(Schema::new(fields.to_vec())), columns).unwrap()
+    RecordBatch::try_new(definition(&[], &[], &[]).schema(), columns).unwrap()
 }
 
 fn change(kind: ChangeKind, rows: &[Row]) -> Change {

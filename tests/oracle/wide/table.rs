@@ -73,6 +73,7 @@ impl Table {
             nullable: field.is_nullable(),
             description: String::new(),
             default: None,
+            max_length: None,
         });
         TableDefinition {
             name: self.name.clone(),

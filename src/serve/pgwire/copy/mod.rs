@@ -12,7 +12,7 @@ use pgwire::error::{PgWireError, PgWireResult};
 
 use super::{failure, refusal};
 use crate::engine::{CopyTarget, Reservation};
-use crate::sql::CopyFormat;
+use crate::sql::{CopyFormat, reason};
 use csv::CsvParser;
 use text::TextParser;
 
@@ -54,6 +54,8 @@ struct Pending {
     skips_header: bool,
     rows: Vec<RecordBatch>,
     rows_bytes: usize,
+    /// What is wrong where something is: the shape of the rows, unless a value is found wrong.
+    sqlstate: &'static str,
 }
 
 impl CopyIn {
@@ -84,6 +86,7 @@ impl CopyIn {
             skips_header: header,
             rows: Vec::new(),
             rows_bytes: 0,
+            sqlstate: "22P04",
         };
         Ok(CopyIn {
             target,
@@ -141,6 +144,9 @@ impl Pending {
             let values = values(&texts, field.data_type()).map_err(|error| {
                 let from = self.row_count + 1 - count;
                 let to = self.row_count;
+                let known = reason::of_text(&error);
+                self.sqlstate = known.as_ref().map_or("22P02", |known| known.sqlstate);
+                let error = known.map_or(error, |known| known.message);
                 format!("rows {from} to {to}, column {}: {error}", field.name())
             })?;
             columns.push(values);
@@ -160,10 +166,9 @@ impl Pending {
     }
 
     fn wrong(&self, problem: &str) -> PgWireError {
-        let sqlstate = match problem {
-            _ if problem.contains("non-nullable") => "23502",
-            _ if problem.starts_with("rows ") => "22P02",
-            _ => "22P04",
+        let sqlstate = match problem.contains("non-nullable") {
+            true => "23502",
+            false => self.sqlstate,
         };
         refusal(sqlstate, format!("COPY {}: {problem}", self.target.table))
     }

@@ -1,0 +1,84 @@
+//! Values of two types that meet in a comparison, where DataFusion brings them to another type than
+//! Postgres: doubles beside decimals stay doubles (it would round them to 15 digits, and fail at
+//! infinity), and times of two units are compared at all.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::DFSchema;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+/// Brings both sides of a comparison to one type.
+#[derive(Debug)]
+pub struct Comparisons;
+
+impl ExprPlanner for Comparisons {
+    fn plan_binary_op(
+        &self,
+        expression: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expression;
+        let (left, right) = match is_comparison(&op) {
+            true => pair_in_one_type(left, right, schema),
+            false => (left, right),
+        };
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+fn is_comparison(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
+}
+
+/// Two values that are compared, in one type where DataFusion's would be wrong.
+pub fn pair_in_one_type(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    match common_type([&left, &right], schema) {
+        None => (left, right),
+        Some(common) => (
+            in_type(left, &common, schema),
+            in_type(right, &common, schema),
+        ),
+    }
+}
+
+/// The type in which values are compared; `None` where it is DataFusion's.
+pub fn common_type<'e>(
+    values: impl IntoIterator<Item = &'e Expr>,
+    schema: &DFSchema,
+) -> Option<DataType> {
+    let types = values.into_iter().map(|value| value.get_type(schema));
+    let types: Vec<DataType> = types.collect::<Result<_>>().ok()?;
+    let is_any = |is_meant: fn(&DataType) -> bool| types.iter().any(is_meant);
+    if is_any(DataType::is_decimal) && is_any(DataType::is_floating) {
+        return Some(DataType::Float64);
+    }
+    let is_time =
+        |data_type: &&DataType| matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
+    let mut times = types.iter().filter(is_time);
+    let first = times.next()?;
+    let differ = times.any(|other| other != first);
+    differ.then_some(DataType::Time64(TimeUnit::Nanosecond))
+}
+
+/// A value in the common type, if it is one of those that are brought to it.
+pub fn in_type(value: Expr, common: &DataType, schema: &DFSchema) -> Expr {
+    let is_brought = |found: DataType| match common {
+        DataType::Float64 => found.is_decimal(),
+        other => matches!(found, DataType::Time32(_) | DataType::Time64(_)) && found != *other,
+    };
+    match value.get_type(schema).is_ok_and(is_brought) {
+        true => Expr::Cast(Cast::new(Box::new(value), common.clone())),
+        false => value,
+    }
+}

@@ -1,0 +1,154 @@
+//! The types of parameters, as Postgres gives them: each has one type in the whole statement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit};
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+/// What is added to a time is an interval; the planner takes a parameter for another time. What is
+/// taken from a time is such a one, as in Postgres.
+#[derive(Debug)]
+pub struct TimeParameters;
+
+impl ExprPlanner for TimeParameters {
+    fn plan_binary_op(
+        &self,
+        expression: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expression;
+        let is_time = |side: &Expr| {
+            matches!(
+                side.get_type(schema),
+                Ok(DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_))
+            )
+        };
+        let (left, right) = match op {
+            BinaryOperator::Plus if is_time(&left) => (left, as_interval(right)),
+            BinaryOperator::Plus if is_time(&right) => (as_interval(left), right),
+            _ => (left, right),
+        };
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+fn as_interval(value: Expr) -> Expr {
+    match value {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            of_type(id, &DataType::Interval(IntervalUnit::MonthDayNano))
+        }
+        other => other,
+    }
+}
+
+/// A parameter of a type.
+fn of_type(id: String, data_type: &DataType) -> Expr {
+    let field = Field::new(&id, data_type.clone(), true);
+    Expr::Placeholder(Placeholder {
+        id,
+        field: Some(Arc::new(field)),
+    })
+}
+
+/// Gives each parameter of a plan one type, wherever it stands: of several that it meets the one
+/// that has the values of all, else that of a cast, or a number in LIMIT and OFFSET.
+pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut found = Found::default();
+    plan.apply_with_subqueries(|node| {
+        let is_limit = matches!(node, LogicalPlan::Limit(_));
+        node.apply_expressions(|expression| {
+            if is_limit {
+                found.note(expression, &DataType::Int64);
+            }
+            expression.apply(|part| {
+                match part {
+                    Expr::Cast(cast) => found.note(&cast.expr, cast.field.data_type()),
+                    Expr::TryCast(cast) => found.note(&cast.expr, cast.field.data_type()),
+                    other => found.meet(other),
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    let types = found.types();
+    if types.is_empty() {
+        return Ok(plan);
+    }
+    let typed = plan.transform_up_with_subqueries(|node| {
+        let mut is_changed = false;
+        let node = node.map_expressions(|expression| {
+            let typed = expression.transform_up(|part| {
+                Ok(match part {
+                    Expr::Placeholder(Placeholder { id, field }) => match types.get(&id) {
+                        Some(data_type)
+                            if field.as_ref().map(|f| f.data_type()) != Some(data_type) =>
+                        {
+                            Transformed::yes(of_type(id, data_type))
+                        }
+                        _ => Transformed::no(Expr::Placeholder(Placeholder { id, field })),
+                    },
+                    other => Transformed::no(other),
+                })
+            })?;
+            is_changed |= typed.transformed;
+            Ok(typed)
+        })?;
+        // What a node gives may have changed below it.
+        Ok(match node.data {
+            values @ LogicalPlan::Values(_) => Transformed::new_transformed(values, is_changed),
+            other => Transformed::yes(other.recompute_schema()?),
+        })
+    });
+    typed.data()
+}
+
+/// What is known of parameters, by their names.
+#[derive(Default)]
+struct Found {
+    /// The types of what they meet.
+    met: HashMap<String, DataType>,
+    /// The types that they are cast to, or that their place asks for.
+    wanted: HashMap<String, DataType>,
+}
+
+impl Found {
+    /// A value that is wanted in a type, if it is a parameter of which nothing more is known.
+    fn note(&mut self, value: &Expr, data_type: &DataType) {
+        if let Expr::Placeholder(Placeholder { id, field: None }) = value {
+            let wanted = self.wanted.entry(id.clone());
+            wanted.or_insert_with(|| data_type.clone());
+        }
+    }
+
+    fn meet(&mut self, value: &Expr) {
+        let Expr::Placeholder(Placeholder {
+            id,
+            field: Some(field),
+        }) = value
+        else {
+            return;
+        };
+        let data_type = match self.met.get(id) {
+            Some(before) => {
+                let common = comparison_coercion(before, field.data_type());
+                common.unwrap_or_else(|| before.clone())
+            }
+            None => field.data_type().clone(),
+        };
+        self.met.insert(id.clone(), data_type);
+    }
+
+    fn types(self) -> HashMap<String, DataType> {
+        let mut types = self.wanted;
+        types.extend(self.met);
+        types
+    }
+}

@@ -1,0 +1,220 @@
+//! What clients are told of their mistakes: the SQLSTATE, the place, and no fault of others.
+
+use futures::SinkExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_postgres::error::{DbError, ErrorPosition};
+use tokio_postgres::{Client, Error};
+
+use crate::serve::Served;
+
+const T: &str = "CREATE TABLE t (id INT PRIMARY KEY, n INT, small SMALLINT, price NUMERIC(6, 2), \
+    name TEXT NOT NULL, day DATE, at TIMESTAMP); \
+    INSERT INTO t VALUES (1, 2, 3, 4.50, 'a', DATE '2026-05-04', TIMESTAMP '2026-05-04 10:20:30')";
+
+fn told(error: &Error) -> &DbError {
+    error.as_db_error().expect("an error of the server")
+}
+
+async fn refused(client: &Client, sql: &str) -> Error {
+    match client.simple_query(sql).await {
+        Err(error) => error,
+        Ok(_) => panic!("{sql} has an answer"),
+    }
+}
+
+#[test]
+fn mistakes_have_their_sqlstate_in_both_protocols() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(T).await.expect("created");
+        for (sql, sqlstate) in [
+            ("SELECT CAST('x' AS INT)", "22P02"),
+            ("SELECT CAST(name AS INT) FROM t", "22P02"),
+            ("SELECT n / (id - 1) FROM t", "22012"),
+            ("SELECT CAST(70000 + n AS SMALLINT) FROM t", "22003"),
+            ("SELECT CAST('soon' AS DATE)", "22007"),
+            ("SELECT CAST('2026-02-30' AS DATE)", "22008"),
+            ("SELECT n, small FROM t GROUP BY n", "42803"),
+            ("SELECT * FROM nowhere", "42P01"),
+            ("SELECT nothing FROM t", "42703"),
+            ("SELECT date_trunc(1, 2, 3, 4) FROM t", "42883"),
+            ("SELECT round('a', 'b') FROM t", "42883"),
+            ("SELECT id FROM t WHERE n", "42804"),
+            ("INSERT INTO t (id) VALUES (7)", "23502"),
+            ("INSERT INTO t (id, name, n) VALUES (7, 'b', 'x')", "22P02"),
+            ("UPDATE t SET n = n / 0", "22012"),
+            ("SELECT * FROM t PIVOT (sum(n) FOR id IN (1, 2))", "0A000"),
+        ] {
+            let simple = refused(&client, sql).await;
+            let simple = told(&simple);
+            assert_eq!(simple.code().code(), sqlstate, "{sql}: {simple:?}");
+            let extended = client.query(sql, &[]).await.expect_err(sql);
+            let extended = told(&extended);
+            assert_eq!(extended.code().code(), sqlstate, "{sql}: {extended:?}");
+            for error in [simple, extended] {
+                let message = error.message();
+                assert!(!message.contains("DataFusion"), "{sql}: {message}");
+                assert!(!message.contains("nternal error"), "{sql}: {message}");
+            }
+        }
+    });
+}
+
+#[test]
+fn places_are_told_where_they_are_known() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(T).await.expect("created");
+        for (sql, position) in [
+            ("SELECT 'ä', nothing FROM t", 13),
+            ("SELECT n FROM\n nowhere", 16),
+            ("SELECT nofunc(n) FROM t", 8),
+            ("SELECT n, small FROM t GROUP BY n", 11),
+            ("SELECT 1; SELECT nothing FROM t", 18),
+            ("UPDATE t SET nothing = 1", 14),
+            ("SELECT n FROM t WHERE n = = 1", 27),
+        ] {
+            let error = refused(&client, sql).await;
+            let expected = ErrorPosition::Original(position);
+            assert_eq!(told(&error).position(), Some(&expected), "{sql}");
+        }
+        let error = client.prepare("SELECT nothing FROM t").await;
+        let error = error.expect_err("no such column");
+        let expected = ErrorPosition::Original(8);
+        assert_eq!(told(&error).position(), Some(&expected));
+        let error = refused(&client, "SELECT nmae FROM t").await;
+        let hint = told(&error).hint().unwrap_or_default();
+        assert!(hint.starts_with("is name meant?"), "{hint}");
+    });
+}
+
+#[test]
+fn rows_of_copy_are_refused_by_what_is_wrong_with_them() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(T).await.expect("created");
+        for (row, sqlstate) in [
+            ("2\tx\t\\N\t\\N\tb\t\\N\t\\N\n", "22P02"),
+            ("2\t\\N\t70000\t\\N\tb\t\\N\t\\N\n", "22003"),
+            ("2\t\\N\t\\N\t123456\tb\t\\N\t\\N\n", "22003"),
+            ("2\t\\N\t\\N\t\\N\tb\tsoon\t\\N\n", "22007"),
+            ("2\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n", "23502"),
+            ("2\t\\N\n", "22P04"),
+        ] {
+            let sink = client.copy_in("COPY t FROM STDIN").await.expect("begun");
+            tokio::pin!(sink);
+            sink.send(bytes::Bytes::from_static(row.as_bytes()))
+                .await
+                .expect("sent");
+            let error = sink.finish().await.expect_err("refused");
+            assert_eq!(told(&error).code().code(), sqlstate, "{row:?}: {error:?}");
+        }
+    });
+}
+
+/// A connection on which messages are written by hand: the library sends no values as text.
+async fn raw(served: &Served) -> TcpStream {
+    let mut stream = TcpStream::connect(served.address).await.expect("connected");
+    let parameters = b"user\0any\0\0";
+    let length = u32::try_from(8 + parameters.len()).expect("short");
+    let startup = [&length.to_be_bytes()[..], &[0, 3, 0, 0], parameters].concat();
+    stream.write_all(&startup).await.expect("sent");
+    answer(&mut stream).await;
+    stream
+}
+
+fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let length = u32::try_from(4 + body.len()).expect("short");
+    [&[kind][..], &length.to_be_bytes(), &body].concat()
+}
+
+/// The first value of the last row, or the SQLSTATE of the error.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    loop {
+        let kind = stream.read_u8().await.expect("a message");
+        let length = stream.read_u32().await.expect("its length");
+        let mut body = vec![0; length as usize - 4];
+        stream.read_exact(&mut body).await.expect("the message");
+        match kind {
+            b'D' => {
+                let length = u32::from_be_bytes(body[2..6].try_into().expect("a length"));
+                let value = body[6..].iter().take(length as usize).copied().collect();
+                answer = String::from_utf8(value).expect("text");
+            }
+            b'E' => {
+                let fields = body.split(|byte| *byte == 0);
+                let mut fields = fields.filter_map(|field| std::str::from_utf8(field).ok());
+                let code = fields.find_map(|field| field.strip_prefix('C'));
+                answer = code.expect("a code").to_owned();
+            }
+            b'Z' => return answer,
+            _ => {}
+        }
+    }
+}
+
+/// Runs a statement with one parameter, sent as text.
+async fn with_text(stream: &mut TcpStream, sql: &str, value: &str) -> String {
+    let length = u32::try_from(value.len()).expect("short").to_be_bytes();
+    let messages = [
+        message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"]),
+        message(
+            b'B',
+            &[b"\0\0\0\0\0\x01", &length, value.as_bytes(), b"\0\0"],
+        ),
+        message(b'E', &[b"\0\0\0\0\0"]),
+        message(b'S', &[]),
+    ];
+    stream.write_all(&messages.concat()).await.expect("sent");
+    answer(stream).await
+}
+
+#[test]
+fn values_sent_as_text_are_read_as_they_are_written() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(T).await.expect("created");
+        let mut stream = raw(&served).await;
+        for (sql, value, expected) in [
+            ("SELECT count(*) FROM t WHERE n = $1", "2", "1"),
+            ("SELECT count(*) FROM t WHERE n = $1", " 2 ", "1"),
+            ("SELECT count(*) FROM t WHERE n = $1", "two", "22P02"),
+            ("SELECT count(*) FROM t WHERE n = $1", "2.5", "22P02"),
+            ("SELECT count(*) FROM t WHERE small = $1", "70000", "22003"),
+            ("SELECT count(*) FROM t WHERE price < $1", "4.501", "1"),
+            ("SELECT count(*) FROM t WHERE price = $1", "4.501", "0"),
+            ("SELECT count(*) FROM t WHERE price = $1", "four", "22P02"),
+            (
+                "SELECT CAST($1 AS NUMERIC(38, 0))",
+                "12345678901234567890123456789012345678",
+                "12345678901234567890123456789012345678",
+            ),
+            ("SELECT count(*) FROM t WHERE day = $1", "2026-05-04", "1"),
+            ("SELECT count(*) FROM t WHERE day = $1", "soon", "22007"),
+            (
+                "SELECT count(*) FROM t WHERE day = $1",
+                "2026-02-30",
+                "22008",
+            ),
+            (
+                "SELECT CAST(at + $1 AS DATE) FROM t",
+                "2 days",
+                "2026-05-06",
+            ),
+            ("SELECT n FROM t LIMIT $1", "0", ""),
+            ("SELECT $1", "it''s", "it''s"),
+            ("SELECT CAST($1 AS BOOLEAN)", "", "22P02"),
+            ("SELECT CAST($1 AS BOOLEAN)", "on", "t"),
+        ] {
+            let found = with_text(&mut stream, sql, value).await;
+            assert_eq!(found, expected, "{sql} with {value}");
+        }
+    });
+}
