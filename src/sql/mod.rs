@@ -1,9 +1,10 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+mod amounts;
 mod bounded;
 pub mod catalog;
 mod clock;
-mod counted_lists;
+mod counted_constants;
 pub mod decimal;
 mod decorrelate;
 pub mod delta_join;

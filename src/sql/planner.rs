@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
-use super::counted_lists::CountedLists;
+use super::counted_constants::CountedConstants;
 use super::decimal;
 use super::error::SqlError;
 use super::extremes;
@@ -234,8 +234,8 @@ fn session_state() -> SessionState {
     state
 }
 
-/// DataFusion's rules, the order of joins as soon as their keys are known, and the lengths of lists
-/// as soon as they are constants.
+/// DataFusion's rules, the order of joins as soon as their keys are known, and the sizes of long
+/// constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let keys_are_known = rules
@@ -244,7 +244,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     if let Some(position) = keys_are_known {
         rules.insert(position + 1, Arc::new(JoinOrder));
     }
-    rules.push(Arc::new(CountedLists));
+    rules.push(Arc::new(CountedConstants));
     rules
 }
 

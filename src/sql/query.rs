@@ -29,7 +29,7 @@ use futures::StreamExt;
 
 use super::catalog::Catalog;
 use super::clock;
-use super::counted_lists::CountedLists;
+use super::counted_constants::CountedConstants;
 use super::error::SqlError;
 use super::interrupt::Wanted;
 use super::overview;
@@ -287,10 +287,10 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules, and the lengths of lists as soon as they are constants.
+/// DataFusion's rules, and the sizes of long constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
-    rules.push(Arc::new(CountedLists));
+    rules.push(Arc::new(CountedConstants));
     rules
 }
 
