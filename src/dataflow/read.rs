@@ -252,6 +252,19 @@ impl Wanted {
         batch(Arc::clone(&self.schema), arrays, rows)
     }
 
+    /// The columns of the arrangement that are read for it and whose values take different numbers of
+    /// bytes.
+    pub(super) fn varying(&self, reader: &Reader) -> Vec<usize> {
+        let first = reader.bodies.first();
+        let mut varying = first.map(|body| body.varying()).unwrap_or_default();
+        if let Columns::Stored(positions) = &self.shape.columns {
+            let is_read =
+                |column: &usize| self.columns.iter().any(|one| positions[*one] == *column);
+            varying.retain(is_read);
+        }
+        varying
+    }
+
     /// Rows of a chunk that are there once each.
     pub(super) fn slice(&self, body: &Body, rows: Range<usize>) -> RecordBatch {
         let (offset, length) = (rows.start, rows.len());

@@ -17,6 +17,9 @@ use super::read::{Found, Wanted, rows_of_hash};
 /// Rows gathered into one batch.
 const ROWS_AT_ONCE: usize = 8192;
 
+/// The same in bytes of texts and the like, of which a column may have no more than 2 GiB.
+const BYTES_AT_ONCE: usize = 64 << 20;
+
 /// Rows from which on a run is not copied.
 const LONG_RUN: usize = Chunk::TARGET_ROWS / 2;
 
@@ -59,15 +62,28 @@ impl Iterator for Scan {
         let mut plain = PlainChunks::new(&self.wanted, self.timestamp_ms, cursors.len());
         let mut found = Found::new(&self.wanted.shape);
         let mut uncopied = None;
+        let varying = self.wanted.varying(&reader);
+        let mut bytes = 0;
         while found.len() < ROWS_AT_ONCE
+            && (bytes < BYTES_AT_ONCE || found.len() == 0)
             && let Some(hash) = least_hash(&cursors)
         {
             let Some(run) = Run::at(&cursors, hash, &mut plain) else {
                 let mut rows = rows_of_hash(&reader, &mut cursors, hash, self.timestamp_ms);
+                let of_row = |pick: &Pick| {
+                    let body = reader.body(*pick);
+                    body.varying_bytes(pick.row as usize, &varying)
+                };
+                bytes += rows.iter().map(of_row).sum::<usize>();
                 found.take(&reader, &mut rows);
                 continue;
             };
             if run.rows.len() < LONG_RUN {
+                let of_row = |row| run.body.varying_bytes(row, &varying);
+                bytes += match varying.is_empty() {
+                    true => 0,
+                    false => run.rows.clone().map(of_row).sum::<usize>(),
+                };
                 found.extend(run.picks(&cursors));
                 cursors[run.cursor].step_rows(run.rows.len());
                 continue;

@@ -23,6 +23,9 @@ use super::stateful::react_to_batches;
 /// Groups handled before output is given on.
 const GROUPS_AT_ONCE: usize = 8192;
 
+/// The same in bytes of keys that are texts and the like.
+const BYTES_AT_ONCE: usize = 64 << 20;
+
 /// Emits the rows of groups that change. A group exists while its count is not zero.
 pub fn aggregate<'scope>(
     index: Index<'scope>,
@@ -92,6 +95,8 @@ struct Portion {
     /// Rows of new batches, group by group and in order of time.
     novel: Vec<Pick>,
     groups: Vec<Group>,
+    /// What the keys take that are texts and the like, each row that may come out counted.
+    bytes: usize,
 }
 
 struct Group {
@@ -116,9 +121,22 @@ fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&
     let mut cursors = std::mem::take(&mut reader.cursors);
     let (novel_cursors, earlier_cursors) = cursors.split_at_mut(novel.len());
     let mut portion = Portion::default();
+    let keys: Vec<usize> = match reader.bodies.first() {
+        Some(body) => {
+            let mut keys = body.varying();
+            keys.retain(|column| *column < body.key_columns);
+            keys
+        }
+        None => Vec::new(),
+    };
     while let Some(hash) = least_hash(novel_cursors) {
         portion.read_hash(&reader, hash, novel_cursors, earlier_cursors);
-        if portion.groups.len() >= GROUPS_AT_ONCE {
+        if let (false, Some(group)) = (keys.is_empty(), portion.groups.last()) {
+            let first = portion.novel[group.novel.start];
+            let of_key = reader.body(first).varying_bytes(first.row as usize, &keys);
+            portion.bytes += of_key * 2 * group.novel.len();
+        }
+        if portion.groups.len() >= GROUPS_AT_ONCE || portion.bytes >= BYTES_AT_ONCE {
             std::mem::take(&mut portion).hand_to(&mut handle, &reader);
         }
     }
