@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -170,6 +171,11 @@ fn of_root(root: &DataFusionError) -> SqlError {
         DataFusionError::NotImplemented(_) => "0A000",
         DataFusionError::ResourcesExhausted(_) => "53200",
         DataFusionError::Plan(_) => "42000",
+        DataFusionError::ArrowError(error, _)
+            if matches!(error.as_ref(), ArrowError::ArithmeticOverflow(_)) =>
+        {
+            "22003"
+        }
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => "22000",
         _ => "XX000",
     };

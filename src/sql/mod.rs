@@ -3,6 +3,7 @@
 mod amounts;
 mod bounded;
 pub mod catalog;
+mod checked_numbers;
 mod clock;
 mod counted_constants;
 pub mod decimal;

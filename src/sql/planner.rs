@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
+use super::checked_numbers::CheckedNumbers;
 use super::clock;
 use super::counted_constants::CountedConstants;
 use super::decimal;
@@ -234,8 +235,8 @@ fn session_state() -> SessionState {
     state
 }
 
-/// DataFusion's rules, the order of joins as soon as their keys are known, and the sizes of long
-/// constants.
+/// DataFusion's rules, numbers that are checked before constants are computed, the order of joins as
+/// soon as their keys are known, and the sizes of long constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let keys_are_known = rules
@@ -244,6 +245,12 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     if let Some(position) = keys_are_known {
         rules.insert(position + 1, Arc::new(JoinOrder));
     }
+    rules.insert(
+        0,
+        Arc::new(CheckedNumbers {
+            constants_only: true,
+        }),
+    );
     rules.push(Arc::new(CountedConstants));
     rules
 }

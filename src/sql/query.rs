@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
 
 use super::catalog::Catalog;
+use super::checked_numbers::CheckedNumbers;
 use super::clock;
 use super::counted_constants::CountedConstants;
 use super::error::SqlError;
@@ -287,9 +288,15 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules, and the sizes of long constants.
+/// DataFusion's rules, numbers that are checked, and the sizes of long constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
+    rules.insert(
+        0,
+        Arc::new(CheckedNumbers {
+            constants_only: false,
+        }),
+    );
     rules.push(Arc::new(CountedConstants));
     rules
 }
