@@ -31,6 +31,7 @@ pub mod mode;
 mod names;
 pub mod overview;
 mod own_functions;
+pub mod pairs;
 mod place;
 pub mod plan;
 pub mod planner;
