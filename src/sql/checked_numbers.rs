@@ -16,13 +16,15 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    AggregateUDF, BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
+    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    WindowFunctionDefinition,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion::physical_expr_common::datum::apply;
 
+use super::checked_sums;
 use super::plan::Expression;
 
 /// The rule; it stands before those that compute constants.
@@ -55,7 +57,7 @@ impl OptimizerRule for CheckedNumbers {
         }
         let mut is_concerned = false;
         plan.apply_expressions(|expression| {
-            is_concerned |= concerns(expression)?;
+            is_concerned |= self.concerns(expression)?;
             Ok(TreeNodeRecursion::Continue)
         })?;
         if !is_concerned {
@@ -73,15 +75,6 @@ impl OptimizerRule for CheckedNumbers {
             }))
         })
     }
-}
-
-fn concerns(expression: &Expr) -> Result<bool> {
-    expression.exists(|part| {
-        Ok(match part {
-            Expr::BinaryExpr(binary) => may_become_too_large(binary.op),
-            _ => false,
-        })
-    })
 }
 
 fn may_become_too_large(operator: Operator) -> bool {
@@ -105,10 +98,22 @@ fn is_constant(expression: &Expr) -> bool {
 }
 
 impl CheckedNumbers {
+    fn concerns(&self, expression: &Expr) -> Result<bool> {
+        expression.exists(|part| {
+            Ok(match part {
+                Expr::BinaryExpr(binary) => may_become_too_large(binary.op),
+                Expr::AggregateFunction(call) => !self.constants_only && call.func.name() == "sum",
+                Expr::WindowFunction(call) => !self.constants_only && call.fun.name() == "sum",
+                _ => false,
+            })
+        })
+    }
+
     fn checked(&self, part: Expr, schema: &DFSchema) -> Transformed<Expr> {
         let BinaryExpr { left, op, right } = match part {
             Expr::BinaryExpr(binary) if may_become_too_large(binary.op) => binary,
-            other => return Transformed::no(other),
+            other if self.constants_only => return Transformed::no(other),
+            other => return with_checked_sum(other, schema),
         };
         let is_looked_at = |side: &Expr| !self.constants_only || is_constant(side);
         let types = (left.get_type(schema), right.get_type(schema));
@@ -129,6 +134,41 @@ impl CheckedNumbers {
             }
             _ => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
         }
+    }
+}
+
+/// The same call with a sum that fails where it is too large.
+fn with_checked_sum(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let in_place_of = |function: &Arc<AggregateUDF>, arguments: &[Expr]| {
+        let argument = arguments.first()?.get_type(schema).ok()?;
+        checked_sums::in_place_of(function, &argument)
+    };
+    match part {
+        Expr::AggregateFunction(mut call) => match in_place_of(&call.func, &call.params.args[..]) {
+            Some(function) => {
+                call.func = function;
+                Transformed::yes(Expr::AggregateFunction(call))
+            }
+            None => Transformed::no(Expr::AggregateFunction(call)),
+        },
+        Expr::WindowFunction(mut call) => {
+            let function = match &call.fun {
+                WindowFunctionDefinition::AggregateUDF(function) => {
+                    in_place_of(function, &call.params.args[..])
+                }
+                WindowFunctionDefinition::WindowUDF(_) => None,
+            };
+            let is_checked = function.is_some();
+            if let Some(function) = function {
+                call.fun = WindowFunctionDefinition::AggregateUDF(function);
+            }
+            let call = Expr::WindowFunction(call);
+            match is_checked {
+                true => Transformed::yes(call),
+                false => Transformed::no(call),
+            }
+        }
+        other => Transformed::no(other),
     }
 }
 

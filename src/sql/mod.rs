@@ -4,6 +4,7 @@ mod amounts;
 mod bounded;
 pub mod catalog;
 mod checked_numbers;
+mod checked_sums;
 mod clock;
 mod counted_constants;
 pub mod decimal;
