@@ -199,12 +199,8 @@ impl GroupsAccumulator for CheckedGroups {
 fn widened(values: &[ArrayRef]) -> Vec<ArrayRef> {
     let wide = |values: &ArrayRef| -> ArrayRef {
         let numbers: PrimitiveArray<Decimal128Type> = match values.data_type() {
-            DataType::Int64 => values
-                .as_primitive::<Int64Type>()
-                .unary(|value| i128::from(value)),
-            DataType::UInt64 => values
-                .as_primitive::<UInt64Type>()
-                .unary(|value| i128::from(value)),
+            DataType::Int64 => values.as_primitive::<Int64Type>().unary(i128::from),
+            DataType::UInt64 => values.as_primitive::<UInt64Type>().unary(i128::from),
             _ => return Arc::clone(values),
         };
         Arc::new(numbers.with_data_type(WIDE))
