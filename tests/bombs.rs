@@ -339,6 +339,29 @@ fn a_live_view_of_too_many_pairs_is_refused() {
 }
 
 #[test]
+fn a_view_may_join_texts_that_are_too_long_for_one_column_together() {
+    crate::engine::runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE documents (id BIGINT PRIMARY KEY, kind BIGINT, body TEXT)",
+            "CREATE TABLE readers (id BIGINT, kind BIGINT)",
+            "INSERT INTO documents SELECT id, 1, repeat('x', 200000) \
+             FROM (SELECT unnest(generate_series(1, 60)) AS id)",
+            "INSERT INTO readers SELECT id, 1 FROM (SELECT unnest(generate_series(1, 200)) AS id)",
+            "CREATE MATERIALIZED VIEW read AS SELECT r.id, length(d.body) AS length \
+             FROM documents d JOIN readers r ON d.kind = r.kind",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let read = "SELECT count(*), sum(length) FROM read";
+        assert_eq!(rows(&mut session, read).await, "12000,2400000000");
+        engine.shutdown();
+    });
+}
+
+#[test]
 fn a_huge_cross_join_ends_with_its_time_limit_and_within_its_memory() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
