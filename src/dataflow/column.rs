@@ -229,7 +229,7 @@ impl Column {
             _ => 0,
         };
         match &self.words {
-            Words::Bytes(offsets, _) => between(offsets),
+            Words::Bytes(offsets, _) => between(&offsets[..]),
             Words::Encoded(rows) => between(rows.value_offsets()),
             _ => 0,
         }
