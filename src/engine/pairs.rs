@@ -13,6 +13,7 @@ use super::EngineError;
 use super::catalog::live_view;
 use super::commit::Conductor;
 use super::transaction::CatalogChange;
+use crate::sql::plan::Plan;
 use crate::sql::{Catalog, SqlError, pairs};
 use crate::view::TableStore;
 
@@ -30,30 +31,35 @@ impl Conductor {
         changes: &[CatalogChange],
         catalog: &Catalog,
     ) -> Result<(), EngineError> {
-        let mut different = |table: &str, columns: &[usize]| {
-            let store = self.stores.get(table);
-            store.map_or(1, |store| self.different_rows(store, columns))
-        };
         for change in changes {
             let CatalogChange::CreateLiveView { statement, .. } = change else {
                 continue;
             };
             let (name, ..) = live_view(statement)?;
-            let Some(view) = catalog.live_views.get(&name) else {
-                continue;
-            };
-            let made = pairs::without_equality(&view.plan, &mut different);
-            if made > PAIRS_MAX {
-                let message = format!(
-                    "view \"{name}\" joins tables without an equality, which makes {made} pairs of \
-                     rows; the limit is {PAIRS_MAX}"
-                );
-                let hint = "add the condition with = that is missing, join filtered or grouped \
-                            rows, or use ASOF JOIN";
-                return Err(SqlError::new("54000", message).with_hint(hint).into());
+            if let Some(view) = catalog.live_views.get(&name) {
+                self.check_pairs_of(&view.plan)?;
             }
         }
         Ok(())
+    }
+
+    /// The same of a plan.
+    pub(super) fn check_pairs_of(&self, plan: &Plan) -> Result<(), EngineError> {
+        let mut different = |table: &str, columns: &[usize]| {
+            let store = self.stores.get(table);
+            store.map_or(1, |store| self.different_rows(store, columns))
+        };
+        let made = pairs::without_equality(plan, &mut different);
+        if made <= PAIRS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the query joins tables without an equality, which makes {made} pairs of rows; the \
+             limit of what is kept up to date is {PAIRS_MAX}"
+        );
+        let hint = "add the condition with = that is missing, join filtered or grouped rows, or \
+                    use ASOF JOIN";
+        Err(SqlError::new("54000", message).with_hint(hint).into())
     }
 
     /// About how many different rows the columns of a table have: as many as there are rows where
