@@ -308,6 +308,65 @@ fn views_that_stand_for_views_many_times_are_refused() {
 }
 
 #[test]
+fn a_live_view_of_too_many_pairs_is_refused() {
+    crate::engine::runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (a BIGINT, b BIGINT)",
+            "INSERT INTO t SELECT x, x % 10 FROM (SELECT unnest(generate_series(1, 40000)) AS x)",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        for query in [
+            "SELECT x.a, y.a AS b FROM t x, t y",
+            "SELECT x.a, count(*) AS n FROM t x JOIN t y ON x.a < y.a GROUP BY x.a",
+        ] {
+            let sql = format!("CREATE MATERIALIZED VIEW v AS {query}");
+            let error = run(&mut session, &sql).await.expect_err(query);
+            assert_eq!(error.sqlstate(), "54000", "{query}: {error}");
+            assert!(error.to_string().contains("1600000000 pairs"), "{error}");
+        }
+        // Equal rows are one.
+        let few = "CREATE MATERIALIZED VIEW v AS SELECT x.b, count(*) AS n FROM t x, t y \
+                   WHERE x.b < y.b GROUP BY x.b";
+        run(&mut session, few).await.expect(few);
+        let counted = rows(&mut session, "SELECT n FROM v WHERE b = 0").await;
+        assert_eq!(counted, "144000000");
+        // Of a row that is there more than a thousand million times, as many come as are asked for.
+        let ones = "CREATE MATERIALIZED VIEW ones AS SELECT 1 AS one FROM t x, t y";
+        run(&mut session, ones).await.expect(ones);
+        let some = rows(&mut session, "SELECT one FROM ones LIMIT 3").await;
+        assert_eq!(some, "1 1 1");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_view_may_join_texts_that_are_too_long_for_one_column_together() {
+    crate::engine::runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 1);
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE documents (id BIGINT PRIMARY KEY, kind BIGINT, body TEXT)",
+            "CREATE TABLE readers (id BIGINT, kind BIGINT)",
+            "INSERT INTO documents SELECT id, 1, repeat('x', 200000) \
+             FROM (SELECT unnest(generate_series(1, 60)) AS id)",
+            "INSERT INTO readers SELECT id, 1 FROM (SELECT unnest(generate_series(1, 200)) AS id)",
+            "CREATE MATERIALIZED VIEW lengths AS SELECT r.id, length(d.body) AS length \
+             FROM documents d JOIN readers r ON d.kind = r.kind",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let read = "SELECT count(*), sum(length) FROM lengths";
+        assert_eq!(rows(&mut session, read).await, "12000,2400000000");
+        engine.shutdown();
+    });
+}
+
+#[test]
 fn a_huge_cross_join_ends_with_its_time_limit_and_within_its_memory() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {

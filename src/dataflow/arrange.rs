@@ -86,6 +86,9 @@ impl Layout {
 /// Rows from which on a chunk is formed although more are waiting: bounds memory.
 const ROWS_AT_ONCE: usize = 64 * 1024;
 
+/// The same in bytes of texts and the like, of which a column may have no more than 2 GiB.
+const BYTES_AT_ONCE: usize = 256 << 20;
+
 /// Turns updates into sorted chunks by key: what has arrived is consolidated as a whole before it
 /// is exchanged, which spares the arrangement the merging of many small chunks.
 ///
@@ -101,7 +104,7 @@ pub fn key_by<'scope>(
         move |input, output| {
             let mut capabilities = CapabilitySet::new();
             let mut parts = Vec::new();
-            let mut rows = 0;
+            let (mut rows, mut bytes) = (0, 0);
             let mut give = |parts: Vec<Unsorted>, capabilities: &CapabilitySet<u64>| {
                 if let Some(mut chunk) = form(parts) {
                     output
@@ -114,10 +117,17 @@ pub fn key_by<'scope>(
                     capabilities.insert(capability.clone());
                 }
                 let sums = sums(updates);
+                let part = unsorted(updates, &layout, counted, sums);
+                let part_bytes: usize = part.columns.iter().map(Column::all_varying_bytes).sum();
+                if !parts.is_empty() && bytes + part_bytes > BYTES_AT_ONCE {
+                    (rows, bytes) = (0, 0);
+                    give(std::mem::take(&mut parts), &capabilities);
+                }
                 rows += updates.len();
-                parts.push(unsorted(updates, &layout, counted, sums));
+                bytes += part_bytes;
+                parts.push(part);
                 if rows >= ROWS_AT_ONCE {
-                    rows = 0;
+                    (rows, bytes) = (0, 0);
                     give(std::mem::take(&mut parts), &capabilities);
                 }
             });

@@ -173,6 +173,29 @@ impl Body {
         ordering
     }
 
+    /// The columns whose values take different numbers of bytes, those of all bodies of an
+    /// arrangement.
+    pub fn varying(&self) -> Vec<usize> {
+        let columns = 0..self.columns.len();
+        columns
+            .filter(|column| self.columns[*column].varies())
+            .collect()
+    }
+
+    /// The bytes of a row's values in some of those columns.
+    #[inline]
+    pub fn varying_bytes(&self, row: usize, columns: &[usize]) -> usize {
+        let columns = columns.iter();
+        columns
+            .map(|column| self.columns[*column].varying_bytes(row))
+            .sum()
+    }
+
+    /// The bytes of all rows in all of those columns.
+    pub fn all_varying_bytes(&self) -> usize {
+        self.columns.iter().map(Column::all_varying_bytes).sum()
+    }
+
     /// The rows `offset..offset + length`, without copying.
     pub fn slice(&self, offset: usize, length: usize) -> Body {
         Body {
@@ -273,6 +296,9 @@ static EMPTY: std::sync::LazyLock<Body> = std::sync::LazyLock::new(|| Body {
 impl Chunk {
     /// Rows per chunk: it sets how long merges hold up other work, and so the tail of latency.
     pub const TARGET_ROWS: usize = 4096;
+    /// Bytes of texts and the like from which on a chunk takes no further rows: a column may have
+    /// no more than 2 GiB.
+    pub const TARGET_BYTES: usize = 64 << 20;
 
     /// Wraps sorted, consolidated rows.
     pub fn new(body: Body) -> Chunk {

@@ -220,6 +220,35 @@ impl Column {
         }
     }
 
+    /// Whether its values take different numbers of bytes.
+    pub fn varies(&self) -> bool {
+        matches!(self.words, Words::Bytes(..) | Words::Encoded(_))
+    }
+
+    /// The bytes of a row's value, if its type is one whose values take different numbers of them;
+    /// else 0.
+    #[inline]
+    pub fn varying_bytes(&self, row: usize) -> usize {
+        match &self.words {
+            Words::Bytes(offsets, _) => (offsets[row + 1] - offsets[row]) as usize,
+            Words::Encoded(rows) => rows.value_length(row) as usize,
+            _ => 0,
+        }
+    }
+
+    /// The same of all rows.
+    pub fn all_varying_bytes(&self) -> usize {
+        let between = |offsets: &[i32]| match (offsets.first(), offsets.last()) {
+            (Some(first), Some(last)) => (last - first) as usize,
+            _ => 0,
+        };
+        match &self.words {
+            Words::Bytes(offsets, _) => between(&offsets[..]),
+            Words::Encoded(rows) => between(rows.value_offsets()),
+            _ => 0,
+        }
+    }
+
     /// Whether a row of a Boolean column is true.
     #[inline]
     pub fn is_true(&self, row: usize) -> bool {

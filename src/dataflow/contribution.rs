@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{Decimal128Type, Float64Type};
 
+use super::checked_sum::excess;
 use super::chunk::SumLane;
 use super::column::Column;
 use super::float_sum::{float_sum_lanes, product_sum_lanes};
@@ -18,7 +19,11 @@ pub fn zeros(kind: TermKind, rows: usize) -> Vec<SumLane> {
     let narrow = || SumLane::Narrow(Lane::Constant(0, rows));
     let wide = || SumLane::Wide(Lane::Constant(0, rows));
     match kind {
-        TermKind::Count | TermKind::True | TermKind::Integer | TermKind::NarrowWord => {
+        TermKind::Count
+        | TermKind::True
+        | TermKind::Integer
+        | TermKind::Excess
+        | TermKind::NarrowWord => {
             vec![narrow()]
         }
         TermKind::Bits => vec![narrow(); kind.lanes()],
@@ -50,12 +55,15 @@ pub fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
     match term.kind {
         TermKind::Count => vec![SumLane::Narrow(takes_part.count(counts))],
         TermKind::Integer => {
-            let data = argument.to_data();
-            let words =
-                ScalarBuffer::<i64>::new(data.buffers()[0].clone(), data.offset(), data.len());
+            let words = words(argument);
             vec![SumLane::Narrow(
                 takes_part.multiply(counts, |row| words[row]),
             )]
+        }
+        TermKind::Excess => {
+            let (words, data_type) = (words(argument), argument.data_type());
+            let beyond = |row: usize| excess(words[row], data_type);
+            vec![SumLane::Narrow(takes_part.multiply(counts, beyond))]
         }
         TermKind::Decimal => {
             let values = argument.as_primitive::<Decimal128Type>().values();
@@ -109,6 +117,12 @@ pub fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
             vec![SumLane::Wide(takes_part.multiply(counts, word))]
         }
     }
+}
+
+/// The bits of 64-bit integers.
+fn words(integers: &ArrayRef) -> ScalarBuffer<i64> {
+    let data = integers.to_data();
+    ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len())
 }
 
 /// Which rows add to a term.

@@ -90,9 +90,11 @@ impl Merge {
     /// than one chunk.
     fn merged_one(&mut self, chunk: Option<Chunk>) {
         let Some(chunk) = chunk else { return };
-        let neighbour = self
-            .merged
-            .pop_if(|last| last.rows() + chunk.rows() <= Chunk::TARGET_ROWS);
+        let (rows, bytes) = (chunk.rows(), chunk.body().all_varying_bytes());
+        let neighbour = self.merged.pop_if(|last| {
+            last.rows() + rows <= Chunk::TARGET_ROWS
+                && last.body().all_varying_bytes() + bytes <= Chunk::TARGET_BYTES
+        });
         let chunk = match neighbour {
             Some(last) => Chunk::new(Body::concat(&[last.body(), chunk.body()])),
             None => chunk,
@@ -179,6 +181,10 @@ struct Step<'a> {
     heads: Vec<Head<'a>>,
     places: Vec<(usize, usize)>,
     selection: Selection<'a>,
+    /// The columns whose values take different numbers of bytes.
+    varying: Vec<usize>,
+    /// What those of the picked rows take.
+    bytes: usize,
     /// The times of the picked rows, where times change.
     times: Vec<u64>,
     since: Option<u64>,
@@ -223,6 +229,11 @@ impl<'a> Step<'a> {
         Step {
             heads,
             places: sources.iter().map(Source::place).collect(),
+            varying: match selection.sources.first() {
+                Some(body) => body.varying(),
+                None => Vec::new(),
+            },
+            bytes: 0,
             selection,
             times: Vec::new(),
             since,
@@ -232,7 +243,10 @@ impl<'a> Step<'a> {
 
     /// The chunk, where each source then stands, and how many rows have been read.
     fn run(mut self) -> (Option<Chunk>, Vec<(usize, usize)>, usize) {
-        while self.selection.picks.len() < Chunk::TARGET_ROWS && self.pick_some() {}
+        let is_full = |step: &Step| {
+            step.selection.picks.len() >= Chunk::TARGET_ROWS || step.bytes >= Chunk::TARGET_BYTES
+        };
+        while !is_full(&self) && self.pick_some() {}
         while self.pick_equal() {}
         for head in &self.heads {
             self.places[head.index] = (head.chunk, head.row);
@@ -283,7 +297,8 @@ impl<'a> Step<'a> {
         let room = Chunk::TARGET_ROWS - self.selection.picks.len();
         let end = body.len().min(start + room);
         let mut row = start;
-        while row < end && limit.is_none_or(|limit| body.hashes[row] < limit) {
+        let is_below = |row: usize| limit.is_none_or(|limit| body.hashes[row] < limit);
+        while row < end && is_below(row) && (row == start || self.bytes < Chunk::TARGET_BYTES) {
             let pick = Pick {
                 source,
                 row: row as u32,
@@ -351,6 +366,7 @@ impl<'a> Step<'a> {
             return;
         }
         self.selection.picks.push(pick);
+        self.bytes += body.varying_bytes(pick.row as usize, &self.varying);
         if self.since.is_some() {
             self.times.push(self.time(body, pick.row as usize));
         }

@@ -9,6 +9,7 @@
 mod arrange;
 mod batch;
 mod changes;
+mod checked_sum;
 mod chunk;
 mod column;
 mod command;

@@ -191,6 +191,17 @@ impl Found {
 
     /// Takes in what there is of one hash.
     pub(super) fn take(&mut self, reader: &Reader, rows: &mut [Pick]) {
+        self.take_some(reader, rows, usize::MAX);
+    }
+
+    /// The same with so many copies of a row at most; gives the number of the others.
+    pub(super) fn take_some(
+        &mut self,
+        reader: &Reader,
+        rows: &mut [Pick],
+        most: usize,
+    ) -> Vec<(Pick, usize)> {
+        let mut others = Vec::new();
         rows.sort_by(|left, right| reader.compare(*left, *right));
         let is_same = |left: &Pick, right: &Pick| reader.compare(*left, *right) == Ordering::Equal;
         for equal in rows.chunk_by(is_same) {
@@ -199,15 +210,19 @@ impl Found {
             match self {
                 Found::Rows(picks) => {
                     let copies = usize::try_from(count).unwrap_or(0);
-                    picks.extend(std::iter::repeat_n(equal[0], copies));
+                    picks.extend(std::iter::repeat_n(equal[0], copies.min(most)));
+                    if copies > most {
+                        others.push((equal[0], copies - most));
+                    }
                 }
                 Found::Groups(groups) if count != 0 => groups.push(equal),
                 Found::Groups(_) => {}
             }
         }
+        others
     }
 
-    /// Takes in rows that are there once each.
+    /// Takes in rows as they are.
     pub(super) fn extend(&mut self, rows: impl Iterator<Item = Pick>) {
         match self {
             Found::Rows(picks) => picks.extend(rows),
@@ -244,6 +259,19 @@ impl Wanted {
             _ => unreachable!("rows are found in the form that their shape asks for"),
         };
         batch(Arc::clone(&self.schema), arrays, rows)
+    }
+
+    /// The columns of the arrangement that are read for it and whose values take different numbers of
+    /// bytes.
+    pub(super) fn varying(&self, reader: &Reader) -> Vec<usize> {
+        let first = reader.bodies.first();
+        let mut varying = first.map(|body| body.varying()).unwrap_or_default();
+        if let Columns::Stored(positions) = &self.shape.columns {
+            let is_read =
+                |column: &usize| self.columns.iter().any(|one| positions[*one] == *column);
+            varying.retain(is_read);
+        }
+        varying
     }
 
     /// Rows of a chunk that are there once each.

@@ -17,6 +17,12 @@ use super::read::{Found, Wanted, rows_of_hash};
 /// Rows gathered into one batch.
 const ROWS_AT_ONCE: usize = 8192;
 
+/// The same in bytes of texts and the like, of which a column may have no more than 2 GiB.
+const BYTES_AT_ONCE: usize = 64 << 20;
+
+/// Copies of a row that are given out with those of others.
+const COPIES_AT_ONCE: usize = 64;
+
 /// Rows from which on a run is not copied.
 const LONG_RUN: usize = Chunk::TARGET_ROWS / 2;
 
@@ -27,12 +33,15 @@ pub struct Scan {
     wanted: Wanted,
     /// Where each batch's rows go on.
     places: Vec<(usize, usize)>,
+    /// Rows before that, of which so many copies are still to be given out.
+    copies: Vec<(Pick, usize)>,
 }
 
 impl Scan {
     pub(super) fn new(batches: Vec<Arc<Vec<Chunk>>>, timestamp_ms: u64, wanted: Wanted) -> Scan {
         Scan {
             places: vec![(0, 0); batches.len()],
+            copies: Vec::new(),
             batches,
             timestamp_ms,
             wanted,
@@ -59,15 +68,43 @@ impl Iterator for Scan {
         let mut plain = PlainChunks::new(&self.wanted, self.timestamp_ms, cursors.len());
         let mut found = Found::new(&self.wanted.shape);
         let mut uncopied = None;
+        let varying = self.wanted.varying(&reader);
+        let of_row = |pick: &Pick| {
+            let body = reader.body(*pick);
+            body.varying_bytes(pick.row as usize, &varying)
+        };
+        let mut bytes = 0;
         while found.len() < ROWS_AT_ONCE
+            && bytes < BYTES_AT_ONCE
+            && let Some((row, copies)) = self.copies.pop()
+        {
+            let room = ROWS_AT_ONCE - found.len();
+            let room = (BYTES_AT_ONCE / of_row(&row).max(1)).clamp(1, room);
+            found.extend(std::iter::repeat_n(row, copies.min(room)));
+            bytes += of_row(&row) * copies.min(room);
+            if copies > room {
+                self.copies.push((row, copies - room));
+            }
+        }
+        while self.copies.is_empty()
+            && found.len() < ROWS_AT_ONCE
+            && (bytes < BYTES_AT_ONCE || found.len() == 0)
             && let Some(hash) = least_hash(&cursors)
         {
             let Some(run) = Run::at(&cursors, hash, &mut plain) else {
                 let mut rows = rows_of_hash(&reader, &mut cursors, hash, self.timestamp_ms);
-                found.take(&reader, &mut rows);
+                let widest = rows.iter().map(of_row).max().unwrap_or(0);
+                let most = (BYTES_AT_ONCE / widest.max(1)).clamp(1, COPIES_AT_ONCE);
+                let before = found.len();
+                self.copies = found.take_some(&reader, &mut rows, most);
+                bytes += widest * (found.len() - before);
                 continue;
             };
             if run.rows.len() < LONG_RUN {
+                bytes += match varying.is_empty() {
+                    true => 0,
+                    false => run.picks(&cursors).map(|pick| of_row(&pick)).sum::<usize>(),
+                };
                 found.extend(run.picks(&cursors));
                 cursors[run.cursor].step_rows(run.rows.len());
                 continue;

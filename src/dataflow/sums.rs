@@ -53,6 +53,8 @@ pub enum TermKind {
     Bits,
     /// A 64-bit integer.
     Integer,
+    /// What a 64-bit integer has beyond 32 bits.
+    Excess,
     /// A 128-bit decimal.
     Decimal,
     /// A double.
@@ -158,7 +160,8 @@ impl Sums {
         })
     }
 
-    fn first_lane(&self, term: usize) -> usize {
+    /// The first lane of a term.
+    pub fn first_lane(&self, term: usize) -> usize {
         self.terms[..term]
             .iter()
             .map(|term| term.kind.lanes())

@@ -13,6 +13,7 @@ use super::batch::{Batch, ChunkBatcher};
 use super::chunk::{Chunk, SumLane};
 use super::column::Column;
 use super::form::{Unsorted, form};
+use super::lane::Lane;
 use super::merge::Merge;
 use super::spine::{Idle, Spine, merge_what_is_due, merge_when_idle};
 
@@ -231,6 +232,40 @@ proptest! {
 }
 
 /// Enough rows for many chunks, so that some lie apart and parts are let go.
+/// So many rows with a text of a mebibyte each.
+fn long_texts(keys: std::ops::Range<i64>) -> Option<Batch> {
+    let length = keys.clone().count();
+    let texts = keys.clone().map(|_| Some("x".repeat(1 << 20)));
+    let formed = form(vec![Unsorted {
+        columns: vec![
+            Column::new(Arc::new(Int64Array::from_iter_values(keys))),
+            Column::new(Arc::new(texts.collect::<StringArray>())),
+        ],
+        key_columns: 1,
+        orders: None,
+        times: Lane::Constant(1, length),
+        counts: Lane::Constant(1, length),
+        sums: Vec::new(),
+    }]);
+    Batch::new(formed.into_iter().collect())
+}
+
+#[test]
+fn long_texts_make_short_chunks() {
+    let batches = [long_texts(0..60), long_texts(60..120)];
+    let mut merge = Merge::new(batches.into_iter().flatten(), None);
+    while merge.rows_left() > 0 {
+        merge.step();
+    }
+    let merged = merge.done().expect("rows");
+    assert_eq!(merged.rows(), 120);
+    assert_eq!(merged.chunks.len(), 2);
+    for chunk in merged.chunks.iter() {
+        let bytes = chunk.body().all_varying_bytes();
+        assert!(bytes <= Chunk::TARGET_BYTES + (1 << 20), "{bytes}");
+    }
+}
+
 #[test]
 fn large_batches_add_up_at_every_moment() {
     let rows = |part: i64, count: i64, keys: i64, time: u64| -> Vec<Row> {

@@ -265,6 +265,7 @@ impl Conductor {
         for change in &changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
         }
+        self.check_pairs(&changes, &checked)?;
         // Takes no time of the wall clock, so that history on the clock of its events can follow.
         let timestamp_ms = self.last_timestamp_ms + 1;
         let record = Transaction::Catalog(changes.clone())

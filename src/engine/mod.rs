@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod offsets;
 mod overview;
+mod pairs;
 mod queue;
 mod reading;
 mod recovery;

@@ -53,6 +53,7 @@ impl Conductor {
         self.check_log()?;
         let name = "subscription";
         let view = self.planner.plan_view(&self.catalog, name, query, "")?;
+        self.check_pairs_of(&view.plan)?;
         // A moment of its own, at which nothing but the view begins. It is not in the log: after a
         // restart there is no such view.
         let timestamp_ms = self.last_timestamp_ms + 1;

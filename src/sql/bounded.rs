@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, GenericListArray, Int64Array, OffsetSizeTrait, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Int64Type, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -17,15 +15,16 @@ use datafusion::logical_expr::{
 
 use regex::Regex;
 
+use super::amounts::{Measure, bytes_of, counts_of, leaves_of, series, widest_of};
 use super::error::SqlError;
 use super::planner::external;
 
 /// Most values that the lists of one call may have together.
 pub const VALUES_MAX: f64 = 10_000_000.0;
 /// Most bytes that the texts of one call may have together.
-const BYTES_MAX: f64 = 268_435_456.0;
-/// Nanoseconds of a day.
-const DAY: f64 = 86_400e9;
+pub const BYTES_MAX: f64 = 268_435_456.0;
+/// The most bytes that one byte of a format becomes: `%c` is a moment with names of day and month.
+const FORMATTED: f64 = 20.0;
 
 /// How the size of what is made follows from the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +33,7 @@ pub enum Growth {
     Series,
     /// The argument of this place as often as the second says, as a list.
     Values(usize),
-    /// As many characters as the second argument says.
+    /// As many characters as the second argument says, of those that the first and the third have.
     Characters,
     /// The first argument as often as the second says.
     Copies,
@@ -44,6 +43,10 @@ pub enum Growth {
     Separated,
     /// The values of the first, and the second between them.
     Listed,
+    /// All arguments, as lists.
+    Gathered,
+    /// What the second argument says of the first; of each of its signs a name or a number.
+    Formatted,
     /// The first argument with the third in the place of each second.
     Replaced,
     /// The same, where the second is a pattern.
@@ -55,12 +58,17 @@ const BOUNDED: &[(&str, Growth)] = &[
     ("range", Growth::Series),
     ("array_repeat", Growth::Values(0)),
     ("array_resize", Growth::Values(2)),
+    ("make_array", Growth::Gathered),
+    ("array_append", Growth::Gathered),
+    ("array_prepend", Growth::Gathered),
+    ("array_concat", Growth::Gathered),
     ("lpad", Growth::Characters),
     ("rpad", Growth::Characters),
     ("repeat", Growth::Copies),
     ("concat", Growth::Joined),
     ("concat_ws", Growth::Separated),
     ("array_to_string", Growth::Listed),
+    ("to_char", Growth::Formatted),
     ("replace", Growth::Replaced),
     ("regexp_replace", Growth::Matched),
 ];
@@ -75,6 +83,26 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
         Some(Arc::new(ScalarUDF::new_from_impl(bounded)))
     });
     functions.collect()
+}
+
+/// A function that makes lists of what it is given, with its bound; `None` if it is another one, or
+/// has its bound already. Lists that are written with brackets come without.
+pub fn gathering(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
+    let known = BOUNDED
+        .iter()
+        .find(|(name, growth)| *growth == Growth::Gathered && *name == function.name());
+    if known.is_none() || is_bounded(function) {
+        return None;
+    }
+    Some(Arc::new(ScalarUDF::new_from_impl(Bounded {
+        function: Arc::clone(function),
+        growth: Growth::Gathered,
+    })))
+}
+
+/// Whether a function has a bound.
+pub fn is_bounded(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Bounded>().is_some()
 }
 
 /// A function that is asked only for what it may make.
@@ -150,22 +178,33 @@ impl Growth {
                 let bytes = arguments.measured(copied, bytes_of)?;
                 return Ok((products(&counts, &leaves), products(&counts, &bytes)));
             }
-            Growth::Characters => arguments.measured(1, counts_of)?.into_iter().sum(),
+            Growth::Gathered => {
+                let values = arguments.sum_from(0, leaves_of)?;
+                return Ok((values, arguments.sum_from(0, bytes_of)?));
+            }
+            Growth::Characters => {
+                let widths = arguments.measured(0, widest_of)?;
+                let filling = arguments.measured(2, widest_of)?;
+                let widest = widths.iter().zip(filling);
+                let widest: Vec<f64> = widest.map(|(width, other)| width.max(other)).collect();
+                products(&arguments.measured(1, counts_of)?, &widest)
+            }
+            Growth::Formatted => arguments.sum(1, bytes_of)? * FORMATTED,
             Growth::Copies => {
                 let counts = arguments.measured(1, counts_of)?;
                 products(&counts, &arguments.measured(0, bytes_of)?)
             }
-            Growth::Joined => arguments.bytes_from(0)?,
+            Growth::Joined => arguments.sum_from(0, bytes_of)?,
             Growth::Separated => {
-                let separators: f64 = arguments.measured(0, bytes_of)?.into_iter().sum();
+                let separators = arguments.sum(0, bytes_of)?;
                 let gaps = arguments.given.len().saturating_sub(2) as f64;
-                separators * gaps + arguments.bytes_from(1)?
+                separators * gaps + arguments.sum_from(1, bytes_of)?
             }
             Growth::Listed => {
                 let leaves = arguments.measured(0, leaves_of)?;
                 let between = products(&leaves, &arguments.measured(1, bytes_of)?);
                 let of_nulls = products(&leaves, &arguments.measured(2, bytes_of)?);
-                between + of_nulls + arguments.measured(0, bytes_of)?.into_iter().sum::<f64>()
+                between + of_nulls + arguments.sum(0, bytes_of)?
             }
             Growth::Replaced => arguments.replaced()?,
             Growth::Matched => arguments.matched()?,
@@ -179,7 +218,10 @@ pub fn within(function: &str, made: f64, most: f64, what: &str) -> Result<()> {
     if made <= most {
         return Ok(());
     }
-    let parentheses = match function.starts_with(char::is_alphabetic) {
+    let parentheses = match function
+        .chars()
+        .all(|sign| sign == '_' || sign.is_alphanumeric())
+    {
         true => "()",
         false => "",
     };
@@ -205,11 +247,7 @@ struct Arguments<'a> {
 impl Arguments<'_> {
     /// A measure of an argument for each row, 0 if it is not there. A constant is measured once:
     /// made into a column, it could itself be what takes all memory.
-    fn measured(
-        &self,
-        place: usize,
-        measure: fn(&ArrayRef) -> Result<Vec<f64>>,
-    ) -> Result<Vec<f64>> {
+    fn measured(&self, place: usize, measure: Measure) -> Result<Vec<f64>> {
         let of_all = match self.given.get(place) {
             Some(ColumnarValue::Array(values)) => return measure(values),
             Some(ColumnarValue::Scalar(value)) => {
@@ -220,13 +258,15 @@ impl Arguments<'_> {
         Ok(vec![of_all; self.rows])
     }
 
-    /// The bytes of all arguments from a place on.
-    fn bytes_from(&self, place: usize) -> Result<f64> {
-        let mut bytes = 0.0;
-        for place in place..self.given.len() {
-            bytes += self.measured(place, bytes_of)?.into_iter().sum::<f64>();
-        }
-        Ok(bytes)
+    /// A measure of an argument, of all rows together.
+    fn sum(&self, place: usize, measure: Measure) -> Result<f64> {
+        Ok(self.measured(place, measure)?.into_iter().sum())
+    }
+
+    /// A measure of all arguments from a place on, of all rows together.
+    fn sum_from(&self, place: usize, measure: Measure) -> Result<f64> {
+        let places = place..self.given.len();
+        places.map(|place| self.sum(place, measure)).sum()
     }
 
     fn series(&self) -> Result<Vec<f64>> {
@@ -327,110 +367,6 @@ impl Texts {
     }
 }
 
-/// How often something is to be made.
-fn counts_of(values: &ArrayRef) -> Result<Vec<f64>> {
-    let counts = cast(values, &DataType::Int64)?;
-    let counts = counts.as_primitive::<Int64Type>().iter();
-    Ok(counts
-        .map(|count| count.unwrap_or(0).max(0) as f64)
-        .collect())
-}
-
-/// How many values there are in lists and their lists; a value is one.
-fn leaves_of(values: &ArrayRef) -> Result<Vec<f64>> {
-    match values.data_type() {
-        DataType::List(_) => of_lists(values.as_list::<i32>(), leaves_of),
-        DataType::LargeList(_) => of_lists(values.as_list::<i64>(), leaves_of),
-        _ => Ok(vec![1.0; values.len()]),
-    }
-}
-
-/// How many bytes there are in texts, and in the texts of lists.
-fn bytes_of(values: &ArrayRef) -> Result<Vec<f64>> {
-    let text = |text: Option<&str>| text.map_or(0, str::len) as f64;
-    let binary = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) as f64;
-    Ok(match values.data_type() {
-        DataType::Utf8 => values.as_string::<i32>().iter().map(text).collect(),
-        DataType::LargeUtf8 => values.as_string::<i64>().iter().map(text).collect(),
-        DataType::Utf8View => values.as_string_view().iter().map(text).collect(),
-        DataType::Binary => values.as_binary::<i32>().iter().map(binary).collect(),
-        DataType::LargeBinary => values.as_binary::<i64>().iter().map(binary).collect(),
-        DataType::BinaryView => values.as_binary_view().iter().map(binary).collect(),
-        DataType::List(_) => of_lists(values.as_list::<i32>(), bytes_of)?,
-        DataType::LargeList(_) => of_lists(values.as_list::<i64>(), bytes_of)?,
-        _ => vec![0.0; values.len()],
-    })
-}
-
-/// The sums of a measure over the values of each list.
-fn of_lists<O: OffsetSizeTrait>(
-    lists: &GenericListArray<O>,
-    measure: fn(&ArrayRef) -> Result<Vec<f64>>,
-) -> Result<Vec<f64>> {
-    let measures = measure(lists.values())?;
-    let ends = lists.value_offsets().windows(2);
-    Ok(ends
-        .map(|ends| {
-            measures[ends[0].as_usize()..ends[1].as_usize()]
-                .iter()
-                .sum()
-        })
-        .collect())
-}
-
-/// The lengths of series from a beginning to an end by a step.
-fn series(arguments: &[ArrayRef], rows: usize) -> Result<Vec<f64>> {
-    let constant = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value; rows])) };
-    let (from, to, step) = match arguments {
-        [to] => (constant(0), to.clone(), constant(1)),
-        [from, to] => (from.clone(), to.clone(), constant(1)),
-        [from, to, step, ..] => (from.clone(), to.clone(), step.clone()),
-        [] => return Ok(Vec::new()),
-    };
-    let (from, to, step) = (positions(&from)?, positions(&to)?, positions(&step)?);
-    let lengths = (0..rows).map(|row| match (from[row], to[row], step[row]) {
-        (Some(from), Some(to), Some(step)) if step != 0.0 => ((to - from) / step).max(-1.0) + 1.0,
-        _ => 0.0,
-    });
-    Ok(lengths.collect())
-}
-
-/// Numbers as they are, times and intervals in nanoseconds; months count as the shortest.
-fn positions(values: &ArrayRef) -> Result<Vec<Option<f64>>> {
-    let (data_type, unit) = match values.data_type() {
-        DataType::Interval(_) => {
-            let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
-            let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-            let nanoseconds = intervals.iter().map(|interval| {
-                let (months, days, nanoseconds) = IntervalMonthDayNanoType::to_parts(interval?);
-                let days = f64::from(months) * 28.0 + f64::from(days);
-                Some(days * DAY + nanoseconds as f64)
-            });
-            return Ok(nanoseconds.collect());
-        }
-        DataType::Date32 | DataType::Date64 => (DataType::Date32, DAY),
-        DataType::Timestamp(unit, _) => {
-            let unit = match unit {
-                arrow::datatypes::TimeUnit::Second => 1e9,
-                arrow::datatypes::TimeUnit::Millisecond => 1e6,
-                arrow::datatypes::TimeUnit::Microsecond => 1e3,
-                arrow::datatypes::TimeUnit::Nanosecond => 1.0,
-            };
-            (values.data_type().clone(), unit)
-        }
-        _ => (DataType::Int64, 1.0),
-    };
-    let values = cast(values, &data_type)?;
-    // Days are 32 bits wide.
-    let values = match data_type {
-        DataType::Date32 => cast(&values, &DataType::Int32)?,
-        _ => values,
-    };
-    let numbers = cast(&values, &DataType::Int64)?;
-    let numbers = numbers.as_primitive::<Int64Type>().iter();
-    Ok(numbers.map(|number| Some(number? as f64 * unit)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use arrow::array::StringArray;
@@ -457,6 +393,32 @@ mod tests {
         assert_eq!(bytes(Growth::Joined, &given, 1_000), 1_500_001_000.0);
         let separated = bytes(Growth::Separated, &given, 1_000);
         assert_eq!(separated, 1_500_001_000.0);
+    }
+
+    #[test]
+    fn filled_texts_count_with_the_bytes_of_their_characters() {
+        let length = ColumnarValue::Scalar(ScalarValue::Int64(Some(1_000)));
+        let padded = |first, filling| {
+            let given = [text(first, 1), length.clone(), text(filling, 1)];
+            bytes(Growth::Characters, &given, 3)
+        };
+        assert_eq!(padded("a", "b"), 3_000.0);
+        assert_eq!(padded("a", "\u{1f600}"), 12_000.0);
+        assert_eq!(padded("\u{e4}", "b"), 12_000.0);
+        let negative = ColumnarValue::Scalar(ScalarValue::Int64(Some(-1)));
+        assert_eq!(bytes(Growth::Characters, &[text("a", 1), negative], 3), 0.0);
+    }
+
+    #[test]
+    fn lists_count_what_they_gather_and_constants_for_each_row() {
+        let column = ColumnarValue::Array(Arc::new(StringArray::from(vec!["xy"; 1_000])));
+        let given = [text("a", 1_000_000), column];
+        let arguments = Arguments {
+            given: &given,
+            rows: 1_000,
+        };
+        let made = Growth::Gathered.made(&arguments).expect("numbers");
+        assert_eq!(made, (2_000.0, 1_000_002_000.0));
     }
 
     #[test]

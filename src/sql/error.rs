@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -202,6 +203,11 @@ pub(super) fn of_root(root: &DataFusionError) -> SqlError {
         DataFusionError::ResourcesExhausted(_) => return SqlError::new("53200", text),
         DataFusionError::Plan(_) => "42000",
         DataFusionError::Configuration(_) => "22023",
+        DataFusionError::ArrowError(error, _)
+            if matches!(error.as_ref(), ArrowError::ArithmeticOverflow(_)) =>
+        {
+            "22003"
+        }
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => "22000",
         _ => "XX000",
     };

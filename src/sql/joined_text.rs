@@ -1,4 +1,4 @@
-//! `||` of texts, with a bound on what it makes.
+//! `||` of texts and of bytes, with a bound on what it makes.
 //!
 //! DataFusion's own joins as much as it is given, and ends its thread at 2 GiB. All texts of a chain
 //! are one call, so that none of its parts is made for itself and its depth costs nothing.
@@ -23,6 +23,19 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::bounded::Growth;
 
 const NAME: &str = "||";
+/// Types of texts, the widest first.
+const TEXTS: [DataType; 3] = [DataType::Utf8View, DataType::LargeUtf8, DataType::Utf8];
+/// Types of bytes, the widest first.
+const BYTES: [DataType; 3] = [
+    DataType::BinaryView,
+    DataType::LargeBinary,
+    DataType::Binary,
+];
+
+/// Whether a function is this one.
+pub fn is_joined(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<JoinedText>().is_some()
+}
 
 /// Puts the function in the place of the operator.
 #[derive(Debug)]
@@ -34,16 +47,13 @@ impl ExprPlanner for JoinedTexts {
         expression: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let is_text = |side: &Expr| {
-            let data_type = side.get_type(schema);
-            matches!(
-                data_type,
-                Ok(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-            )
+        let is_one_of = |types: [DataType; 3]| {
+            let sides = [&expression.left, &expression.right];
+            let mut sides = sides.into_iter().map(|side| side.get_type(schema));
+            sides.all(|side| side.is_ok_and(|side| types.contains(&side)))
         };
-        let is_meant = expression.op == BinaryOperator::StringConcat
-            && is_text(&expression.left)
-            && is_text(&expression.right);
+        let is_meant =
+            expression.op == BinaryOperator::StringConcat && (is_one_of(TEXTS) || is_one_of(BYTES));
         if !is_meant {
             return Ok(PlannerResult::Original(expression));
         }
@@ -86,8 +96,8 @@ impl ScalarUDFImpl for JoinedText {
     }
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        let widest = [DataType::Utf8View, DataType::LargeUtf8];
-        let widest = widest.into_iter().find(|wide| given.contains(wide));
+        let mut types = TEXTS.into_iter().chain(BYTES);
+        let widest = types.find(|wide| given.contains(wide));
         Ok(widest.unwrap_or(DataType::Utf8))
     }
 

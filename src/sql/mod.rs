@@ -1,12 +1,15 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+mod amounts;
 pub mod bound_value;
 mod bounded;
 pub mod catalog;
+mod checked_numbers;
+mod checked_sums;
 mod clock;
 mod comparison;
 mod construct;
-mod counted_lists;
+mod counted_constants;
 pub mod decimal;
 mod decorrelate;
 pub mod delta_join;
@@ -34,6 +37,7 @@ mod names;
 mod null_keys;
 pub mod overview;
 mod own_functions;
+pub mod pairs;
 mod parameters;
 mod place;
 pub mod plan;

@@ -17,10 +17,11 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
+use super::checked_numbers::CheckedNumbers;
 use super::clock;
 use super::comparison::Comparisons;
 use super::construct;
-use super::counted_lists::CountedLists;
+use super::counted_constants::CountedConstants;
 use super::decimal;
 use super::error::SqlError;
 use super::extremes;
@@ -253,8 +254,8 @@ fn session_state() -> SessionState {
     state
 }
 
-/// DataFusion's rules with NULL keys kept apart, the order of joins as soon as their keys are known, and the lengths of lists
-/// as soon as they are constants.
+/// DataFusion's rules with NULL keys kept apart, numbers that are checked before constants are
+/// computed, the order of joins as soon as their keys are known, and the sizes of long constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     let keys_are_known = rules
@@ -263,7 +264,13 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     if let Some(position) = keys_are_known {
         rules.insert(position + 1, Arc::new(JoinOrder));
     }
-    rules.push(Arc::new(CountedLists));
+    rules.insert(
+        0,
+        Arc::new(CheckedNumbers {
+            constants_only: true,
+        }),
+    );
+    rules.push(Arc::new(CountedConstants));
     rules
 }
 

@@ -27,8 +27,9 @@ use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
 
 use super::catalog::Catalog;
+use super::checked_numbers::CheckedNumbers;
 use super::clock;
-use super::counted_lists::CountedLists;
+use super::counted_constants::CountedConstants;
 use super::error::SqlError;
 use super::interrupt::Wanted;
 use super::null_keys;
@@ -305,10 +306,17 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules with NULL keys kept apart, and the lengths of lists as soon as they are constants.
+/// DataFusion's rules with NULL keys kept apart, numbers that are checked, and the sizes of long
+/// constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
-    rules.push(Arc::new(CountedLists));
+    rules.insert(
+        0,
+        Arc::new(CheckedNumbers {
+            constants_only: false,
+        }),
+    );
+    rules.push(Arc::new(CountedConstants));
     rules
 }
 

@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DataType;
 use datafusion::common::JoinType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion, TreeNodeVisitor};
 use datafusion::error::Result as DataFusionResult;
@@ -22,6 +23,11 @@ pub const GROUPING_SETS_MAX: u64 = 128;
 /// The farthest that a frame of ROWS or GROUPS reaches, unless it is unbounded: far enough from the
 /// ends of 64 bits for positions to be added to it.
 pub const FRAME_MAX: u64 = 1_000_000_000_000_000;
+
+/// Most parts of the types of a row: columns, and what structures and lists in them have.
+pub const PARTS_MAX: usize = 100_000;
+/// Deepest nesting of structures and lists within one another.
+pub const TYPE_DEPTH_MAX: usize = 64;
 
 /// Refuses a GROUP BY of too many sets.
 pub fn check_grouping(query: &Query) -> Result<(), SqlError> {
@@ -80,8 +86,8 @@ fn subsets(parts: usize) -> u64 {
     }
 }
 
-/// Refuses a plan with frames that reach too far, or with too many set operations within one
-/// another.
+/// Refuses a plan with frames that reach too far, with too many set operations within one another,
+/// or with types that are too large.
 pub fn check_plan(plan: &LogicalPlan) -> Result<(), SqlError> {
     plan.visit_with_subqueries(&mut Nodes::default())?;
     Ok(())
@@ -108,6 +114,7 @@ impl<'n> TreeNodeVisitor<'n> for Nodes {
                 SqlError::new("54001", message).with_hint("make live views of the plain ones"),
             ));
         }
+        check_types(node).map_err(external)?;
         if let LogicalPlan::Window(window) = node {
             for expression in &window.window_expr {
                 expression.apply(|part| {
@@ -133,6 +140,39 @@ fn is_set_operation(node: &LogicalPlan) -> bool {
             matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
         }
         _ => false,
+    }
+}
+
+fn check_types(node: &LogicalPlan) -> Result<(), SqlError> {
+    let mut parts = 0;
+    for field in node.schema().fields() {
+        count_parts(field.data_type(), TYPE_DEPTH_MAX, &mut parts)?;
+    }
+    Ok(())
+}
+
+/// Adds the parts of a type, which may have so many levels.
+fn count_parts(data_type: &DataType, levels: usize, parts: &mut usize) -> Result<(), SqlError> {
+    *parts += 1;
+    if *parts > PARTS_MAX {
+        let message = format!("a row of more than {PARTS_MAX} columns and parts of structures");
+        return Err(SqlError::new("54001", message));
+    }
+    let Some(below) = levels.checked_sub(1) else {
+        let message =
+            format!("structures and lists within one another more than {TYPE_DEPTH_MAX} deep");
+        return Err(SqlError::new("54001", message));
+    };
+    match data_type {
+        DataType::Struct(fields) => {
+            let mut types = fields.iter().map(|field| field.data_type());
+            types.try_for_each(|part| count_parts(part, below, parts))
+        }
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => count_parts(field.data_type(), below, parts),
+        _ => Ok(()),
     }
 }
 
@@ -162,12 +202,31 @@ fn check_frame(expression: &Expr) -> Result<(), SqlError> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Field;
+
     use super::super::statement::parse_query;
     use super::*;
 
     fn grouped(keys: &str) -> Result<(), SqlError> {
         let sql = format!("SELECT count(*) FROM t GROUP BY {keys}");
         check_grouping(&parse_query(&sql).expect("a query"))
+    }
+
+    #[test]
+    fn types_that_double_are_not_counted_to_the_end() {
+        let mut doubled = DataType::Int64;
+        for _ in 0..40 {
+            let parts = ["x", "y"].map(|name| Field::new(name, doubled.clone(), true));
+            doubled = DataType::Struct(parts.into_iter().collect());
+        }
+        let counted = |data_type: &DataType| count_parts(data_type, TYPE_DEPTH_MAX, &mut 0);
+        assert_eq!(counted(&doubled).unwrap_err().sqlstate, "54001");
+        let mut nested = DataType::Int64;
+        for _ in 0..TYPE_DEPTH_MAX {
+            assert_eq!(counted(&nested), Ok(()));
+            nested = DataType::new_list(nested, true);
+        }
+        assert_eq!(counted(&nested).unwrap_err().sqlstate, "54001");
     }
 
     #[test]

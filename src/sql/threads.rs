@@ -3,15 +3,17 @@
 //! A query that computes for long holds up other queries at most: connections, clocks and whoever
 //! ends a query have threads of their own.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use datafusion::common::exec_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::{
     RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter,
 };
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use tokio::runtime::{Builder, Runtime};
 
 use super::PLANNING_STACK_BYTES;
@@ -84,8 +86,13 @@ impl QueryThreads {
                     break;
                 }
             }
-            Ok(())
+            Ok::<(), DataFusionError>(())
         };
+        // A function that breaks down must not end whoever waits for the rows.
+        let run = FutureExt::catch_unwind(AssertUnwindSafe(run));
+        let run = FutureExt::map(run, |outcome| {
+            outcome.unwrap_or_else(|_| exec_err!("a function broke down over rows of the query"))
+        });
         rows.spawn_on(run, runtime.handle());
         // A query goes on although the engine has begun to use other threads.
         Ok(kept_with(rows.build(), (wanted, self.clone())))
@@ -109,6 +116,8 @@ fn kept_with<T: Send + 'static>(
 mod tests {
     use std::time::Duration;
 
+    use arrow::datatypes::DataType;
+    use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
     use datafusion::prelude::SessionContext;
 
     use super::*;
@@ -135,6 +144,28 @@ mod tests {
             number += batch.expect("rows").num_rows();
         }
         assert_eq!(number, 3);
+    }
+
+    #[tokio::test]
+    async fn a_function_that_breaks_down_is_an_error() {
+        let breaks = |_: &[ColumnarValue]| -> Result<ColumnarValue> { panic!("a fault") };
+        let breaks = create_udf(
+            "breaks",
+            vec![DataType::Int64],
+            DataType::Int64,
+            Volatility::Volatile,
+            Arc::new(breaks),
+        );
+        let context = SessionContext::new();
+        context.register_udf(breaks);
+        let sql = "SELECT breaks(value) FROM generate_series(1, 3)";
+        let frame = context.sql(sql).await.expect("planned");
+        let plan = frame.create_physical_plan().await.expect("planned");
+        let threads = QueryThreads::start(1).expect("threads");
+        let rows = threads.run(plan, context.task_ctx(), Wanted::default());
+        let first = rows.expect("started").next().await.expect("an outcome");
+        let error = first.expect_err("broken down").to_string();
+        assert!(error.contains("broke down"), "{error}");
     }
 
     #[tokio::test]

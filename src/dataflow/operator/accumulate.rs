@@ -7,21 +7,26 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::SchemaRef;
 
 use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
+use super::super::checked_sum::CheckedSum;
 use super::super::chunk::{Body, SumLane, columns};
 use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, drain_hash, keep_picked, least_hash, seek_all};
 use super::super::grouping::Grouping;
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
+use super::map::{describe, error_schema};
 use super::stateful::react_to_batches;
 
 /// Groups handled before output is given on.
 const GROUPS_AT_ONCE: usize = 8192;
+
+/// The same in bytes of keys that are texts and the like.
+const BYTES_AT_ONCE: usize = 64 << 20;
 
 /// Emits the rows of groups that change. A group exists while its count is not zero.
 pub fn aggregate<'scope>(
@@ -45,6 +50,60 @@ pub fn aggregate<'scope>(
                 rows: batch(Arc::clone(&schema), arrays, rows.picks.len()),
                 times: rows.times.into(),
                 counts: rows.signs.into(),
+            });
+        });
+    })
+}
+
+/// Emits an error for each group of which a sum is out of the range of its type; `key` has the
+/// columns of the groups' key.
+pub fn too_large<'scope>(
+    index: Index<'scope>,
+    key: SchemaRef,
+    checked: Vec<CheckedSum>,
+) -> Changes<'scope> {
+    react_to_batches(index, "CheckSums", move |novel, earlier, emit| {
+        let is_small = |sum: &CheckedSum| {
+            let mut chunks = novel.iter().chain(earlier).flat_map(|batch| &*batch.chunks);
+            chunks.all(|chunk| sum.is_small(chunk.body()))
+        };
+        let watched: Vec<&CheckedSum> = checked.iter().filter(|sum| !is_small(sum)).collect();
+        if watched.is_empty() {
+            return;
+        }
+        for_each_portion(novel, earlier, |portion, reader| {
+            let rows = portion.aggregate_rows(reader);
+            if rows.picks.is_empty() {
+                return;
+            }
+            let (mut texts, mut times, mut signs) = (Vec::new(), Vec::new(), Vec::new());
+            for checked in &watched {
+                let sums = portion.accumulate_sum(reader, checked.sum, &rows.shape);
+                let excesses = portion.accumulate_sum(reader, checked.excess, &rows.shape);
+                let is_too_large = |row: &usize| {
+                    let (sum, excess) = (sums.get(*row), excesses.get(*row));
+                    checked.is_too_large(sum as i64, excess as i64)
+                };
+                for row in (0..rows.picks.len()).filter(is_too_large) {
+                    let arrays = key_arrays(reader, &[rows.picks[row]]);
+                    let group = describe(&batch(Arc::clone(&key), arrays, 1));
+                    let data_type = &checked.data_type;
+                    texts.push(format!(
+                        "a sum is out of the range of {data_type}; in the group {group}"
+                    ));
+                    times.push(rows.times[row]);
+                    signs.push(rows.signs[row]);
+                }
+            }
+            if texts.is_empty() {
+                return;
+            }
+            let number = texts.len();
+            let texts: ArrayRef = Arc::new(StringArray::from(texts));
+            emit(Updates {
+                rows: batch(error_schema(), vec![texts], number),
+                times: times.into(),
+                counts: signs.into(),
             });
         });
     })
@@ -92,6 +151,8 @@ struct Portion {
     /// Rows of new batches, group by group and in order of time.
     novel: Vec<Pick>,
     groups: Vec<Group>,
+    /// What the keys take that are texts and the like, each row that may come out counted.
+    bytes: usize,
 }
 
 struct Group {
@@ -116,9 +177,22 @@ fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&
     let mut cursors = std::mem::take(&mut reader.cursors);
     let (novel_cursors, earlier_cursors) = cursors.split_at_mut(novel.len());
     let mut portion = Portion::default();
+    let keys: Vec<usize> = match reader.bodies.first() {
+        Some(body) => {
+            let mut keys = body.varying();
+            keys.retain(|column| *column < body.key_columns);
+            keys
+        }
+        None => Vec::new(),
+    };
     while let Some(hash) = least_hash(novel_cursors) {
         portion.read_hash(&reader, hash, novel_cursors, earlier_cursors);
-        if portion.groups.len() >= GROUPS_AT_ONCE {
+        if let (false, Some(group)) = (keys.is_empty(), portion.groups.last()) {
+            let first = portion.novel[group.novel.start];
+            let of_key = reader.body(first).varying_bytes(first.row as usize, &keys);
+            portion.bytes += of_key * 2 * group.novel.len();
+        }
+        if portion.groups.len() >= GROUPS_AT_ONCE || portion.bytes >= BYTES_AT_ONCE {
             std::mem::take(&mut portion).hand_to(&mut handle, &reader);
         }
     }

@@ -19,6 +19,9 @@ use super::super::updates::{Updates, batch};
 /// Pairs given on at once: bounds memory whatever the number of matches.
 const PAIRS_AT_ONCE: usize = 16384;
 
+/// The same in bytes of texts and the like, of which a column may have no more than 2 GiB.
+const BYTES_AT_ONCE: usize = 64 << 20;
+
 /// A side of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -92,7 +95,7 @@ pub fn pairs(
     // Where to go on: a hash, and how many of its pairs have been given out.
     let mut resume = Some((0u64, 0usize));
     std::iter::from_fn(move || {
-        let mut pairs = Pairs::default();
+        let mut pairs = Pairs::of(&left.reader(), &right.reader(), &shape);
         resume = pairs.collect(left.reader(), right.reader(), &meet, resume?);
         if pairs.times.is_empty() && resume.is_none() {
             return None;
@@ -107,9 +110,35 @@ struct Pairs {
     right: Vec<Pick>,
     times: Vec<u64>,
     counts: Vec<i64>,
+    /// The columns of each side that come out and whose values take different numbers of bytes.
+    varying: (Vec<usize>, Vec<usize>),
+    /// What those take.
+    bytes: usize,
 }
 
 impl Pairs {
+    /// None yet.
+    fn of(left: &Reader, right: &Reader, shape: &Shape) -> Pairs {
+        let varying = |side: Side, reader: &Reader| -> Vec<usize> {
+            let Some(body) = reader.bodies.first() else {
+                return Vec::new();
+            };
+            let output = shape.output.iter().filter(|(of, _)| *of == side);
+            let output = output.map(|(_, position)| *position);
+            output
+                .filter(|position| body.columns[*position].varies())
+                .collect()
+        };
+        Pairs {
+            varying: (varying(Side::Left, left), varying(Side::Right, right)),
+            ..Pairs::default()
+        }
+    }
+
+    fn are_enough(&self) -> bool {
+        self.times.len() >= PAIRS_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    }
+
     /// Collects a bounded number of pairs and returns where to go on, if there may be more.
     fn collect(
         &mut self,
@@ -134,7 +163,7 @@ impl Pairs {
                 seek_all(&mut right_cursors, left_hash);
                 continue;
             }
-            if self.times.len() >= PAIRS_AT_ONCE {
+            if self.are_enough() {
                 return Some((left_hash, 0));
             }
             left_rows.clear();
@@ -169,7 +198,7 @@ impl Pairs {
         }
         let total = left_rows.len() * right_rows.len();
         for combination in skip..total {
-            if self.times.len() >= PAIRS_AT_ONCE {
+            if self.are_enough() {
                 return combination;
             }
             let left_pick = left_rows[combination / right_rows.len()];
@@ -188,6 +217,8 @@ impl Pairs {
             };
             self.left.push(left_pick);
             self.right.push(right_pick);
+            self.bytes += left_body.varying_bytes(left_row, &self.varying.0)
+                + right_body.varying_bytes(right_row, &self.varying.1);
             self.times.push(time);
             let count = left_body.counts.get(left_row);
             self.counts.push(count * right_body.counts.get(right_row));

@@ -22,6 +22,7 @@ mod session;
 mod stateful;
 pub mod temporal;
 pub mod unnest;
+mod whole;
 
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;

@@ -19,6 +19,7 @@ use super::super::chunk::columns;
 use super::super::column::Column;
 use super::super::cursor::{Reader, keep_picked};
 use super::super::lane::Pick;
+use super::super::size::array_bytes;
 use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::group::Walk;
@@ -28,6 +29,7 @@ use super::positions::Positions;
 use super::resume::Before;
 use super::resume::Resume;
 use super::stateful::react_to_batches;
+use super::whole::{self, Wanted};
 use crate::sql::function::RankLimit;
 use crate::sql::reason::told;
 
@@ -85,6 +87,7 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
     react_to_batches(index, how.name, move |novel, earlier, emit| {
         let batches = novel.iter().chain(earlier);
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
+        let wanted = Wanted::new(how.limit, varying(&reader, &how.positions));
         let mut portion = Portion::default();
         for_each_changed_group(&reader, novel.len(), |group| {
             let walk = &Walk {
@@ -92,11 +95,13 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
                 group,
             };
             match &how.extent {
-                Extent::Group => portion.read_group(walk, how.limit),
+                Extent::Group => portion.read_group(walk, &wanted, &mut |portion: Portion| {
+                    emit(portion.changes(&reader, &how));
+                }),
                 Extent::Near(near) => portion.read_near(walk, near),
                 Extent::Behind(resume) => portion.read_behind(walk, resume),
             }
-            if portion.rows.len() >= ROWS_AT_ONCE {
+            if portion.rows.len() >= ROWS_AT_ONCE || portion.bytes >= whole::BYTES_AT_ONCE {
                 emit(std::mem::take(&mut portion).changes(&reader, &how));
             }
         });
@@ -110,6 +115,8 @@ pub fn recompute(index: Index<'_>, how: Recompute) -> Changes<'_> {
 #[derive(Default)]
 struct Portion {
     rows: Vec<Pick>,
+    /// About what they take in bytes, as far as whole groups have been read.
+    bytes: usize,
     states: Vec<State>,
 }
 
@@ -121,6 +128,8 @@ struct State {
     segments: Vec<Segment>,
     /// What the rows before them come to, where it is carried on.
     before: Option<Before>,
+    /// Why it cannot be computed; its first row stands for it then.
+    refusal: Option<String>,
 }
 
 /// Consecutive rows of a group, by their positions among those that have been read.
@@ -132,29 +141,36 @@ pub struct Segment {
 }
 
 impl Portion {
-    /// Takes in a group before and after each of its changes.
-    fn read_group(&mut self, walk: &Walk, limit: Option<RankLimit>) {
-        let times = walk.group.times.iter().copied().map(Some);
-        for time in std::iter::once(None).chain(times) {
-            let start = self.rows.len();
-            let mut places = walk.starts();
-            let mut ranks = Ranks::default();
-            while let Some((row, copies)) = walk.next_row(&mut places, time) {
-                let copies = usize::try_from(copies).unwrap_or(0);
-                if copies > 0 && limit.is_some_and(|limit| ranks.pass(walk, row, copies, limit)) {
-                    break;
-                }
-                self.rows.extend(std::iter::repeat_n(row, copies));
+    /// Takes in a group before and after each of its changes. Where that becomes too much, what
+    /// there is is handed on in between.
+    fn read_group(&mut self, walk: &Walk, wanted: &Wanted, hand_on: &mut dyn FnMut(Portion)) {
+        self.read_state(walk, wanted, [None, None]);
+        let mut times = walk.group.times.iter().copied().peekable();
+        while let Some(time) = times.next() {
+            self.read_state(walk, wanted, [Some(time), Some(time)]);
+            if self.bytes >= whole::BYTES_AT_ONCE && times.peek().is_some() {
+                hand_on(std::mem::take(self));
+                self.read_state(walk, wanted, [Some(time), None]);
             }
-            let rows = start..self.rows.len();
-            let wanted = rows.clone();
-            self.states.push(State {
-                key: walk.group.key,
-                time,
-                segments: vec![Segment { rows, wanted }],
-                before: None,
-            });
         }
+    }
+
+    /// Takes in a group as of a time, for a state that begins at one.
+    fn read_state(&mut self, walk: &Walk, wanted: &Wanted, [as_of, time]: [Option<u64>; 2]) {
+        let start = self.rows.len();
+        let read = wanted.read(walk, as_of, &mut self.rows);
+        let rows = start..self.rows.len();
+        self.bytes += read.bytes;
+        self.states.push(State {
+            key: walk.group.key,
+            time,
+            segments: vec![Segment {
+                wanted: rows.clone(),
+                rows,
+            }],
+            before: None,
+            refusal: read.refusal,
+        });
     }
 
     /// Takes in what stands behind the first row that changes, before and after each change.
@@ -171,6 +187,7 @@ impl Portion {
                     time,
                     segments: vec![state.segment],
                     before: Some(state.before),
+                    refusal: None,
                 });
             }
             previous = Some(*time);
@@ -189,6 +206,7 @@ impl Portion {
                     time: begins,
                     segments,
                     before: None,
+                    refusal: None,
                 });
             }
             previous = Some(*time);
@@ -207,35 +225,6 @@ impl Portion {
             }
         }
         output.take(table, &how.output)
-    }
-}
-
-/// How far a walk has come.
-#[derive(Default)]
-struct Ranks {
-    rows: u64,
-    peers: u64,
-    last: Option<Pick>,
-}
-
-impl Ranks {
-    /// Takes the next row in; whether it is beyond the limit.
-    fn pass(&mut self, walk: &Walk, row: Pick, copies: usize, limit: RankLimit) -> bool {
-        let is_peer = |last: Pick| walk.compare_peers(last, row) == Ordering::Equal;
-        if !self.last.is_some_and(is_peer) {
-            let before = if limit.is_dense {
-                self.peers
-            } else {
-                self.rows
-            };
-            if before >= limit.most {
-                return true;
-            }
-            self.peers += 1;
-        }
-        self.rows += copies as u64;
-        self.last = Some(row);
-        false
     }
 }
 
@@ -373,7 +362,10 @@ impl Builder {
                 (picks.len(), wanted)
             }
         };
-        let outcome = evaluate(rows, length, how);
+        let outcome = match &state.refusal {
+            Some(refusal) => Err(failure(refusal, rows)),
+            None => evaluate(rows, length, how),
+        };
         // A partition that failed comes out as one row, that of the error.
         let shown = match &outcome {
             Ok(_) => wanted.clone(),
@@ -431,22 +423,38 @@ fn results(how: &Recompute) -> &[Arc<Field>] {
 /// down over some rows must not end the worker.
 fn evaluate(rows: &RecordBatch, length: usize, how: &Recompute) -> Result<Vec<ArrayRef>, String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| (how.evaluate)(rows)));
-    let failure = |reason: String| format!("{reason}; in the group of row {}", describe(rows));
+    let failure = |reason: &str| failure(reason, rows);
     let values = match outcome {
         Ok(Ok(values)) => values,
-        Ok(Err(error)) => return Err(failure(told(&error))),
-        Err(_) => return Err(failure("a function broke down".to_owned())),
+        Ok(Err(error)) => return Err(failure(&told(&error))),
+        Err(_) => return Err(failure("a function broke down")),
     };
     let typed = values.into_iter().zip(results(how)).map(|(value, field)| {
+        if length == 1 && array_bytes(&value) > whole::RESULT_BYTES_MAX {
+            let most = whole::RESULT_BYTES_MAX;
+            return Err(failure(&format!("a result of more than {most} bytes")));
+        }
         if value.len() != length {
-            return Err(failure("a function gave too few values".to_owned()));
+            return Err(failure("a function gave too few values"));
         }
         match value.data_type() == field.data_type() {
             true => Ok(value),
-            false => cast(&value, field.data_type()).map_err(|error| failure(error.to_string())),
+            false => cast(&value, field.data_type()).map_err(|error| failure(&error.to_string())),
         }
     });
     typed.collect()
+}
+
+fn failure(reason: &str, rows: &RecordBatch) -> String {
+    format!("{reason}; in the group of row {}", describe(rows))
+}
+
+/// Those of some columns whose values take different numbers of bytes.
+fn varying(reader: &Reader, positions: &[usize]) -> Vec<usize> {
+    let first = reader.bodies.first();
+    let mut varying = first.map(|body| body.varying()).unwrap_or_default();
+    varying.retain(|column| positions.contains(column));
+    varying
 }
 
 fn gather(reader: &Reader, positions: &[usize], picks: &[Pick]) -> Vec<ArrayRef> {

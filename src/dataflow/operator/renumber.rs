@@ -39,11 +39,11 @@ pub fn renumber<'scope>(
             };
             renumber_group(&walk, &mut chosen);
             if chosen.picks.len() >= ROWS_AT_ONCE {
-                emit(std::mem::take(&mut chosen).gather(&reader, &schema, &columns, true));
+                std::mem::take(&mut chosen).give(&reader, &schema, &columns, true, emit);
             }
         });
         if !chosen.picks.is_empty() {
-            emit(chosen.gather(&reader, &schema, &columns, true));
+            chosen.give(&reader, &schema, &columns, true, emit);
         }
     })
 }

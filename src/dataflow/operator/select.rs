@@ -60,16 +60,12 @@ pub fn select<'scope>(
             };
             walk.emit_changes(&mut output);
             if output.picks.len() >= ROWS_AT_ONCE {
-                emit(std::mem::take(&mut output).gather(
-                    &reader,
-                    &schema,
-                    &positions,
-                    wanted.with_position,
-                ));
+                let with_position = wanted.with_position;
+                std::mem::take(&mut output).give(&reader, &schema, &positions, with_position, emit);
             }
         });
         if !output.picks.is_empty() {
-            emit(output.gather(&reader, &schema, &positions, wanted.with_position));
+            output.give(&reader, &schema, &positions, wanted.with_position, emit);
         }
     })
 }

@@ -23,6 +23,7 @@ use super::group::Walk;
 use super::positions::Positions;
 use super::renumber::renumber_group;
 use super::resume::Resume;
+use super::whole::Wanted;
 use crate::sql::plan::SortKey;
 use crate::sql::running::{Carry, Participants, Running};
 
@@ -94,6 +95,32 @@ fn model(batches: &[&[Row]], as_of: Option<u64>) -> Vec<i64> {
     }
     let copies = |(value, count): (&i64, &i64)| vec![*value; (*count).max(0) as usize];
     counts.iter().flat_map(copies).collect()
+}
+
+#[test]
+fn of_a_group_that_is_too_large_the_first_row_stands_for_all() {
+    with_group(&[chunks(&[(1, 10, 1), (2, 10, 3), (3, 10, 1)])], |walk| {
+        let all = || Wanted::new(None, vec![1]);
+        let few_rows = Wanted {
+            rows_max: 4,
+            ..all()
+        };
+        let few_bytes = Wanted {
+            bytes_max: 10,
+            ..all()
+        };
+        let mut rows = Vec::new();
+        let read = all().read(walk, Some(10), &mut rows);
+        assert_eq!((rows.len(), read.refusal), (5, None));
+        for (wanted, reason) in [(few_rows, "4 rows"), (few_bytes, "10 bytes")] {
+            rows.truncate(5);
+            let refusal = wanted.read(walk, Some(10), &mut rows).refusal;
+            let refusal = refusal.expect("too large");
+            assert!(refusal.contains(reason), "{refusal}");
+            assert_eq!(rows.len(), 6);
+            assert_eq!(value(walk.reader, rows[5]), 1);
+        }
+    });
 }
 
 fn batch_strategy(times: std::ops::Range<u64>) -> impl Strategy<Value = Vec<Row>> {

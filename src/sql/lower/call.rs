@@ -43,6 +43,7 @@ pub fn aggregate(
         arguments: physical_all(&logical.params.args, schema)?,
         data_type,
     };
+    refuse_nested_extreme(logical.func.name(), &call.argument_type(columns)?)?;
     match call.function(columns)? {
         AggregateFunction::Recomputed(function) => {
             call.maintained(AggregateFunction::Recomputed(function), columns, 0)
@@ -74,6 +75,22 @@ fn refuse_approximate(name: &str) -> Result<(), SqlError> {
     };
     let message = format!("{name}() is an estimate, which a live view does not keep");
     Err(SqlError::unsupported(message).about(name).with_hint(exact))
+}
+
+/// Of two structures or lists, DataFusion passes over parts that are NULL in one of them, so that
+/// which is the greatest of several depends on the order in which they come.
+pub(super) fn refuse_nested_extreme(name: &str, argument: &DataType) -> Result<(), SqlError> {
+    if !matches!(name, "min" | "max") || !argument.is_nested() {
+        return Ok(());
+    }
+    let what = if matches!(argument, DataType::Struct(_)) {
+        "structures"
+    } else {
+        "lists"
+    };
+    Err(refused(&format!("{name}() of {what}"))
+        .about(name)
+        .with_hint("first_value(x ORDER BY …) takes the one whose parts come first in an order"))
 }
 
 impl Call<'_> {

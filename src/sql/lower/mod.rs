@@ -35,6 +35,7 @@ use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::scalar::ScalarValue;
 
+use super::checked_numbers::checked;
 use super::error::SqlError;
 use super::plan::{Expression, Node, Plan, SortKey, TopK};
 use super::planner::LiveSource;
@@ -122,11 +123,18 @@ pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The physical form of an expression over a logical plan's output.
+/// The physical form of an expression over a logical plan's output. A whole number that becomes too
+/// large for its type is an error.
 pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Expression, SqlError> {
-    if let Some(temporal) = temporal::physical(expression, schema)? {
-        return Ok(temporal);
+    match temporal::physical(expression, schema)? {
+        Some(temporal) => Ok(temporal),
+        None => Ok(checked(unchecked(expression, schema)?)?),
     }
+}
+
+/// The same of an expression that does not read the clock, with numbers that become too large
+/// modulo what their type holds: conditions on time are tried for moments that never come.
+fn unchecked(expression: &Expr, schema: &DFSchema) -> Result<Expression, SqlError> {
     if expression.exists(|part| Ok(matches!(part, Expr::Exists(_) | Expr::InSubquery(_))))? {
         return Err(refused("IN or EXISTS with a subquery as a value")
             .with_hint("use it in WHERE, or a LEFT JOIN with the distinct rows of the subquery"));

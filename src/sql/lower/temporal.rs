@@ -33,7 +33,7 @@ pub(super) fn physical(
         return Ok(None);
     };
     let moment = schema.fields().len();
-    let planned = super::physical(&expression, &wider)?;
+    let planned = super::unchecked(&expression, &wider)?;
     let planned = planned.transform(|node| {
         let is_moment = node
             .downcast_ref::<Column>()

@@ -13,7 +13,7 @@ use datafusion::physical_planner::is_window_frame_bound_valid;
 use super::super::error::SqlError;
 use super::super::function::{Argument, WindowCall, WindowNode, window_type};
 use super::super::plan::{Expression, Node, Plan};
-use super::call::constant;
+use super::call::{constant, refuse_nested_extreme};
 use super::row_number::with_position;
 use super::trial::{refusal, try_window};
 use super::{
@@ -152,6 +152,10 @@ fn window_call(
         ));
     }
     let expressions = physical_all(&params.args, schema)?;
+    if let Some(argument) = expressions.first() {
+        let data_type = argument.data_type(&input.schema)?;
+        refuse_nested_extreme(call.fun.name(), &data_type)?;
+    }
     let computed = expressions
         .iter()
         .filter(|expression| constant(Some(expression)).is_none());

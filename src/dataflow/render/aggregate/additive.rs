@@ -39,11 +39,18 @@ impl<'scope> Renderer<'_, 'scope> {
             AggregateFunction::BitAnd => bits(BitsOf::All),
             AggregateFunction::BitOr => bits(BitsOf::Some),
             AggregateFunction::BitXor => bits(BitsOf::Odd),
-            AggregateFunction::Sum => Finish::Sum {
-                term: assembly.term(kind, of),
-                present,
-                data_type,
-            },
+            AggregateFunction::Sum => {
+                let term = assembly.term(kind, of);
+                if kind == TermKind::Integer {
+                    let excess = assembly.term(TermKind::Excess, of);
+                    assembly.checked.push((term, excess, data_type.clone()));
+                }
+                Finish::Sum {
+                    term,
+                    present,
+                    data_type,
+                }
+            }
             AggregateFunction::Avg => Finish::Average {
                 term: assembly.term(kind, of),
                 present,

@@ -9,6 +9,7 @@ use datafusion::scalar::ScalarValue;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 use super::super::super::arrange::{Changes, Index, Layout, arrange, key_by};
+use super::super::super::checked_sum::CheckedSum;
 use super::super::super::grouping::{GroupColumn, Grouping};
 use super::super::super::operator::join::{Side, join};
 use super::super::super::operator::{accumulate, negate};
@@ -35,7 +36,7 @@ impl<'scope> Renderer<'_, 'scope> {
             let places = (0..all_results).filter_map(place);
             (0..keys).chain(places.map(|place| keys + place)).collect()
         };
-        let (index, grouping) = self.grouped(assembly);
+        let (index, grouping) = self.grouped(assembly, &schema);
         if joined.is_empty() {
             return Aggregated::Groups(Box::new(index), grouping.choose(&in_order(&results)));
         }
@@ -57,8 +58,12 @@ impl<'scope> Renderer<'_, 'scope> {
     }
 
     /// Brings the streams together by group; results are in the order in which they have been put
-    /// together.
-    fn grouped(&mut self, assembly: Assembly<'_, 'scope>) -> (Index<'scope>, Grouping) {
+    /// together. The schema begins with the columns of the key.
+    fn grouped(
+        &mut self,
+        assembly: Assembly<'_, 'scope>,
+        schema: &SchemaRef,
+    ) -> (Index<'scope>, Grouping) {
         let keys = assembly.node.keys.len();
         let sums = Rc::new(assembly.sums);
         let layout = |key: Vec<usize>| Layout {
@@ -95,6 +100,19 @@ impl<'scope> Renderer<'_, 'scope> {
             }));
         }
         let index = arrange(self.scope.concatenate(chunks), "Groups");
+        if !assembly.checked.is_empty() {
+            let key = schema.fields()[..keys].iter();
+            let key = key.map(|field| field.as_ref().clone().with_nullable(true));
+            let key = Arc::new(Schema::new(key.collect::<Vec<Field>>()));
+            let checked = assembly.checked.into_iter();
+            let checked = checked.map(|(sum, excess, data_type)| CheckedSum {
+                sum: sums.first_lane(sum),
+                excess: sums.first_lane(excess),
+                data_type,
+            });
+            let errors = accumulate::too_large(index.clone(), key, checked.collect());
+            self.errors.push(errors);
+        }
         let finishes: Vec<Finish> = assembly.finishes.into_iter().map(|(_, how)| how).collect();
         let results = (0..finishes.len()).map(GroupColumn::Result);
         let columns = (0..keys).map(GroupColumn::Key).chain(results);

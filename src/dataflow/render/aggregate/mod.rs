@@ -12,7 +12,7 @@ mod recomputed;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, IsNotNullExpr};
 
@@ -39,6 +39,8 @@ struct Assembly<'a, 'scope> {
     /// Results that do not fit a number.
     joined: Vec<Joined<'scope>>,
     finishes: Vec<(usize, Finish)>,
+    /// The sums that may leave the range of their type: term, term of what is beyond 32 bits, type.
+    checked: Vec<(usize, usize, DataType)>,
 }
 
 /// Results that join the group by its key.
@@ -97,6 +99,7 @@ impl<'scope> Renderer<'_, 'scope> {
             distinct: Vec::new(),
             joined: Vec::new(),
             finishes: Vec::new(),
+            checked: Vec::new(),
         };
         for (position, aggregate) in node.aggregates.iter().enumerate() {
             match &aggregate.function {
