@@ -13,14 +13,14 @@ use arrow::datatypes::SchemaRef;
 use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::checked_sum::CheckedSum;
-use super::super::chunk::{Body, SumLane, columns};
+use super::super::chunk::{Body, Chunk, SumLane, columns};
 use super::super::column::Column;
 use super::super::cursor::{Cursor, Reader, drain_hash, keep_picked, least_hash, seek_all};
 use super::super::grouping::Grouping;
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
 use super::map::{describe, error_schema};
-use super::stateful::react_to_batches;
+use super::stateful::{react_to_batches, react_to_some};
 
 /// Groups handled before output is given on.
 const GROUPS_AT_ONCE: usize = 8192;
@@ -62,51 +62,57 @@ pub fn too_large<'scope>(
     key: SchemaRef,
     checked: Vec<CheckedSum>,
 ) -> Changes<'scope> {
-    react_to_batches(index, "CheckSums", move |novel, earlier, emit| {
-        let is_small = |sum: &CheckedSum| {
-            let mut chunks = novel.iter().chain(earlier).flat_map(|batch| &*batch.chunks);
-            chunks.all(|chunk| sum.is_small(chunk.body()))
-        };
-        let watched: Vec<&CheckedSum> = checked.iter().filter(|sum| !is_small(sum)).collect();
-        if watched.is_empty() {
-            return;
-        }
-        for_each_portion(novel, earlier, |portion, reader| {
-            let rows = portion.aggregate_rows(reader);
-            if rows.picks.is_empty() {
-                return;
-            }
-            let (mut texts, mut times, mut signs) = (Vec::new(), Vec::new(), Vec::new());
-            for checked in &watched {
-                let sums = portion.accumulate_sum(reader, checked.sum, &rows.shape);
-                let excesses = portion.accumulate_sum(reader, checked.excess, &rows.shape);
-                let is_too_large = |row: &usize| {
-                    let (sum, excess) = (sums.get(*row), excesses.get(*row));
-                    checked.is_too_large(sum as i64, excess as i64)
-                };
-                for row in (0..rows.picks.len()).filter(is_too_large) {
-                    let arrays = key_arrays(reader, &[rows.picks[row]]);
-                    let group = describe(&batch(Arc::clone(&key), arrays, 1));
-                    let data_type = &checked.data_type;
-                    texts.push(format!(
-                        "a sum is out of the range of {data_type}; in the group {group}"
-                    ));
-                    times.push(rows.times[row]);
-                    signs.push(rows.signs[row]);
+    let watched = checked.clone();
+    let mut has_large = false;
+    // Until some number reaches beyond 32 bits, no sum can leave its range.
+    let may_leave_range = move |novel: &[Batch]| {
+        let mut chunks = novel.iter().flat_map(|batch| batch.chunks.iter());
+        let is_large = |chunk: &Chunk| watched.iter().any(|sum| !sum.is_small(chunk.body()));
+        has_large = has_large || chunks.any(is_large);
+        has_large
+    };
+    react_to_some(
+        index,
+        "CheckSums",
+        may_leave_range,
+        move |novel, earlier, emit| {
+            for_each_portion(novel, earlier, |portion, reader| {
+                let rows = portion.aggregate_rows(reader);
+                if rows.picks.is_empty() {
+                    return;
                 }
-            }
-            if texts.is_empty() {
-                return;
-            }
-            let number = texts.len();
-            let texts: ArrayRef = Arc::new(StringArray::from(texts));
-            emit(Updates {
-                rows: batch(error_schema(), vec![texts], number),
-                times: times.into(),
-                counts: signs.into(),
+                let (mut texts, mut times, mut signs) = (Vec::new(), Vec::new(), Vec::new());
+                for checked in &checked {
+                    let sums = portion.accumulate_sum(reader, checked.sum, &rows.shape);
+                    let excesses = portion.accumulate_sum(reader, checked.excess, &rows.shape);
+                    let is_too_large = |row: &usize| {
+                        let (sum, excess) = (sums.get(*row), excesses.get(*row));
+                        checked.is_too_large(sum as i64, excess as i64)
+                    };
+                    for row in (0..rows.picks.len()).filter(is_too_large) {
+                        let arrays = key_arrays(reader, &[rows.picks[row]]);
+                        let group = describe(&batch(Arc::clone(&key), arrays, 1));
+                        let data_type = &checked.data_type;
+                        texts.push(format!(
+                            "a sum is out of the range of {data_type}; in the group {group}"
+                        ));
+                        times.push(rows.times[row]);
+                        signs.push(rows.signs[row]);
+                    }
+                }
+                if texts.is_empty() {
+                    return;
+                }
+                let number = texts.len();
+                let texts: ArrayRef = Arc::new(StringArray::from(texts));
+                emit(Updates {
+                    rows: batch(error_schema(), vec![texts], number),
+                    times: times.into(),
+                    counts: signs.into(),
+                });
             });
-        });
-    })
+        },
+    )
 }
 
 /// Emits keys with a multiplicity that is computed from the group's count and, if the arrangement

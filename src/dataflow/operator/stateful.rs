@@ -18,6 +18,17 @@ use super::super::updates::Updates;
 pub fn react_to_batches<'scope>(
     index: Index<'scope>,
     name: &str,
+    react: impl FnMut(&[Batch], &[Batch], &mut dyn FnMut(Updates)) + 'static,
+) -> Changes<'scope> {
+    react_to_some(index, name, |_| true, react)
+}
+
+/// The same for those new batches that are of concern. The arrangement is not looked into for the
+/// others, which spares it merges.
+pub fn react_to_some<'scope>(
+    index: Index<'scope>,
+    name: &str,
+    mut is_of_concern: impl FnMut(&[Batch]) -> bool + 'static,
     mut react: impl FnMut(&[Batch], &[Batch], &mut dyn FnMut(Updates)) + 'static,
 ) -> Changes<'scope> {
     let mut trace = index.trace;
@@ -38,7 +49,7 @@ pub fn react_to_batches<'scope>(
                         novel.extend(span.inner);
                     }
                 });
-                if !novel.is_empty() {
+                if !novel.is_empty() && is_of_concern(&novel) {
                     let earlier = trace
                         .batches_through(lower.borrow())
                         .expect("physical compaction is held at the last seen frontier");
