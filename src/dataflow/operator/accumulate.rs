@@ -77,39 +77,7 @@ pub fn too_large<'scope>(
         may_leave_range,
         move |novel, earlier, emit| {
             for_each_portion(novel, earlier, |portion, reader| {
-                let rows = portion.aggregate_rows(reader);
-                if rows.picks.is_empty() {
-                    return;
-                }
-                let (mut texts, mut times, mut signs) = (Vec::new(), Vec::new(), Vec::new());
-                for checked in &checked {
-                    let sums = portion.accumulate_sum(reader, checked.sum, &rows.shape);
-                    let excesses = portion.accumulate_sum(reader, checked.excess, &rows.shape);
-                    let is_too_large = |row: &usize| {
-                        let (sum, excess) = (sums.get(*row), excesses.get(*row));
-                        checked.is_too_large(sum as i64, excess as i64)
-                    };
-                    for row in (0..rows.picks.len()).filter(is_too_large) {
-                        let arrays = key_arrays(reader, &[rows.picks[row]]);
-                        let group = describe(&batch(Arc::clone(&key), arrays, 1));
-                        let data_type = &checked.data_type;
-                        texts.push(format!(
-                            "a sum is out of the range of {data_type}; in the group {group}"
-                        ));
-                        times.push(rows.times[row]);
-                        signs.push(rows.signs[row]);
-                    }
-                }
-                if texts.is_empty() {
-                    return;
-                }
-                let number = texts.len();
-                let texts: ArrayRef = Arc::new(StringArray::from(texts));
-                emit(Updates {
-                    rows: batch(error_schema(), vec![texts], number),
-                    times: times.into(),
-                    counts: signs.into(),
-                });
+                emit(portion.errors(reader, &key, &checked));
             });
         },
     )
@@ -289,6 +257,37 @@ impl Portion {
             rows.shape.push((old != 0, current != 0));
         });
         rows
+    }
+
+    /// An error for each row that comes out with a sum out of the range of its type.
+    fn errors(&self, reader: &Reader, key: &SchemaRef, checked: &[CheckedSum]) -> Updates {
+        let rows = self.aggregate_rows(reader);
+        let (mut texts, mut times, mut signs) = (Vec::new(), Vec::new(), Vec::new());
+        for checked in checked {
+            let sums = self.accumulate_sum(reader, checked.sum, &rows.shape);
+            let excesses = self.accumulate_sum(reader, checked.excess, &rows.shape);
+            for row in 0..rows.picks.len() {
+                let (sum, excess) = (sums.get(row) as i64, excesses.get(row) as i64);
+                if !checked.is_too_large(sum, excess) {
+                    continue;
+                }
+                let arrays = key_arrays(reader, &[rows.picks[row]]);
+                let group = describe(&batch(Arc::clone(key), arrays, 1));
+                let data_type = &checked.data_type;
+                texts.push(format!(
+                    "a sum is out of the range of {data_type}; in the group {group}"
+                ));
+                times.push(rows.times[row]);
+                signs.push(rows.signs[row]);
+            }
+        }
+        let number = texts.len();
+        let texts: ArrayRef = Arc::new(StringArray::from(texts));
+        Updates {
+            rows: batch(error_schema(), vec![texts], number),
+            times: times.into(),
+            counts: signs.into(),
+        }
     }
 
     /// The values of one sum for the rows that come out.
