@@ -169,7 +169,7 @@ impl Planner {
 
     /// Refuses a plain view that cannot be read.
     pub fn check_view(&self, catalog: &Catalog, name: &str, query: &Query) -> Result<(), SqlError> {
-        same_names::refuse(name, &self.query_schema(catalog, query)?)
+        same_names::refuse(name, self.query_schema(catalog, query)?.as_ref())
     }
 
     /// The columns of a plan's rows when it is run: the planner has not yet brought operands and
