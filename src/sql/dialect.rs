@@ -189,7 +189,7 @@ impl Dialect for MainstemDialect {
 fn infix(token: &Token) -> Option<(BinaryOperator, u8)> {
     match token {
         Token::Caret => Some((BinaryOperator::PGExp, POWER)),
-        Token::Sharp => Some((BinaryOperator::BitwiseXor, OTHER_OPERATORS)),
+        Token::Sharp => Some((BinaryOperator::PGBitwiseXor, OTHER_OPERATORS)),
         _ => None,
     }
 }
