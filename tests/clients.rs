@@ -154,6 +154,11 @@ metadata = sa.MetaData()
 metadata.reflect(engine, views=True)
 print(sorted(metadata.tables))
 print(inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.ObjectKind.TABLE).keys())
+print(inspector.get_enums(), inspector.get_domains(), inspector.get_sequence_names(), inspector.get_temp_table_names())
+print(inspector.get_check_constraints("sales"), inspector.get_table_comment("sales"), inspector.get_table_options("sales"))
+print(inspector.has_schema("public"), inspector.has_sequence("nothing"), inspector.get_enums(schema="*"))
+every = sa.engine.reflection.ObjectKind.ANY
+print(sorted(inspector.get_multi_indexes(kind=every).values()), len(inspector.get_multi_table_comment(kind=every)))
 "#,
     );
     let lines: Vec<&str> = out.lines().collect();
@@ -177,6 +182,10 @@ print(inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.Obj
             " SELECT shop, count(*) AS n FROM sales GROUP BY shop;",
             "['by_shop', 'sales']",
             "dict_keys([('public', 'sales')])",
+            "[] [] [] []",
+            "[] {'text': None} {}",
+            "True False []",
+            "[[], []] 2",
         ]
     );
 }

@@ -6,6 +6,8 @@
 //! turns what only Postgres understands into what DataFusion does.
 
 mod builder;
+mod empty;
+mod empty_information_schema;
 mod facts;
 mod functions;
 mod information_schema;

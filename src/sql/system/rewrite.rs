@@ -8,12 +8,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, DataType, Expr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, visit_relations,
+    self, AccessExpr, BinaryOperator, CastKind, DataType, Expr, Ident, JoinOperator, ObjectName,
+    Query, Select, SelectItem, SetExpr, TableFactor, Value, visit_relations,
 };
 
+use super::empty;
 use super::facts::Facts;
-use super::pg_catalog::EMPTY;
+use super::pg_catalog::SCHEMAS;
 use super::pg_types::by_name;
 use crate::sql::SqlError;
 use crate::sql::statement::parse_query;
@@ -135,7 +136,7 @@ fn is_empty_table(factor: &TableFactor) -> bool {
     };
     let text = name.to_string().to_lowercase();
     let name = text.strip_prefix("pg_catalog.").unwrap_or(&text);
-    EMPTY.contains(&name)
+    empty::is_empty(name)
 }
 
 /// A SELECT of the same columns without rows; `None` where the columns are not known.
@@ -202,10 +203,12 @@ fn rewrite(facts: &Facts, expression: &mut Expr) -> Result<(), SqlError> {
             *expression = Expr::value(Value::Boolean(*negated));
         }
         Expr::Function(function) => {
-            let is_array = function.name.to_string().eq_ignore_ascii_case("array");
-            if is_array && matches!(function.args, ast::FunctionArguments::Subquery(_)) {
-                *expression = Expr::value(Value::Null);
-            } else if let Some(replaced) = subscripts(function) {
+            if let Some(replaced) = call_rewritten(function) {
+                *expression = replaced;
+            }
+        }
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            if let Some(replaced) = expanded_field(root, access_chain) {
                 *expression = replaced;
             }
         }
@@ -274,20 +277,56 @@ fn without_default_flag(condition: Expr) -> Option<Expr> {
     }
 }
 
-/// `generate_subscripts(list, 1)` as the positions of the list.
-fn subscripts(function: &ast::Function) -> Option<Expr> {
+/// Calls of functions over lists, which DataFusion knows by other names or not at all.
+fn call_rewritten(function: &ast::Function) -> Option<Expr> {
     let name = function.name.to_string().to_lowercase();
-    if name != "generate_subscripts" && name != "pg_catalog.generate_subscripts" {
-        return None;
+    let list = match &function.args {
+        ast::FunctionArguments::Subquery(_) if name == "array" => {
+            return Some(Expr::value(Value::Null));
+        }
+        ast::FunctionArguments::List(list) => list.args.first()?.to_string(),
+        _ => return None,
+    };
+    match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
+        "array_to_string" if list == "NULL" => Some(Expr::value(Value::Null)),
+        "array_upper" => value(&format!("array_length({list})")),
+        "generate_subscripts" => positions(&list),
+        // Its values; their positions are asked for by the name of a field.
+        "information_schema._pg_expandarray" => value(&format!("unnest({list})")),
+        _ => None,
     }
-    let ast::FunctionArguments::List(list) = &function.args else {
+}
+
+/// The positions of a list, from 1.
+fn positions(list: &str) -> Option<Expr> {
+    value(&format!(
+        "unnest(range(1, CAST(cardinality({list}) AS BIGINT) + 1))"
+    ))
+}
+
+/// The values `x` and the positions `n` of a list that `_pg_expandarray` has taken apart.
+fn expanded_field(root: &Expr, fields: &[AccessExpr]) -> Option<Expr> {
+    let Expr::Nested(expanded) = root else {
         return None;
     };
-    let text = list.args.first()?.to_string();
-    let query = parse_query(&format!(
-        "SELECT unnest(range(1, CAST(cardinality({text}) AS BIGINT) + 1))"
-    ))
-    .ok()?;
+    let [AccessExpr::Dot(Expr::Identifier(field))] = fields else {
+        return None;
+    };
+    match (field.value.as_str(), expanded.as_ref()) {
+        ("x", Expr::Function(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
+            Some(expanded.as_ref().clone())
+        }
+        ("n", Expr::Function(function)) => match &function.args {
+            ast::FunctionArguments::List(list) => positions(&list.args.first()?.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An expression that is written as text.
+fn value(text: &str) -> Option<Expr> {
+    let query = parse_query(&format!("SELECT {text}")).ok()?;
     let SetExpr::Select(select) = *query.body else {
         return None;
     };
@@ -348,14 +387,33 @@ fn cast(facts: &Facts, value: &Expr, data_type: &mut DataType) -> Result<Option<
             },
             None => call("format_type", value.clone()),
         }),
-        "oid" => match literal.and_then(is_number) {
-            Some(oid) => Some(integer(oid)),
-            None => {
+        "regnamespace" => Some(match literal {
+            Some(text) => match is_number(text).or_else(|| schema_oid(text)) {
+                Some(oid) => integer(oid),
+                None => {
+                    let message = format!("there is no schema called \"{text}\"");
+                    return Err(SqlError::new("3F000", message));
+                }
+            },
+            None => call("regnamespace_name", value.clone()),
+        }),
+        "regproc" => {
+            *data_type = DataType::Text;
+            literal.map(|name| Expr::value(Value::SingleQuotedString(unqualified(name))))
+        }
+        "oid" => match (literal.and_then(is_number), named_function(value)) {
+            (Some(oid), _) => Some(integer(oid)),
+            (None, Some(name)) => {
+                let message = format!("the function \"{name}\" has no definition to be shown");
+                return Err(SqlError::new("42883", message)
+                    .with_hint("functions are listed in docs/sql-queries.md"));
+            }
+            (None, None) => {
                 *data_type = DataType::Int(None);
                 None
             }
         },
-        "regnamespace" | "regproc" | "regprocedure" | "regrole" | "name" | "char" | "text" => {
+        "regprocedure" | "regrole" | "name" | "char" | "text" => {
             *data_type = DataType::Text;
             None
         }
@@ -377,6 +435,29 @@ fn cast(facts: &Facts, value: &Expr, data_type: &mut DataType) -> Result<Option<
         }
         _ => None,
     })
+}
+
+fn schema_oid(name: &str) -> Option<i32> {
+    let mut schemas = SCHEMAS.iter();
+    let found = schemas.find(|(_, known)| *known == name.trim_matches('"'));
+    found.map(|(oid, _)| *oid)
+}
+
+/// The name of a function without Postgres's schema for its own.
+fn unqualified(name: &str) -> String {
+    name.strip_prefix("pg_catalog.").unwrap_or(name).to_owned()
+}
+
+/// The function whose number is asked for: a text that is none.
+fn named_function(value: &Expr) -> Option<&str> {
+    match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(name) => Some(name.as_str()),
+            _ => None,
+        },
+        Expr::Cast { expr, .. } => named_function(expr).filter(|name| name.parse::<i64>().is_err()),
+        _ => None,
+    }
 }
 
 /// A function of one value.
