@@ -23,7 +23,7 @@ use super::planner::external;
 /// Most values that the lists of one call may have together.
 pub const VALUES_MAX: f64 = 10_000_000.0;
 /// Most bytes that the texts of one call may have together.
-const BYTES_MAX: f64 = 268_435_456.0;
+pub const BYTES_MAX: f64 = 268_435_456.0;
 /// Nanoseconds of a day.
 const DAY: f64 = 86_400e9;
 

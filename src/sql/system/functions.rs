@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::super::scalar::quoted_name as quoted;
 use super::super::version;
 use super::facts::{Facts, Relation};
 use super::pg_catalog::SCHEMAS;
@@ -102,9 +103,6 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
             maybe(number(values, 0).map(|oid| format_type(oid, number(values, 1))))
         }),
         "pg_get_expr" => ("pg_get_expr", Utf8, |_, values| maybe(string(values, 0))),
-        "quote_ident" => ("quote_ident", Utf8, |_, values| {
-            maybe(string(values, 0).map(|name| quoted(&name)))
-        }),
         "pg_get_viewdef" => ("pg_get_viewdef", Utf8, view_definition),
         "pg_get_indexdef" => ("pg_get_indexdef", Utf8, index_definition),
         "pg_get_constraintdef" => ("pg_get_constraintdef", Utf8, key_definition),
@@ -209,18 +207,6 @@ fn string(values: &[ScalarValue], position: usize) -> Option<String> {
     match value.cast_to(&DataType::Utf8) {
         Ok(ScalarValue::Utf8(text)) => text,
         _ => None,
-    }
-}
-
-/// A name as SQL needs it.
-fn quoted(name: &str) -> String {
-    let is_plain = name
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    match is_plain && starts_well {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
     }
 }
 

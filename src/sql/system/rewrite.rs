@@ -37,7 +37,6 @@ pub fn mentions_system(query: &Query) -> bool {
         "information_schema",
         "mainstem.",
         "pg_",
-        "quote_ident",
         "regclass",
         "session_user",
         "set_config",
