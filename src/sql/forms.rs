@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::error::SqlError;
 use super::statement::parse_query;
-use super::syntax::{edit_expressions, edit_queries, edit_selects};
+use super::syntax::{edit_expressions, edit_joins, edit_queries, edit_selects};
 
 /// Writes all of them anew.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -24,6 +24,14 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
             refusal = Err(error);
         }
     });
+    edit_joins(query, &mut |tables| {
+        let joined = tables.joins.iter_mut().map(|join| &mut join.relation);
+        for relation in std::iter::once(&mut tables.relation).chain(joined) {
+            if let Err(error) = series_as_list(relation) {
+                refusal = Err(error);
+            }
+        }
+    });
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
@@ -34,6 +42,42 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     });
     refusal
 }
+
+/// `generate_series(…)` in FROM is the elements of the list that the function makes.
+fn series_as_list(relation: &mut TableFactor) -> Result<(), SqlError> {
+    let TableFactor::Table {
+        name,
+        alias,
+        args: Some(arguments),
+        with_ordinality: false,
+        ..
+    } = relation
+    else {
+        return Ok(());
+    };
+    let function = name.to_string().to_lowercase();
+    if function.strip_prefix("pg_catalog.").unwrap_or(&function) != SERIES {
+        return Ok(());
+    }
+    let arguments: Vec<String> = arguments.args.iter().map(ToString::to_string).collect();
+    let named = alias.as_ref().map(|alias| &alias.name);
+    let rows = named.map_or_else(|| SERIES.to_owned(), ToString::to_string);
+    // The column is called as the rows are, unless it has a name of its own.
+    let column = alias.as_ref().and_then(|alias| alias.columns.first());
+    let column = column.map_or_else(|| rows.clone(), |column| column.name.to_string());
+    let text = format!(
+        "SELECT 1 FROM unnest({SERIES}({})) AS {rows}({column})",
+        arguments.join(", ")
+    );
+    if let SetExpr::Select(select) = *parse_query(&text)?.body
+        && let Some(table) = select.from.into_iter().next()
+    {
+        *relation = table.relation;
+    }
+    Ok(())
+}
+
+const SERIES: &str = "generate_series";
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
