@@ -18,6 +18,8 @@ pub(super) const SCHEMAS: &[(i32, &str)] = &[
     (13_001, "mainstem"),
 ];
 const PUBLIC_OID: i32 = 2200;
+/// The number that Postgres gives the function that reads arrays.
+const ARRAY_RECEIVER: i32 = 2400;
 
 /// A table by its name.
 pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
@@ -39,6 +41,7 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
         "pg_views" => views(facts, RelationKind::PlainView),
         "pg_matviews" => views(facts, RelationKind::LiveView),
         "pg_indexes" => index_list(facts),
+        "pg_proc" => return receivers(),
         name => return empty::of_pg_catalog(name),
     })
 }
@@ -246,6 +249,7 @@ fn types() -> Built {
         ("typelem", Oid),
         ("typarray", Oid),
         ("typinput", Text),
+        ("typreceive", Oid),
         ("typnotnull", Bool),
         ("typbasetype", Oid),
         ("typtypmod", Int4),
@@ -255,9 +259,9 @@ fn types() -> Built {
         ("typacl", TextList),
     ]);
     for found in TYPES {
-        let input = match found.element {
-            0 => format!("{}in", found.name),
-            _ => "array_in".to_owned(),
+        let (input, receiver) = match found.element {
+            0 => (format!("{}in", found.name), 0),
+            _ => ("array_in".to_owned(), ARRAY_RECEIVER),
         };
         built.push(vec![
             ("oid", Cell::Oid(found.oid)),
@@ -278,6 +282,7 @@ fn types() -> Built {
             ("typelem", Cell::Oid(found.element)),
             ("typarray", Cell::Oid(found.array)),
             ("typinput", input.into()),
+            ("typreceive", Cell::Oid(receiver)),
             ("typnotnull", false.into()),
             ("typbasetype", Cell::Oid(0)),
             ("typtypmod", Cell::Int(-1)),
@@ -286,6 +291,17 @@ fn types() -> Built {
         ]);
     }
     built
+}
+
+/// The function by which drivers tell that a type is an array; what lists functions finds none.
+fn receivers() -> Option<Built> {
+    let mut built = empty::of_pg_catalog("pg_proc")?;
+    built.push(vec![
+        ("oid", Cell::Oid(ARRAY_RECEIVER)),
+        ("proname", "array_recv".into()),
+        ("pronamespace", Cell::Oid(11)),
+    ]);
+    Some(built)
 }
 
 fn defaults(facts: &Facts) -> Built {

@@ -5,17 +5,17 @@
 //! - A SELECT from a table that can hold nothing here has no rows, whatever it computes.
 //! - A subquery for a value is asked for the greatest of its values where the catalog has one.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CastKind, DataType, Expr, Ident, JoinOperator, ObjectName,
-    Query, Select, SelectItem, SetExpr, TableFactor, Value, visit_relations,
+    self, AccessExpr, BinaryOperator, CastKind, Expr, JoinOperator, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, visit_relations,
 };
 
+use super::cast::cast;
 use super::empty;
 use super::facts::Facts;
-use super::pg_catalog::SCHEMAS;
-use super::pg_types::by_name;
 use crate::sql::SqlError;
 use crate::sql::statement::parse_query;
 use crate::sql::syntax::edit_expressions;
@@ -48,6 +48,7 @@ pub fn mentions_system(query: &Query) -> bool {
 
 /// The query in DataFusion's terms.
 pub fn rewritten(facts: &Facts, query: &Query) -> Result<Query, SqlError> {
+    let given = parameters(query);
     let mut query = query.clone();
     empty_selects(&mut query);
     let mut failure = None;
@@ -61,10 +62,47 @@ pub fn rewritten(facts: &Facts, query: &Query) -> Result<Query, SqlError> {
             }
         },
     );
-    match failure {
-        None => Ok(query),
-        Some(error) => Err(error),
+    if let Some(error) = failure {
+        return Err(error);
     }
+    let kept = parameters(&query);
+    for parameter in given.difference(&kept) {
+        keep_parameter(&mut query, parameter);
+    }
+    Ok(query)
+}
+
+/// The parameters of a query.
+fn parameters(query: &Query) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    // It never breaks off.
+    let _ = edit_expressions(&mut query.clone(), &mut |expression| {
+        if let Expr::Value(value) = expression
+            && let Value::Placeholder(name) = &value.value
+        {
+            found.insert(name.clone());
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// Names a parameter that has gone with a part of the query: its client gives a value for it.
+fn keep_parameter(query: &mut Query, parameter: &str) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let Some(kept) = value(&format!("({parameter} IS NULL OR true)")) else {
+        return;
+    };
+    select.selection = Some(match select.selection.take() {
+        None => kept,
+        Some(condition) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(Box::new(condition))),
+            op: BinaryOperator::And,
+            right: Box::new(kept),
+        },
+    });
 }
 
 /// Replaces SELECTs from empty tables by ones without rows, with the same columns.
@@ -349,131 +387,5 @@ fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
                 "the operator {name} is not supported"
             )));
         }
-    })
-}
-
-/// A cast to one of Postgres's own types; other casts only lose the schema of their type.
-fn cast(facts: &Facts, value: &Expr, data_type: &mut DataType) -> Result<Option<Expr>, SqlError> {
-    let text = data_type.to_string().to_lowercase();
-    let name = text
-        .strip_prefix("pg_catalog.")
-        .unwrap_or(&text)
-        .trim_matches('"');
-    let literal = match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text.as_str()),
-            _ => None,
-        },
-        _ => None,
-    };
-    let integer = |oid: i32| Expr::value(Value::Number(oid.to_string(), false));
-    let is_number = |text: &str| text.parse::<i32>().ok();
-    Ok(match name {
-        "regclass" => Some(match literal {
-            Some(text) => match is_number(text).or_else(|| facts.oid(text)) {
-                Some(oid) => integer(oid),
-                None => return Err(SqlError::undefined_table(text)),
-            },
-            None => call("regclass_name", value.clone()),
-        }),
-        "regtype" => Some(match literal {
-            Some(text) => match is_number(text).or_else(|| by_name(text).map(|found| found.oid)) {
-                Some(oid) => integer(oid),
-                None => {
-                    let message = format!("there is no type called \"{text}\"");
-                    return Err(SqlError::new("42704", message));
-                }
-            },
-            None => call("format_type", value.clone()),
-        }),
-        "regnamespace" => Some(match literal {
-            Some(text) => match is_number(text).or_else(|| schema_oid(text)) {
-                Some(oid) => integer(oid),
-                None => {
-                    let message = format!("there is no schema called \"{text}\"");
-                    return Err(SqlError::new("3F000", message));
-                }
-            },
-            None => call("regnamespace_name", value.clone()),
-        }),
-        "regproc" => {
-            *data_type = DataType::Text;
-            literal.map(|name| Expr::value(Value::SingleQuotedString(unqualified(name))))
-        }
-        "oid" => match (literal.and_then(is_number), named_function(value)) {
-            (Some(oid), _) => Some(integer(oid)),
-            (None, Some(name)) => {
-                let message = format!("the function \"{name}\" has no definition to be shown");
-                return Err(SqlError::new("42883", message)
-                    .with_hint("functions are listed in docs/sql-queries.md"));
-            }
-            (None, None) => {
-                *data_type = DataType::Int(None);
-                None
-            }
-        },
-        "regprocedure" | "regrole" | "name" | "char" | "text" => {
-            *data_type = DataType::Text;
-            None
-        }
-        "int2" => {
-            *data_type = DataType::SmallInt(None);
-            None
-        }
-        "int4" => {
-            *data_type = DataType::Int(None);
-            None
-        }
-        "int8" => {
-            *data_type = DataType::BigInt(None);
-            None
-        }
-        "bool" => {
-            *data_type = DataType::Boolean;
-            None
-        }
-        _ => None,
-    })
-}
-
-fn schema_oid(name: &str) -> Option<i32> {
-    let mut schemas = SCHEMAS.iter();
-    let found = schemas.find(|(_, known)| *known == name.trim_matches('"'));
-    found.map(|(oid, _)| *oid)
-}
-
-/// The name of a function without Postgres's schema for its own.
-fn unqualified(name: &str) -> String {
-    name.strip_prefix("pg_catalog.").unwrap_or(name).to_owned()
-}
-
-/// The function whose number is asked for: a text that is none.
-fn named_function(value: &Expr) -> Option<&str> {
-    match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(name) => Some(name.as_str()),
-            _ => None,
-        },
-        Expr::Cast { expr, .. } => named_function(expr).filter(|name| name.parse::<i64>().is_err()),
-        _ => None,
-    }
-}
-
-/// A function of one value.
-fn call(name: &str, value: Expr) -> Expr {
-    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value));
-    Expr::Function(ast::Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
     })
 }
