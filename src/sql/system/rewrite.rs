@@ -258,16 +258,21 @@ fn is_empty_query(query: &Query) -> bool {
     matches!(query.body.as_ref(), SetExpr::Select(select) if is_empty(select))
 }
 
+/// How many relations a query names; `None` if one of them is none of Postgres's own.
+fn system_relations(query: &Query) -> Option<usize> {
+    let (mut count, mut all) = (0, true);
+    let _ = visit_relations(query, |relation| {
+        let name = relation.to_string().to_lowercase();
+        all &= name.trim_start_matches('"').starts_with("pg_");
+        count += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    all.then_some(count)
+}
+
 /// Asks a subquery over one system table for the greatest of its values, so that it has one.
 fn one_value(query: &mut Query) {
-    let is_system = {
-        let mut all = true;
-        let _ = visit_relations(query, |relation| {
-            all &= relation.to_string().to_lowercase().contains("pg_");
-            ControlFlow::<()>::Continue(())
-        });
-        all
-    };
+    let is_system = system_relations(query).is_some();
     let SetExpr::Select(select) = query.body.as_mut() else {
         return;
     };
@@ -318,15 +323,16 @@ fn without_default_flag(condition: Expr) -> Option<Expr> {
 fn call_rewritten(function: &ast::Function) -> Option<Expr> {
     let name = function.name.to_string().to_lowercase();
     let list = match &function.args {
-        ast::FunctionArguments::Subquery(_) if name == "array" => {
-            return Some(Expr::value(Value::Null));
+        // What would be listed, privileges and the like, is not there.
+        ast::FunctionArguments::Subquery(query) if name == "array" => {
+            let count = system_relations(query)?;
+            return (count > 0).then(|| Expr::value(Value::Null));
         }
         ast::FunctionArguments::List(list) => list.args.first()?.to_string(),
         _ => return None,
     };
     match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
         "array_to_string" if list == "NULL" => Some(Expr::value(Value::Null)),
-        "array_upper" => value(&format!("array_length({list})")),
         "generate_subscripts" => positions(&list),
         // Its values; their positions are asked for by the name of a field.
         "information_schema._pg_expandarray" => value(&format!("unnest({list})")),
