@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::similar::as_regular_expression;
 use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_joins, edit_queries, edit_selects};
 
@@ -35,7 +36,8 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
-        if let Err(error) = row_in_value(expression) {
+        let written = row_in_value(expression).and_then(|()| as_regular_expression(expression));
+        if let Err(error) = written {
             refusal = Err(error);
         }
         ControlFlow::Continue(())

@@ -26,6 +26,7 @@ use super::extremes;
 use super::first_rows;
 use super::forms;
 use super::guard;
+use super::interval_product::IntervalProducts;
 use super::join_order::JoinOrder;
 use super::joined_text::JoinedTexts;
 use super::json;
@@ -231,6 +232,7 @@ fn session_state() -> SessionState {
     let _ = scalar::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));
+    let _ = state.register_expr_planner(Arc::new(IntervalProducts));
     let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
     for function in bounded {
         let _ = state.register_udf(function);
