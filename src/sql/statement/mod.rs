@@ -268,7 +268,10 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
     }
     let text = ast.to_string();
     match ast {
-        Ast::Query(query) => Ok(Statement::Query(query)),
+        Ast::Query(query) => {
+            refused::check(&query)?;
+            Ok(Statement::Query(query))
+        }
         Ast::CreateTable(create) => create_table::create_table(create),
         Ast::CreateView(create) => view::create_view(create, text),
         Ast::Drop {

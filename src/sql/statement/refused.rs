@@ -1,5 +1,7 @@
 //! Statements that are refused, and the ways out.
 
+use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+
 use super::unknown;
 use crate::sql::SqlError;
 
@@ -57,4 +59,13 @@ pub(super) fn statement(words: &str) -> SqlError {
 /// The refusal of `REFRESH MATERIALIZED VIEW`.
 pub(super) fn refresh() -> SqlError {
     unknown("REFRESH").with_hint("materialized views are always up to date: leave it out")
+}
+
+/// Refuses a query that makes a table.
+pub(super) fn check(query: &Query) -> Result<(), SqlError> {
+    match query.body.as_ref() {
+        SetExpr::Select(select) if select.into.is_some() => Err(unknown("SELECT … INTO")
+            .with_hint("CREATE TABLE, then INSERT INTO … SELECT; or CREATE MATERIALIZED VIEW")),
+        _ => Ok(()),
+    }
 }
