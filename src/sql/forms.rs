@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, Query,
-    Select, SetExpr, TableFactor, UnaryOperator, Value,
+    Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
 };
 
 use super::error::SqlError;
@@ -36,7 +36,9 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
-        let written = row_in_value(expression).and_then(|()| as_regular_expression(expression));
+        let written = row_in_value(expression)
+            .and_then(|()| as_regular_expression(expression))
+            .and_then(|()| substring_by_pattern(expression));
         if let Err(error) = written {
             refusal = Err(error);
         }
@@ -80,6 +82,35 @@ fn series_as_list(relation: &mut TableFactor) -> Result<(), SqlError> {
 }
 
 const SERIES: &str = "generate_series";
+
+/// `substring(text FROM 'pattern')` is what a regular expression finds first: its first group, or
+/// all of it where it has none.
+fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
+    let Expr::Substring {
+        expr,
+        substring_from: Some(pattern),
+        substring_for: None,
+        shorthand: false,
+        ..
+    } = expression
+    else {
+        return Ok(());
+    };
+    let is_text = match pattern.as_ref() {
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
+        _ => false,
+    };
+    if !is_text {
+        return Ok(());
+    }
+    let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
+    if let SetExpr::Select(select) = *parse_query(&text)?.body
+        && let Some(SelectItem::UnnamedExpr(found)) = select.projection.into_iter().next()
+    {
+        *expression = found;
+    }
+    Ok(())
+}
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
@@ -266,7 +297,7 @@ fn with_rows(text: &str, rows: Box<Query>) -> Result<Expr, SqlError> {
     };
     let column = select.projection.into_iter().next();
     match column {
-        Some(datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(value)) => Ok(value),
+        Some(SelectItem::UnnamedExpr(value)) => Ok(value),
         _ => Err(SqlError::syntax("expected a value")),
     }
 }
