@@ -40,7 +40,6 @@ pub mod reach;
 pub mod recursive;
 mod relation;
 pub mod running;
-mod same_names;
 mod scalar;
 mod self_reference;
 mod shape;

@@ -34,7 +34,6 @@ use super::error::SqlError;
 use super::interrupt::Wanted;
 use super::overview;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
-use super::same_names::planned;
 use super::statement::parse_query;
 use super::subquery::{self, Guarded};
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
@@ -179,12 +178,12 @@ impl QueryContext {
             facts: None,
         };
         let plan = match mentions_system(query) {
-            false => planned(query, |query| self.planner.logical_plan(&sources, query))?,
+            false => self.planner.logical_plan(&sources, query)?,
             true => {
                 let facts = Arc::new(self.facts(query));
                 let query = rewritten(&facts, query)?;
                 sources.facts = Some(facts);
-                planned(&query, |query| self.planner.logical_plan(&sources, query))?
+                self.planner.logical_plan(&sources, &query)?
             }
         };
         Ok(typed_limits(subquery::rewrite(plan, Guarded::Correlated)?)?)
