@@ -36,6 +36,9 @@ fn psycopg_works() {
         r#"
 import sys, datetime, decimal, psycopg
 from psycopg.rows import dict_row
+from psycopg.types import TypeInfo
+from psycopg.types.enum import EnumInfo
+from psycopg.types.range import RangeInfo
 url = f"host=127.0.0.1 port={sys.argv[1]} user=analyst dbname=shop"
 with psycopg.connect(url, autocommit=True) as db:
     db.execute("CREATE TABLE sales (id BIGINT PRIMARY KEY, shop TEXT NOT NULL, price NUMERIC(18, 4), sold_at TIMESTAMP, is_gift BOOLEAN)")
@@ -62,6 +65,7 @@ with psycopg.connect(url, autocommit=True) as db:
     print(update.statusmessage, sorted(update.fetchall()))
     gone = db.cursor(binary=True).execute("DELETE FROM sales WHERE id >= 30 RETURNING id")
     print(gone.statusmessage, gone.rowcount, sorted(gone.fetchall()))
+    print(TypeInfo.fetch(db, "int8").array_oid, TypeInfo.fetch(db, "hstore"), EnumInfo.fetch(db, "mood"), RangeInfo.fetch(db, "int4range"))
     try:
         db.execute("SELECT nothing FROM sales")
     except psycopg.errors.UndefinedColumn as error:
@@ -95,6 +99,7 @@ with psycopg.connect(url, row_factory=dict_row) as db:
             "[[(30, 'x!')], [(31, 'y!')]]",
             "UPDATE 2 [(30, Decimal('6.0000')), (31, Decimal('6.0000'))]",
             "DELETE 2 2 [(30,), (31,)]",
+            "1016 None None None",
             "42703",
             "{'n': 9}",
             "23502",
@@ -154,6 +159,11 @@ metadata = sa.MetaData()
 metadata.reflect(engine, views=True)
 print(sorted(metadata.tables))
 print(inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.ObjectKind.TABLE).keys())
+print(inspector.get_enums(), inspector.get_domains(), inspector.get_sequence_names(), inspector.get_temp_table_names())
+print(inspector.get_check_constraints("sales"), inspector.get_table_comment("sales"), inspector.get_table_options("sales"))
+print(inspector.has_schema("public"), inspector.has_sequence("nothing"), inspector.get_enums(schema="*"))
+every = sa.engine.reflection.ObjectKind.ANY
+print(sorted(inspector.get_multi_indexes(kind=every).values()), len(inspector.get_multi_table_comment(kind=every)))
 "#,
     );
     let lines: Vec<&str> = out.lines().collect();
@@ -177,6 +187,10 @@ print(inspector.get_multi_columns(schema="public", kind=sa.engine.reflection.Obj
             " SELECT shop, count(*) AS n FROM sales GROUP BY shop;",
             "['by_shop', 'sales']",
             "dict_keys([('public', 'sales')])",
+            "[] [] [] []",
+            "[] {'text': None} {}",
+            "True False []",
+            "[[], []] 2",
         ]
     );
 }

@@ -231,3 +231,37 @@ fn positions_and_counts_are_bigint() {
         assert_eq!(refused.code(), Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE));
     });
 }
+
+#[test]
+fn lists_tell_null_from_empty_texts_and_keep_their_digits() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        for (list, expected) in [
+            ("make_array(1, NULL)", "{1,NULL}"),
+            (
+                "make_array('', NULL, 'NULL', 'a b')",
+                "{\"\",NULL,\"NULL\",\"a b\"}",
+            ),
+            ("make_array(CAST(1.5 AS NUMERIC(3, 1)), NULL)", "{1.5,NULL}"),
+            (
+                "make_array(CAST('99999999999999999999999999999999999999' AS NUMERIC(38, 0)))",
+                "{99999999999999999999999999999999999999}",
+            ),
+            (
+                "make_array(named_struct('a', 1, 'b', CAST(NULL AS TEXT)))",
+                "{\"(1,)\"}",
+            ),
+            (
+                "make_array(make_array(1, NULL), make_array(2))",
+                "[[1, NULL], [2]]",
+            ),
+        ] {
+            let found = texts(&client, &format!("SELECT {list}")).await;
+            assert_eq!(found, [expected], "{list}");
+        }
+        let binary = "SELECT make_array(make_array(1), make_array(2, 3)) AS nested";
+        let rows = client.query(binary, &[]).await.expect("rows");
+        assert_eq!(rows[0].get::<_, &str>(0), "[[1], [2, 3]]");
+    });
+}

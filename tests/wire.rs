@@ -465,7 +465,14 @@ fn psql_describes_what_there_is() {
         ("\\d+ plain\n", &["SELECT id FROM sales"]),
         ("\\dn\n", &["public"]),
         ("\\l\n", &["mainstem"]),
+        ("\\l+\n", &["mainstem", "pg_default"]),
+        ("\\db\n", &["pg_default"]),
         ("\\du\n", &["mainstem"]),
+        ("\\dp\n", &["public | by_shop | materialized view"]),
+        ("\\dconfig\n", &["statement_timeout"]),
+        ("\\d+ by_shop\n", &["GROUP BY shop"]),
+        ("\\dm+\n", &["by_shop", "permanent"]),
+        ("\\sv plain\n", &["SELECT id FROM sales"]),
         ("\\conninfo\n", &["shop"]),
     ] {
         let (out, error) = served.psql(&[], input);
@@ -476,4 +483,23 @@ fn psql_describes_what_there_is() {
     }
     let (_, error) = served.psql(&[], "\\d nothing\n");
     assert!(error.contains("Did not find any relation"), "{error}");
+    let (_, error) = psql(&served, "\\sf lower\n");
+    assert!(error.contains("has no definition to be shown"), "{error}");
+}
+
+#[test]
+fn psql_finds_nothing_where_there_is_nothing() {
+    if !has_program("psql", &["--version"]) {
+        return;
+    }
+    let served = Served::start(10);
+    let commands = "\\da \\dA \\dAc \\dAf \\dAo \\dAp \\dc \\dC \\dd \\dD \\ddp \\des \\det \\deu \\dew \
+                    \\df \\df+ \\dF \\dFd \\dFp \\dFt \\di \\dl \\dL \\dn+ \\do \\dO \\dP \\drds \\dRp \
+                    \\dRs \\ds \\dT \\dT+ \\du+ \\dx \\dX \\dy \\z";
+    for command in commands.split_whitespace() {
+        let (_, error) = psql(&served, &format!("{command}\n"));
+        // In so many words psql says of some that it has found none.
+        let is_none = error.is_empty() || error.starts_with("Did not find any");
+        assert!(is_none, "{command}: {error}");
+    }
 }

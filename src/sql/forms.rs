@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::similar::as_regular_expression;
 use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 
@@ -30,12 +31,44 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
         cut_to_length(expression);
-        if let Err(error) = row_in_value(expression) {
+        let written = row_in_value(expression)
+            .and_then(|()| as_regular_expression(expression))
+            .and_then(|()| substring_by_pattern(expression));
+        if let Err(error) = written {
             refusal = Err(error);
         }
         ControlFlow::Continue(())
     });
     refusal
+}
+
+/// `substring(text FROM 'pattern')` is what a regular expression finds first: its first group, or
+/// all of it where it has none.
+fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
+    let Expr::Substring {
+        expr,
+        substring_from: Some(pattern),
+        substring_for: None,
+        shorthand: false,
+        ..
+    } = expression
+    else {
+        return Ok(());
+    };
+    let is_text = match pattern.as_ref() {
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
+        _ => false,
+    };
+    if !is_text {
+        return Ok(());
+    }
+    let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
+    if let SetExpr::Select(select) = *parse_query(&text)?.body
+        && let Some(SelectItem::UnnamedExpr(found)) = select.projection.into_iter().next()
+    {
+        *expression = found;
+    }
+    Ok(())
 }
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.

@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use super::error::SqlError;
 use super::planner::{Sources, external};
 use super::relation;
+use super::scalar;
 
 /// What names of tables and functions lead to.
 pub(super) struct Provider<'a> {
@@ -80,7 +81,11 @@ impl ContextProvider for Provider<'_> {
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let name = own_name(name);
         let system = self.sources.system_function(name);
-        system.or_else(|| self.state.scalar_functions().get(name).cloned())
+        let functions = self.state.scalar_functions();
+        system.or_else(|| functions.get(name).cloned()).or_else(|| {
+            let other = scalar::other_name(name)?;
+            functions.get(other).cloned()
+        })
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -89,7 +94,10 @@ impl ContextProvider for Provider<'_> {
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
         let functions = self.state.aggregate_functions();
-        functions.get(own_name(name)).cloned()
+        let name = own_name(name);
+        let found = functions.get(name);
+        let found = found.or_else(|| functions.get(scalar::other_name(name)?));
+        found.cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {

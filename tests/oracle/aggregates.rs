@@ -75,3 +75,11 @@ pub const GROUPINGS: &[&str] = &[
     "SELECT a + 1 AS x, median(b) AS m, array_agg(t ORDER BY t) AS l FROM r GROUP BY ROLLUP (a + 1) HAVING count(*) > 1",
     "SELECT a, stddev(f) AS s, string_agg(t, ',' ORDER BY t) AS l FROM r GROUP BY GROUPING SETS ((a), ())",
 ];
+
+/// Functions that Postgres has and DataFusion has not.
+pub const OF_POSTGRES: &[&str] = &[
+    "SELECT a, percentile_disc(0.5) WITHIN GROUP (ORDER BY b) AS m, percentile_disc(0.9) WITHIN GROUP (ORDER BY t DESC) AS t, percentile_disc(0.25) WITHIN GROUP (ORDER BY f) FILTER (WHERE b > 2) AS f, every(b > 3) AS e FROM r GROUP BY a",
+    "SELECT a, mod(b, 3) AS m, div(b, 2) AS q, format('%s %L', t, d) AS l, num_nulls(b, t, d) AS n, width_bucket(f, -10, 10, 5) AS w, sign(b) AS s FROM r WHERE f BETWEEN -100 AND 100",
+    "SELECT a, t SIMILAR TO '(x|y)%' AS s, count(*) AS n FROM r WHERE t NOT SIMILAR TO 'z' GROUP BY a, t",
+    "SELECT a, g, count(*) AS n FROM r JOIN generate_series(1, 3) AS g ON r.b >= g GROUP BY a, g",
+];

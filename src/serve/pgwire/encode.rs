@@ -87,7 +87,21 @@ fn kind(data_type: &DataType) -> Kind {
         | DataType::ListView(_)
         | DataType::LargeListView(_)
         | DataType::FixedSizeBinary(_) => Kind::Text,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)
+            if !is_array_item(item.data_type()) =>
+        {
+            Kind::Text
+        }
         _ => Kind::Native,
+    }
+}
+
+/// Whether Postgres has arrays of such values; its arrays of arrays are all of one length.
+fn is_array_item(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Struct(_) => true,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal256(..) => false,
+        other => !other.is_nested(),
     }
 }
 
@@ -150,8 +164,43 @@ pub fn encode_one<E: Encoder>(
         encoder.encode_field(&column.as_string::<i32>().value(row), info)
     } else if let (Some(structure), FieldFormat::Text) = (column.as_struct_opt(), info.format()) {
         encoder.encode_field(&structure_text(structure, row, info)?, info)
+    } else if let Some(numbers) = listed(column, row, |item| matches!(kind(item), Kind::Numeric)) {
+        // The library's numbers have at most 28 digits, and end their thread at more.
+        let numbers: Vec<Option<Numeric>> = (0..numbers.len())
+            .map(|item| {
+                let is_there = numbers.is_valid(item);
+                is_there.then(|| Numeric(numeric_text(&numbers, item)))
+            })
+            .collect();
+        encoder.encode_field(&numbers, info)
+    } else if let (Some(structures), FieldFormat::Text) = (
+        listed(column, row, |item| matches!(item, DataType::Struct(_))),
+        info.format(),
+    ) {
+        let structures = structures.as_struct();
+        let texts = (0..structures.len()).map(|item| match structures.is_null(item) {
+            true => Ok(None),
+            false => structure_text(structures, item, info).map(Some),
+        });
+        encoder.encode_field(&texts.collect::<PgWireResult<Vec<Option<String>>>>()?, info)
     } else {
         encode_value(encoder, column, row, field, info)
+    }
+}
+
+/// The items of a list, if they are of a type that is meant.
+fn listed(column: &ArrayRef, row: usize, is_meant: fn(&DataType) -> bool) -> Option<ArrayRef> {
+    match column.data_type() {
+        DataType::List(item) if is_meant(item.data_type()) => {
+            Some(column.as_list::<i32>().value(row))
+        }
+        DataType::LargeList(item) if is_meant(item.data_type()) => {
+            Some(column.as_list::<i64>().value(row))
+        }
+        DataType::FixedSizeList(item, _) if is_meant(item.data_type()) => {
+            Some(column.as_fixed_size_list().value(row))
+        }
+        _ => None,
     }
 }
 
@@ -179,7 +228,7 @@ fn signed(column: &ArrayRef) -> PgWireResult<ArrayRef> {
 
 /// Values as Arrow prints them.
 fn texts(column: &ArrayRef) -> PgWireResult<ArrayRef> {
-    let options = FormatOptions::default();
+    let options = FormatOptions::default().with_null("NULL");
     let failed = |error: arrow::error::ArrowError| refusal("22000", error.to_string());
     let formatter = ArrayFormatter::try_new(column, &options).map_err(failed)?;
     let texts: StringArray = (0..column.len())

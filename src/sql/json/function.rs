@@ -27,6 +27,8 @@ enum Answer {
     List,
     Contains,
     Length,
+    Elements,
+    Kind,
     Names,
     Valid,
 }
@@ -65,6 +67,8 @@ impl JsonFunction {
         function("json_length", Answer::Length),
         function("json_object_keys", Answer::Names),
         function("json_valid", Answer::Valid),
+        function("json_array_length", Answer::Elements),
+        function("json_typeof", Answer::Kind),
     ];
     /// What `->` stands for.
     pub const GET: &JsonFunction = &JsonFunction::ALL[0];
@@ -107,8 +111,8 @@ impl ScalarUDFImpl for JsonFunction {
 
     fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         Ok(match self.answer {
-            Answer::Json | Answer::Text | Answer::String => DataType::Utf8,
-            Answer::Integer | Answer::Length => DataType::Int64,
+            Answer::Json | Answer::Text | Answer::String | Answer::Kind => DataType::Utf8,
+            Answer::Integer | Answer::Length | Answer::Elements => DataType::Int64,
             Answer::Float => DataType::Float64,
             Answer::Boolean | Answer::Contains | Answer::Valid => DataType::Boolean,
             Answer::List | Answer::Names => {
@@ -216,6 +220,11 @@ impl Answer {
                 }
                 Arc::new(lengths.finish())
             }
+            Answer::Elements => {
+                let lengths = found.map(|found| Some(value::elements(found?)?.len() as i64));
+                Arc::new(lengths.collect::<Int64Array>())
+            }
+            Answer::Kind => Arc::new(found.map(|found| kind(found?)).collect::<StringArray>()),
             Answer::Contains => Arc::new(contains(json, steps, found)),
             Answer::Valid => {
                 let texts = json.iter().map(|text| Some(value::is_valid(text?)));
@@ -232,6 +241,18 @@ fn as_text(found: &str) -> Option<String> {
         Some(b'n') => None,
         _ => Some(found.to_owned()),
     }
+}
+
+/// What a value is, in the words of Postgres.
+fn kind(found: &str) -> Option<&'static str> {
+    Some(match found.as_bytes().first()? {
+        b'"' => "string",
+        b'{' => "object",
+        b'[' => "array",
+        b't' | b'f' => "boolean",
+        b'n' => "null",
+        _ => "number",
+    })
 }
 
 fn float(found: &str) -> Option<f64> {

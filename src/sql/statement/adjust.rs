@@ -10,6 +10,14 @@ pub(super) fn adjusted(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if is_word(tokens.first(), "create") {
         name_columns(&mut tokens);
     }
+    let shown = ["show", "create", "materialized"];
+    if (0_usize..)
+        .zip(shown)
+        .all(|(place, word)| is_word(tokens.get(place), word))
+    {
+        // What is shown is the statement of whatever has the name.
+        tokens.remove(2);
+    }
     let mut tokens = with_whole_tables(tokens);
     for token in &mut tokens {
         // Parameters are called $1, so a question mark alone is the operator of JSON.

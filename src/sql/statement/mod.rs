@@ -3,7 +3,9 @@
 mod adjust;
 mod copy;
 mod create_table;
+mod explain;
 mod prepared;
+mod refused;
 mod setting;
 mod subscribe;
 mod tail;
@@ -12,7 +14,7 @@ mod write;
 
 use std::time::Duration;
 
-use datafusion::sql::sqlparser::ast::{self, ObjectName, Query, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{self, DescribeAlias, ObjectName, Query, Statement as Ast};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
@@ -227,8 +229,11 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     if tail::is_word(tokens.first(), "prepare") {
         return prepared::prepare(&tokens[1..]);
     }
-    if let Some(explain) = explained_view(&tokens)? {
+    if let Some(explain) = explain::explained_view(&tokens)? {
         return Ok(explain);
+    }
+    if tail::is_word(tokens.first(), "refresh") {
+        return Err(refused::refresh());
     }
     if tokens.len() == 1 && tail::is_word(tokens.first(), "flush") {
         return Ok(Statement::Session("FLUSH"));
@@ -242,33 +247,6 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
         (Statement::Query(query), Some(as_of)) => Ok(Statement::QueryAsOf(query, as_of)),
         (_, Some(_)) => Err(SqlError::syntax("AS OF belongs at the end of a query")),
     }
-}
-
-/// `EXPLAIN [ANALYZE] [[MATERIALIZED] VIEW] name`; `None` for any other statement.
-fn explained_view(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlError> {
-    let is = |place: usize, word: &str| tail::is_word(tokens.get(place), word);
-    if !is(0, "explain") {
-        return Ok(None);
-    }
-    let analyze = usize::from(is(1, "analyze"));
-    let materialized = usize::from(is(1 + analyze, "materialized"));
-    let behind = 1 + analyze + materialized;
-    let is_named_view = is(behind, "view") && tokens.len() > behind + 1;
-    let name = &tokens[behind + usize::from(is_named_view)..];
-    if !is_named_view && (materialized == 1 || name.len() != 1) {
-        return Ok(None);
-    }
-    let mut parser = Parser::new(&MainstemDialect).with_tokens_with_locations(name.to_vec());
-    let object = parser.parse_object_name(false)?;
-    let rest = parser.peek_token();
-    if rest.token != Token::EOF {
-        return Ok(parser.expected("the name of one view", rest)?);
-    }
-    let name = self::name(&object)?;
-    Ok(Some(match analyze {
-        0 => Statement::ExplainView(name),
-        _ => Statement::AnalyzeView(name),
-    }))
 }
 
 /// One statement as the parser's tree.
@@ -290,7 +268,10 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
     }
     let text = ast.to_string();
     match ast {
-        Ast::Query(query) => Ok(Statement::Query(query)),
+        Ast::Query(query) => {
+            refused::check(&query)?;
+            Ok(Statement::Query(query))
+        }
         Ast::CreateTable(create) => create_table::create_table(create),
         Ast::CreateView(create) => view::create_view(create, text),
         Ast::Drop {
@@ -305,9 +286,20 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
         Ast::Delete(delete) => write::delete(delete),
         Ast::Truncate(truncate) => write::truncate(&truncate),
         Ast::Explain {
-            statement, analyze, ..
-        } => explain(*statement, analyze),
-        Ast::ExplainTable { table_name, .. } => Ok(Statement::ExplainView(name(&table_name)?)),
+            statement,
+            analyze,
+            format,
+            options,
+            ..
+        } => explain::explain(*statement, analyze, format, options.unwrap_or_default()),
+        Ast::ExplainTable {
+            describe_alias: DescribeAlias::Explain,
+            table_name,
+            ..
+        } => Ok(Statement::ExplainView(name(&table_name)?)),
+        Ast::ExplainTable { table_name, .. } => {
+            Ok(Statement::Show(Show::Columns(name(&table_name)?)))
+        }
         Ast::ShowTables { .. } => Ok(Statement::Show(Show::Tables)),
         Ast::ShowViews { .. } => Ok(Statement::Show(Show::Views)),
         Ast::ShowColumns { show_options, .. } => show_columns(show_options),
@@ -315,7 +307,7 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
         Ast::ShowVariable { variable } => Ok(setting::show(&variable)),
         Ast::Set(set) => setting::set(set),
         Ast::Reset(reset) => Ok(setting::reset(reset)),
-        other => session(other).ok_or_else(|| unknown(first_words(&text))),
+        other => session(other).ok_or_else(|| refused::statement(first_words(&text))),
     }
 }
 
@@ -380,18 +372,6 @@ pub(super) fn identifier(ident: &ast::Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
-    }
-}
-
-fn explain(statement: Ast, analyze: bool) -> Result<Statement, SqlError> {
-    match statement {
-        Ast::Query(query) if analyze => Ok(Statement::ExplainAnalyze(query)),
-        Ast::Query(query) => Ok(Statement::Explain(query)),
-        Ast::CreateView(create) if !analyze => Ok(Statement::Explain(create.query)),
-        other => Err(unknown(&format!(
-            "EXPLAIN {}",
-            first_words(&other.to_string())
-        ))),
     }
 }
 

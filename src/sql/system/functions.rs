@@ -10,9 +10,11 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::super::scalar::quoted_name as quoted;
 use super::super::version;
-use super::facts::Facts;
-use super::pg_types::{by_name, format_type};
+use super::facts::{Facts, Relation};
+use super::pg_catalog::SCHEMAS;
+use super::pg_types::{by_name, format_type, of_column};
 use super::{DATABASE, PUBLIC, USER};
 
 /// What a function does with the values of one row.
@@ -62,13 +64,28 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
         "pg_my_temp_schema" => ("pg_my_temp_schema", Int32, |_, _| {
             ScalarValue::Int32(Some(0))
         }),
+        "pg_char_to_encoding" => ("pg_char_to_encoding", Int32, |_, _| {
+            ScalarValue::Int32(Some(6))
+        }),
+        "pg_typeof" => ("pg_typeof", Utf8, |_, values| {
+            let value = values.first().map(ScalarValue::data_type);
+            maybe(value.map(|value| of_column(&value).0.formatted.to_owned()))
+        }),
         "pg_is_in_recovery" => ("pg_is_in_recovery", Boolean, |_, _| yes(false)),
         "pg_relation_is_publishable" => ("pg_relation_is_publishable", Boolean, |_, _| yes(false)),
         "pg_table_is_visible"
         | "pg_type_is_visible"
         | "pg_function_is_visible"
         | "pg_operator_is_visible"
-        | "pg_opclass_is_visible" => ("pg_table_is_visible", Boolean, |_, _| yes(true)),
+        | "pg_opclass_is_visible"
+        | "pg_opfamily_is_visible"
+        | "pg_collation_is_visible"
+        | "pg_conversion_is_visible"
+        | "pg_statistics_obj_is_visible"
+        | "pg_ts_config_is_visible"
+        | "pg_ts_dict_is_visible"
+        | "pg_ts_parser_is_visible"
+        | "pg_ts_template_is_visible" => ("pg_table_is_visible", Boolean, |_, _| yes(true)),
         "has_table_privilege"
         | "has_schema_privilege"
         | "has_database_privilege"
@@ -76,14 +93,16 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
         | "has_any_column_privilege"
         | "has_function_privilege"
         | "has_sequence_privilege"
+        | "has_language_privilege"
+        | "has_parameter_privilege"
+        | "has_server_privilege"
+        | "has_tablespace_privilege"
+        | "has_type_privilege"
         | "pg_has_role" => ("has_table_privilege", Boolean, |_, _| yes(true)),
         "format_type" => ("format_type", Utf8, |_, values| {
             maybe(number(values, 0).map(|oid| format_type(oid, number(values, 1))))
         }),
         "pg_get_expr" => ("pg_get_expr", Utf8, |_, values| maybe(string(values, 0))),
-        "quote_ident" => ("quote_ident", Utf8, |_, values| {
-            maybe(string(values, 0).map(|name| quoted(&name)))
-        }),
         "pg_get_viewdef" => ("pg_get_viewdef", Utf8, view_definition),
         "pg_get_indexdef" => ("pg_get_indexdef", Utf8, index_definition),
         "pg_get_constraintdef" => ("pg_get_constraintdef", Utf8, key_definition),
@@ -99,6 +118,11 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
         | "pg_get_partition_constraintdef"
         | "pg_get_function_result"
         | "pg_get_function_arguments"
+        | "pg_get_function_identity_arguments"
+        | "pg_get_function_sqlbody"
+        | "pg_get_functiondef"
+        | "pg_get_statisticsobjdef"
+        | "pg_get_statisticsobjdef_columns"
         | "pg_get_triggerdef"
         | "pg_get_ruledef"
         | "pg_tablespace_location"
@@ -110,7 +134,7 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
                 ScalarValue::Int64(i64::try_from(bytes).ok())
             })
         }
-        "pg_indexes_size" | "pg_database_size" => {
+        "pg_indexes_size" | "pg_database_size" | "pg_tablespace_size" => {
             ("pg_indexes_size", Int64, |_, _| ScalarValue::Int64(Some(0)))
         }
         "pg_size_pretty" => ("pg_size_pretty", Utf8, |_, values| {
@@ -128,7 +152,21 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
             let found = string(values, 0).and_then(|name| by_name(&name).map(|found| found.oid));
             ScalarValue::Int32(found)
         }),
+        "to_regnamespace" => ("to_regnamespace", Int32, |_, values| {
+            let name = string(values, 0);
+            let found = SCHEMAS
+                .iter()
+                .find(|(_, known)| Some(*known) == name.as_deref());
+            ScalarValue::Int32(found.map(|(oid, _)| *oid))
+        }),
         "regclass_name" => ("regclass_name", Utf8, relation_name),
+        "regnamespace_name" => ("regnamespace_name", Utf8, |_, values| {
+            let oid = number(values, 0);
+            let found = SCHEMAS
+                .iter()
+                .find(|(known, _)| Some(i64::from(*known)) == oid);
+            maybe(found.map(|(_, name)| (*name).to_owned()))
+        }),
         _ => return None,
     };
     Some(found)
@@ -172,18 +210,6 @@ fn string(values: &[ScalarValue], position: usize) -> Option<String> {
     }
 }
 
-/// A name as SQL needs it.
-fn quoted(name: &str) -> String {
-    let is_plain = name
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    match is_plain && starts_well {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
-
 fn view_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
     let oid = number(values, 0).or_else(|| {
         let name = string(values, 0)?;
@@ -201,17 +227,20 @@ fn index_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
     let wanted = number(values, 1).and_then(|place| usize::try_from(place).ok());
     match wanted.filter(|place| *place > 0) {
         Some(place) => maybe(columns.get(place - 1).map(|column| quoted(column))),
-        None => text(format!(
-            "CREATE UNIQUE INDEX {} ON public.{} USING btree ({})",
-            quoted(&super::pg_catalog::key_name(relation)),
-            quoted(&relation.name),
-            columns
-                .iter()
-                .map(|column| quoted(column))
-                .collect::<Vec<_>>()
-                .join(", ")
-        )),
+        None => text(index_statement(relation)),
     }
+}
+
+/// The statement that would make the index that a primary key stands for.
+pub(super) fn index_statement(relation: &Relation) -> String {
+    let columns = relation.key_columns();
+    let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+    format!(
+        "CREATE UNIQUE INDEX {} ON public.{} USING btree ({})",
+        quoted(&super::pg_catalog::key_name(relation)),
+        quoted(&relation.name),
+        columns.join(", ")
+    )
 }
 
 fn key_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {

@@ -6,6 +6,9 @@
 //! turns what only Postgres understands into what DataFusion does.
 
 mod builder;
+mod cast;
+mod empty;
+mod empty_information_schema;
 mod facts;
 mod functions;
 mod information_schema;

@@ -2,62 +2,24 @@
 
 use super::builder::Kind::{Bool, Char, Float4, Int2, Int2List, Int4, Oid, Text, TextList};
 use super::builder::{Built, Cell};
+use super::empty;
 use super::facts::{Facts, Relation, RelationKind};
-use super::pg_lists::{access_methods, databases, roles, settings, tables, views};
+use super::pg_lists::{
+    access_methods, databases, index_list, roles, settings, tables, tablespaces, views,
+};
 use super::pg_types::{TYPES, catalog_oid, of_column};
 use super::{PUBLIC, USER_OID};
 
 /// The schemas, with the numbers that Postgres gives the first two.
-const SCHEMAS: &[(i32, &str)] = &[
+pub(super) const SCHEMAS: &[(i32, &str)] = &[
     (11, "pg_catalog"),
     (PUBLIC_OID, PUBLIC),
     (13_000, "information_schema"),
     (13_001, "mainstem"),
 ];
 const PUBLIC_OID: i32 = 2200;
-
-/// Tables of Postgres that hold nothing here.
-pub(super) const EMPTY: &[&str] = &[
-    "pg_auth_members",
-    "pg_available_extensions",
-    "pg_cast",
-    "pg_collation",
-    "pg_cursors",
-    "pg_db_role_setting",
-    "pg_default_acl",
-    "pg_depend",
-    "pg_enum",
-    "pg_event_trigger",
-    "pg_extension",
-    "pg_foreign_data_wrapper",
-    "pg_foreign_server",
-    "pg_foreign_table",
-    "pg_inherits",
-    "pg_language",
-    "pg_locks",
-    "pg_opclass",
-    "pg_operator",
-    "pg_partitioned_table",
-    "pg_policy",
-    "pg_prepared_statements",
-    "pg_proc",
-    "pg_publication",
-    "pg_publication_namespace",
-    "pg_publication_rel",
-    "pg_range",
-    "pg_rewrite",
-    "pg_sequence",
-    "pg_sequences",
-    "pg_shdescription",
-    "pg_shseclabel",
-    "pg_seclabel",
-    "pg_statistic_ext",
-    "pg_subscription",
-    "pg_tablespace",
-    "pg_trigger",
-    "pg_user_mapping",
-    "pg_user_mappings",
-];
+/// The number that Postgres gives the function that reads arrays.
+const ARRAY_RECEIVER: i32 = 2400;
 
 /// A table by its name.
 pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
@@ -73,26 +35,14 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
         "pg_database" => databases(),
         "pg_roles" | "pg_user" | "pg_authid" => roles(),
         "pg_am" => access_methods(),
+        "pg_tablespace" => tablespaces(),
         "pg_settings" => settings(facts),
         "pg_tables" => tables(facts),
         "pg_views" => views(facts, RelationKind::PlainView),
         "pg_matviews" => views(facts, RelationKind::LiveView),
-        "pg_indexes" => Built::new(&[
-            ("schemaname", Text),
-            ("tablename", Text),
-            ("indexname", Text),
-            ("indexdef", Text),
-        ]),
-        name if EMPTY.contains(&name) => Built::new(&[
-            ("oid", Oid),
-            ("rngtypid", Oid),
-            ("rngsubtype", Oid),
-            ("inhrelid", Oid),
-            ("inhparent", Oid),
-            ("inhseqno", Int4),
-            ("spcname", Text),
-        ]),
-        _ => return None,
+        "pg_indexes" => index_list(facts),
+        "pg_proc" => return receivers(),
+        name => return empty::of_pg_catalog(name),
     })
 }
 
@@ -125,6 +75,7 @@ fn letter(kind: RelationKind) -> &'static str {
 fn classes(facts: &Facts) -> Built {
     let mut built = Built::new(&[
         ("oid", Oid),
+        ("tableoid", Oid),
         ("relname", Text),
         ("relnamespace", Oid),
         ("reltype", Oid),
@@ -157,6 +108,7 @@ fn classes(facts: &Facts) -> Built {
     let mut add = |oid: i32, name: String, kind: &str, columns: usize, rows: u64, has_index| {
         built.push(vec![
             ("oid", Cell::Oid(oid)),
+            ("tableoid", Cell::Oid(catalog_oid("pg_class"))),
             ("relname", name.into()),
             ("relnamespace", Cell::Oid(PUBLIC_OID)),
             ("reltype", Cell::Oid(0)),
@@ -297,17 +249,19 @@ fn types() -> Built {
         ("typelem", Oid),
         ("typarray", Oid),
         ("typinput", Text),
+        ("typreceive", Oid),
         ("typnotnull", Bool),
         ("typbasetype", Oid),
         ("typtypmod", Int4),
         ("typndims", Int4),
         ("typcollation", Oid),
         ("typdefault", Text),
+        ("typacl", TextList),
     ]);
     for found in TYPES {
-        let input = match found.element {
-            0 => format!("{}in", found.name),
-            _ => "array_in".to_owned(),
+        let (input, receiver) = match found.element {
+            0 => (format!("{}in", found.name), 0),
+            _ => ("array_in".to_owned(), ARRAY_RECEIVER),
         };
         built.push(vec![
             ("oid", Cell::Oid(found.oid)),
@@ -328,6 +282,7 @@ fn types() -> Built {
             ("typelem", Cell::Oid(found.element)),
             ("typarray", Cell::Oid(found.array)),
             ("typinput", input.into()),
+            ("typreceive", Cell::Oid(receiver)),
             ("typnotnull", false.into()),
             ("typbasetype", Cell::Oid(0)),
             ("typtypmod", Cell::Int(-1)),
@@ -336,6 +291,17 @@ fn types() -> Built {
         ]);
     }
     built
+}
+
+/// The function by which drivers tell that a type is an array; what lists functions finds none.
+fn receivers() -> Option<Built> {
+    let mut built = empty::of_pg_catalog("pg_proc")?;
+    built.push(vec![
+        ("oid", Cell::Oid(ARRAY_RECEIVER)),
+        ("proname", "array_recv".into()),
+        ("pronamespace", Cell::Oid(11)),
+    ]);
+    Some(built)
 }
 
 fn defaults(facts: &Facts) -> Built {
@@ -419,6 +385,7 @@ fn indexes(facts: &Facts) -> Built {
 fn constraints(facts: &Facts) -> Built {
     let mut built = Built::new(&[
         ("oid", Oid),
+        ("tableoid", Oid),
         ("conname", Text),
         ("connamespace", Oid),
         ("contype", Char),
@@ -441,6 +408,7 @@ fn constraints(facts: &Facts) -> Built {
     for relation in facts.relations.iter().filter(|relation| relation.has_key()) {
         built.push(vec![
             ("oid", Cell::Oid(relation.key_oid())),
+            ("tableoid", Cell::Oid(catalog_oid("pg_constraint"))),
             ("conname", key_name(relation).into()),
             ("connamespace", Cell::Oid(PUBLIC_OID)),
             ("contype", "p".into()),

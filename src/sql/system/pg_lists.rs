@@ -3,7 +3,12 @@
 use super::builder::Kind::{Bool, Char, Int4, Oid, Text, TextList};
 use super::builder::{Built, Cell};
 use super::facts::{Facts, RelationKind};
+use super::functions::index_statement;
+use super::pg_catalog::key_name;
 use super::{DATABASE, DATABASE_OID, PUBLIC, USER, USER_OID};
+
+/// The number that Postgres gives the place of all tables.
+const TABLESPACE_OID: i32 = 1663;
 
 pub(super) fn databases() -> Built {
     let mut built = Built::new(&[
@@ -32,9 +37,26 @@ pub(super) fn databases() -> Built {
         ("datistemplate", false.into()),
         ("datallowconn", true.into()),
         ("datconnlimit", Cell::Int(-1)),
-        ("dattablespace", Cell::Oid(0)),
+        ("dattablespace", Cell::Oid(TABLESPACE_OID)),
         ("datcollate", "C".into()),
         ("datctype", "C".into()),
+    ]);
+    built
+}
+
+/// The one place that all tables are in, as Postgres calls it.
+pub(super) fn tablespaces() -> Built {
+    let mut built = Built::new(&[
+        ("oid", Oid),
+        ("spcname", Text),
+        ("spcowner", Oid),
+        ("spcacl", TextList),
+        ("spcoptions", TextList),
+    ]);
+    built.push(vec![
+        ("oid", Cell::Oid(TABLESPACE_OID)),
+        ("spcname", "pg_default".into()),
+        ("spcowner", Cell::Oid(USER_OID)),
     ]);
     built
 }
@@ -47,9 +69,28 @@ pub(super) fn settings(facts: &Facts) -> Built {
         ("unit", Text),
         ("category", Text),
         ("short_desc", Text),
+        ("extra_desc", Text),
+        ("context", Text),
+        ("vartype", Text),
+        ("source", Text),
+        ("min_val", Text),
+        ("max_val", Text),
+        ("enumvals", TextList),
+        ("boot_val", Text),
+        ("reset_val", Text),
+        ("sourcefile", Text),
+        ("sourceline", Int4),
+        ("pending_restart", Bool),
     ]);
     for (name, setting) in facts.settings.iter() {
-        built.push(vec![("name", name.into()), ("setting", setting.into())]);
+        built.push(vec![
+            ("name", name.into()),
+            ("setting", setting.into()),
+            ("context", "user".into()),
+            ("vartype", "string".into()),
+            ("source", "session".into()),
+            ("pending_restart", false.into()),
+        ]);
     }
     built
 }
@@ -69,6 +110,7 @@ pub(super) fn roles() -> Built {
         ("rolbypassrls", Bool),
         ("rolconnlimit", Int4),
         ("rolvaliduntil", Text),
+        ("rolconfig", TextList),
     ]);
     let is = |name| (name, Cell::Bool(true));
     built.push(vec![
@@ -89,7 +131,12 @@ pub(super) fn roles() -> Built {
 }
 
 pub(super) fn access_methods() -> Built {
-    let mut built = Built::new(&[("oid", Oid), ("amname", Text), ("amtype", Char)]);
+    let mut built = Built::new(&[
+        ("oid", Oid),
+        ("amname", Text),
+        ("amhandler", Text),
+        ("amtype", Char),
+    ]);
     built.push(vec![
         ("oid", Cell::Oid(2)),
         ("amname", "columns".into()),
@@ -119,6 +166,25 @@ pub(super) fn tables(facts: &Facts) -> Built {
             ("hasrules", false.into()),
             ("hastriggers", false.into()),
             ("rowsecurity", false.into()),
+        ]);
+    }
+    built
+}
+
+pub(super) fn index_list(facts: &Facts) -> Built {
+    let mut built = Built::new(&[
+        ("schemaname", Text),
+        ("tablename", Text),
+        ("indexname", Text),
+        ("tablespace", Text),
+        ("indexdef", Text),
+    ]);
+    for relation in facts.relations.iter().filter(|relation| relation.has_key()) {
+        built.push(vec![
+            ("schemaname", PUBLIC.into()),
+            ("tablename", (&relation.name).into()),
+            ("indexname", key_name(relation).into()),
+            ("indexdef", index_statement(relation).into()),
         ]);
     }
     built

@@ -5,16 +5,17 @@
 //! - A SELECT from a table that can hold nothing here has no rows, whatever it computes.
 //! - A subquery for a value is asked for the greatest of its values where the catalog has one.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, DataType, Expr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, visit_relations,
+    self, AccessExpr, BinaryOperator, CastKind, Expr, JoinOperator, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, visit_relations,
 };
 
+use super::cast::cast;
+use super::empty;
 use super::facts::Facts;
-use super::pg_catalog::EMPTY;
-use super::pg_types::by_name;
 use crate::sql::SqlError;
 use crate::sql::statement::parse_query;
 use crate::sql::syntax::edit_expressions;
@@ -36,7 +37,6 @@ pub fn mentions_system(query: &Query) -> bool {
         "information_schema",
         "mainstem.",
         "pg_",
-        "quote_ident",
         "regclass",
         "session_user",
         "set_config",
@@ -48,6 +48,7 @@ pub fn mentions_system(query: &Query) -> bool {
 
 /// The query in DataFusion's terms.
 pub fn rewritten(facts: &Facts, query: &Query) -> Result<Query, SqlError> {
+    let given = parameters(query);
     let mut query = query.clone();
     empty_selects(&mut query);
     let mut failure = None;
@@ -61,10 +62,47 @@ pub fn rewritten(facts: &Facts, query: &Query) -> Result<Query, SqlError> {
             }
         },
     );
-    match failure {
-        None => Ok(query),
-        Some(error) => Err(error),
+    if let Some(error) = failure {
+        return Err(error);
     }
+    let kept = parameters(&query);
+    for parameter in given.difference(&kept) {
+        keep_parameter(&mut query, parameter);
+    }
+    Ok(query)
+}
+
+/// The parameters of a query.
+fn parameters(query: &Query) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    // It never breaks off.
+    let _ = edit_expressions(&mut query.clone(), &mut |expression| {
+        if let Expr::Value(value) = expression
+            && let Value::Placeholder(name) = &value.value
+        {
+            found.insert(name.clone());
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// Names a parameter that has gone with a part of the query: its client gives a value for it.
+fn keep_parameter(query: &mut Query, parameter: &str) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let Some(kept) = value(&format!("({parameter} IS NULL OR true)")) else {
+        return;
+    };
+    select.selection = Some(match select.selection.take() {
+        None => kept,
+        Some(condition) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(Box::new(condition))),
+            op: BinaryOperator::And,
+            right: Box::new(kept),
+        },
+    });
 }
 
 /// Replaces SELECTs from empty tables by ones without rows, with the same columns.
@@ -135,7 +173,7 @@ fn is_empty_table(factor: &TableFactor) -> bool {
     };
     let text = name.to_string().to_lowercase();
     let name = text.strip_prefix("pg_catalog.").unwrap_or(&text);
-    EMPTY.contains(&name)
+    empty::is_empty(name)
 }
 
 /// A SELECT of the same columns without rows; `None` where the columns are not known.
@@ -202,10 +240,12 @@ fn rewrite(facts: &Facts, expression: &mut Expr) -> Result<(), SqlError> {
             *expression = Expr::value(Value::Boolean(*negated));
         }
         Expr::Function(function) => {
-            let is_array = function.name.to_string().eq_ignore_ascii_case("array");
-            if is_array && matches!(function.args, ast::FunctionArguments::Subquery(_)) {
-                *expression = Expr::value(Value::Null);
-            } else if let Some(replaced) = subscripts(function) {
+            if let Some(replaced) = call_rewritten(function) {
+                *expression = replaced;
+            }
+        }
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            if let Some(replaced) = expanded_field(root, access_chain) {
                 *expression = replaced;
             }
         }
@@ -218,16 +258,21 @@ fn is_empty_query(query: &Query) -> bool {
     matches!(query.body.as_ref(), SetExpr::Select(select) if is_empty(select))
 }
 
+/// How many relations a query names; `None` if one of them is none of Postgres's own.
+fn system_relations(query: &Query) -> Option<usize> {
+    let (mut count, mut all) = (0, true);
+    let _ = visit_relations(query, |relation| {
+        let name = relation.to_string().to_lowercase();
+        all &= name.trim_start_matches('"').starts_with("pg_");
+        count += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    all.then_some(count)
+}
+
 /// Asks a subquery over one system table for the greatest of its values, so that it has one.
 fn one_value(query: &mut Query) {
-    let is_system = {
-        let mut all = true;
-        let _ = visit_relations(query, |relation| {
-            all &= relation.to_string().to_lowercase().contains("pg_");
-            ControlFlow::<()>::Continue(())
-        });
-        all
-    };
+    let is_system = system_relations(query).is_some();
     let SetExpr::Select(select) = query.body.as_mut() else {
         return;
     };
@@ -274,20 +319,57 @@ fn without_default_flag(condition: Expr) -> Option<Expr> {
     }
 }
 
-/// `generate_subscripts(list, 1)` as the positions of the list.
-fn subscripts(function: &ast::Function) -> Option<Expr> {
+/// Calls of functions over lists, which DataFusion knows by other names or not at all.
+fn call_rewritten(function: &ast::Function) -> Option<Expr> {
     let name = function.name.to_string().to_lowercase();
-    if name != "generate_subscripts" && name != "pg_catalog.generate_subscripts" {
-        return None;
+    let list = match &function.args {
+        // What would be listed, privileges and the like, is not there.
+        ast::FunctionArguments::Subquery(query) if name == "array" => {
+            let count = system_relations(query)?;
+            return (count > 0).then(|| Expr::value(Value::Null));
+        }
+        ast::FunctionArguments::List(list) => list.args.first()?.to_string(),
+        _ => return None,
+    };
+    match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
+        "array_to_string" if list == "NULL" => Some(Expr::value(Value::Null)),
+        "generate_subscripts" => positions(&list),
+        // Its values; their positions are asked for by the name of a field.
+        "information_schema._pg_expandarray" => value(&format!("unnest({list})")),
+        _ => None,
     }
-    let ast::FunctionArguments::List(list) = &function.args else {
+}
+
+/// The positions of a list, from 1.
+fn positions(list: &str) -> Option<Expr> {
+    value(&format!(
+        "unnest(range(1, CAST(cardinality({list}) AS BIGINT) + 1))"
+    ))
+}
+
+/// The values `x` and the positions `n` of a list that `_pg_expandarray` has taken apart.
+fn expanded_field(root: &Expr, fields: &[AccessExpr]) -> Option<Expr> {
+    let Expr::Nested(expanded) = root else {
         return None;
     };
-    let text = list.args.first()?.to_string();
-    let query = parse_query(&format!(
-        "SELECT unnest(range(1, CAST(cardinality({text}) AS BIGINT) + 1))"
-    ))
-    .ok()?;
+    let [AccessExpr::Dot(Expr::Identifier(field))] = fields else {
+        return None;
+    };
+    match (field.value.as_str(), expanded.as_ref()) {
+        ("x", Expr::Function(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
+            Some(expanded.as_ref().clone())
+        }
+        ("n", Expr::Function(function)) => match &function.args {
+            ast::FunctionArguments::List(list) => positions(&list.args.first()?.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An expression that is written as text.
+fn value(text: &str) -> Option<Expr> {
+    let query = parse_query(&format!("SELECT {text}")).ok()?;
     let SetExpr::Select(select) = *query.body else {
         return None;
     };
@@ -311,89 +393,5 @@ fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
                 "the operator {name} is not supported"
             )));
         }
-    })
-}
-
-/// A cast to one of Postgres's own types; other casts only lose the schema of their type.
-fn cast(facts: &Facts, value: &Expr, data_type: &mut DataType) -> Result<Option<Expr>, SqlError> {
-    let text = data_type.to_string().to_lowercase();
-    let name = text
-        .strip_prefix("pg_catalog.")
-        .unwrap_or(&text)
-        .trim_matches('"');
-    let literal = match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text.as_str()),
-            _ => None,
-        },
-        _ => None,
-    };
-    let integer = |oid: i32| Expr::value(Value::Number(oid.to_string(), false));
-    let is_number = |text: &str| text.parse::<i32>().ok();
-    Ok(match name {
-        "regclass" => Some(match literal {
-            Some(text) => match is_number(text).or_else(|| facts.oid(text)) {
-                Some(oid) => integer(oid),
-                None => return Err(SqlError::undefined_table(text)),
-            },
-            None => call("regclass_name", value.clone()),
-        }),
-        "regtype" => Some(match literal {
-            Some(text) => match is_number(text).or_else(|| by_name(text).map(|found| found.oid)) {
-                Some(oid) => integer(oid),
-                None => {
-                    let message = format!("there is no type called \"{text}\"");
-                    return Err(SqlError::new("42704", message));
-                }
-            },
-            None => call("format_type", value.clone()),
-        }),
-        "oid" => match literal.and_then(is_number) {
-            Some(oid) => Some(integer(oid)),
-            None => {
-                *data_type = DataType::Int(None);
-                None
-            }
-        },
-        "regnamespace" | "regproc" | "regprocedure" | "regrole" | "name" | "char" | "text" => {
-            *data_type = DataType::Text;
-            None
-        }
-        "int2" => {
-            *data_type = DataType::SmallInt(None);
-            None
-        }
-        "int4" => {
-            *data_type = DataType::Int(None);
-            None
-        }
-        "int8" => {
-            *data_type = DataType::BigInt(None);
-            None
-        }
-        "bool" => {
-            *data_type = DataType::Boolean;
-            None
-        }
-        _ => None,
-    })
-}
-
-/// A function of one value.
-fn call(name: &str, value: Expr) -> Expr {
-    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value));
-    Expr::Function(ast::Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
     })
 }
