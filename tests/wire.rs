@@ -483,7 +483,7 @@ fn psql_describes_what_there_is() {
     }
     let (_, error) = served.psql(&[], "\\d nothing\n");
     assert!(error.contains("Did not find any relation"), "{error}");
-    let (_, error) = psql(&served, "\\sf lower\n");
+    let (_, error) = served.psql(&[], "\\sf lower\n");
     assert!(error.contains("has no definition to be shown"), "{error}");
 }
 
@@ -497,7 +497,7 @@ fn psql_finds_nothing_where_there_is_nothing() {
                     \\df \\df+ \\dF \\dFd \\dFp \\dFt \\di \\dl \\dL \\dn+ \\do \\dO \\dP \\drds \\dRp \
                     \\dRs \\ds \\dT \\dT+ \\du+ \\dx \\dX \\dy \\z";
     for command in commands.split_whitespace() {
-        let (_, error) = psql(&served, &format!("{command}\n"));
+        let (_, error) = served.psql(&[], &format!("{command}\n"));
         // In so many words psql says of some that it has found none.
         let is_none = error.is_empty() || error.starts_with("Did not find any");
         assert!(is_none, "{command}: {error}");

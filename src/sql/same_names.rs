@@ -301,14 +301,23 @@ fn name_of(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
         SelectItem::UnnamedExpr(value) => {
-            let mut value = value;
-            while let Ast::Cast { expr, .. } | Ast::Nested(expr) = value {
-                value = expr;
-            }
-            Some(column_name(value).unwrap_or_else(|| value.to_string().to_lowercase()))
+            let value = without_casts(value);
+            Some(column_name(&value).unwrap_or_else(|| value.to_string().to_lowercase()))
         }
         _ => None,
     }
+}
+
+fn without_casts(value: &Ast) -> Ast {
+    let mut value = value.clone();
+    // It never breaks off.
+    let _ = edit_expressions(&mut value, &mut |part| {
+        while let Ast::Cast { expr, .. } | Ast::Nested(expr) = part {
+            *part = std::mem::replace(expr.as_mut(), Ast::value(Value::Null));
+        }
+        ControlFlow::Continue(())
+    });
+    value
 }
 
 /// The name that a column of a table gives to one of the result.
