@@ -76,10 +76,22 @@ pub const GROUPINGS: &[&str] = &[
     "SELECT a, stddev(f) AS s, string_agg(t, ',' ORDER BY t) AS l FROM r GROUP BY GROUPING SETS ((a), ())",
 ];
 
-/// Functions that Postgres has and DataFusion has not.
-pub const OF_POSTGRES: &[&str] = &[
-    "SELECT a, percentile_disc(0.5) WITHIN GROUP (ORDER BY b) AS m, percentile_disc(0.9) WITHIN GROUP (ORDER BY t DESC) AS t, percentile_disc(0.25) WITHIN GROUP (ORDER BY f) FILTER (WHERE b > 2) AS f, every(b > 3) AS e FROM r GROUP BY a",
-    "SELECT a, mod(b, 3) AS m, div(b, 2) AS q, format('%s %L', t, d) AS l, num_nulls(b, t, d) AS n, width_bucket(f, -10, 10, 5) AS w, sign(b) AS s FROM r WHERE f BETWEEN -100 AND 100",
-    "SELECT a, t SIMILAR TO '(x|y)%' AS s, count(*) AS n FROM r WHERE t NOT SIMILAR TO 'z' GROUP BY a, t",
-    "SELECT a, g, count(*) AS n FROM r JOIN generate_series(1, 3) AS g ON r.b >= g GROUP BY a, g",
+/// Functions that Postgres has and DataFusion has not, and how it says the same.
+pub const OF_POSTGRES: &[(&str, &str)] = &[
+    (
+        "SELECT a, percentile_disc(0.5) WITHIN GROUP (ORDER BY b) AS m, percentile_disc(0.9) WITHIN GROUP (ORDER BY t DESC) AS t, percentile_disc(0.25) WITHIN GROUP (ORDER BY f) FILTER (WHERE b > 2) AS f, every(b > 3) AS e FROM r GROUP BY a",
+        "SELECT a, (array_agg(b ORDER BY b) FILTER (WHERE b IS NOT NULL))[greatest(1, CAST(ceil(0.5 * count(b)) AS BIGINT))] AS m, (array_agg(t ORDER BY t DESC) FILTER (WHERE t IS NOT NULL))[greatest(1, CAST(ceil(0.9 * count(t)) AS BIGINT))] AS t, (array_agg(f ORDER BY f) FILTER (WHERE f IS NOT NULL AND b > 2))[greatest(1, CAST(ceil(0.25 * count(f) FILTER (WHERE b > 2)) AS BIGINT))] AS f, bool_and(b > 3) AS e FROM r GROUP BY a",
+    ),
+    (
+        "SELECT a, mod(b, 3) AS m, div(b, 2) AS q, num_nulls(b, t, d) AS n, width_bucket(f, -10, 10, 5) AS w, sign(b) AS s FROM r WHERE f BETWEEN -100 AND 100",
+        "SELECT a, b % 3 AS m, b / 2 AS q, CASE WHEN b IS NULL THEN 1 ELSE 0 END + CASE WHEN t IS NULL THEN 1 ELSE 0 END + CASE WHEN d IS NULL THEN 1 ELSE 0 END AS n, CASE WHEN f < -10 THEN 0 WHEN f >= 10 THEN 6 ELSE CAST(floor((f + 10) / 4) AS BIGINT) + 1 END AS w, signum(b) AS s FROM r WHERE f BETWEEN -100 AND 100",
+    ),
+    (
+        "SELECT a, t SIMILAR TO '(x|y)%' AS s, count(*) AS n FROM r WHERE t NOT SIMILAR TO 'z' GROUP BY a, t",
+        "SELECT a, t LIKE 'x%' OR t LIKE 'y%' AS s, count(*) AS n FROM r WHERE t <> 'z' GROUP BY a, t",
+    ),
+    (
+        "SELECT a, g, count(*) AS n FROM r JOIN generate_series(1, 3) AS g ON r.b >= g GROUP BY a, g",
+        "SELECT a, g, count(*) AS n FROM r JOIN (VALUES (1), (2), (3)) AS s(g) ON r.b >= s.g GROUP BY a, g",
+    ),
 ];

@@ -85,7 +85,6 @@ fn aggregates_equal_batch_answers() {
         aggregates::MODES,
         aggregates::RECOMPUTED,
         aggregates::GROUPINGS,
-        aggregates::OF_POSTGRES,
     ];
     check_all(&views.concat());
 }

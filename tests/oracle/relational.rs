@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use super::aggregates::OF_POSTGRES;
 use super::grammar::{pick, relation};
 use super::harness::Harness;
 use super::history::History;
@@ -230,7 +231,8 @@ fn relational_constructs_equal_batch_answers() {
 #[test]
 fn constructs_equal_the_same_in_other_words() {
     let seed = seed();
-    for (number, (sql, other)) in IN_OTHER_WORDS.iter().enumerate() {
+    let pairs = IN_OTHER_WORDS.iter().chain(OF_POSTGRES);
+    for (number, (sql, other)) in pairs.enumerate() {
         for workers in [1, 2] {
             let context = format!("ORACLE_SEED={seed} workers={workers} view: {sql}");
             let mut random = Pcg64::seed_from_u64(seed ^ number as u64);
