@@ -268,6 +268,10 @@ fn needs_name(items: &[SelectItem], position: usize) -> bool {
     if is_column && items.iter().any(is_wildcard) {
         return true;
     }
+    // DataFusion calls it like the column, and takes it for that in ORDER BY.
+    if matches!(&items[position], SelectItem::UnnamedExpr(Ast::Cast { .. })) {
+        return true;
+    }
     let same = items.iter().enumerate();
     let same: Vec<(usize, &SelectItem)> = same
         .filter(|(_, item)| name_of(item).is_some_and(|other| other == name))
