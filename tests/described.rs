@@ -192,6 +192,18 @@ fn parameters_are_of_the_types_of_what_they_meet() {
             let rows = client.query(&statement, &[&bound]).await.expect(sql);
             assert_eq!(rows[0].get::<_, i64>(0), found, "{sql}");
         }
+        // Where nothing else says the type of a parameter it is the one that the client declares.
+        let sql =
+            "SELECT $1, CAST(DATE '2026-05-04' - $1 AS TEXT), id * $2, coalesce(id > 5, $3) FROM p";
+        let types = [Type::INT4, Type::FLOAT8, Type::BOOL];
+        let statement = client.prepare_typed(sql, &types).await.expect(sql);
+        assert_eq!(statement.params(), types);
+        let rows = client.query(&statement, &[&3_i32, &2.5_f64, &true]).await;
+        let row = &rows.expect(sql)[0];
+        assert_eq!(row.get::<_, i32>(0), 3);
+        assert_eq!(row.get::<_, &str>(1), "2026-05-01");
+        assert_eq!(row.get::<_, f64>(2), 2.5);
+        assert!(!row.get::<_, bool>(3));
         let sql = "SELECT count(*) FROM p WHERE s < $1";
         let statement = client.prepare_typed(sql, &[Type::INT8]).await.expect(sql);
         let rows = client.query(&statement, &[&70_000_i64]).await.expect(sql);

@@ -79,6 +79,6 @@ pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;
 pub use statement::{
     Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
-    Subscribe, SubscribeSource, parse,
+    Subscribe, SubscribeSource, parse, parse_declared,
 };
 pub use view_options::ViewOptions;

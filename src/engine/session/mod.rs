@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use super::commit::Request;
 use super::{Engine, EngineError};
 use crate::model::{Change, Submission};
-use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
+use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse, parse_declared};
 use block::{Block, Ended};
 use cursor::Cursors;
 use prepared::PreparedStatements;
@@ -112,6 +112,16 @@ impl Session {
     /// Splits and parses SQL text; an empty text gives no statements.
     pub fn parse(&mut self, sql: &str) -> Result<Vec<Statement>, EngineError> {
         let parsed = parse(sql).map_err(EngineError::from);
+        self.failing(parsed)
+    }
+
+    /// The same with the types that a client declares for parameters, by their names in SQL.
+    pub fn parse_declared(
+        &mut self,
+        sql: &str,
+        types: &[Option<&str>],
+    ) -> Result<Vec<Statement>, EngineError> {
+        let parsed = parse_declared(sql, types).map_err(EngineError::from);
         self.failing(parsed)
     }
 
