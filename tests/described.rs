@@ -277,3 +277,13 @@ fn lists_tell_null_from_empty_texts_and_keep_their_digits() {
         assert_eq!(rows[0].get::<_, &str>(0), "[[1], [2, 3]]");
     });
 }
+
+#[test]
+fn infinity_is_written_as_in_postgres() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        let sql = "SELECT CAST('-Infinity' AS DOUBLE), CAST('Infinity' AS REAL)";
+        assert_eq!(texts(&client, sql).await, ["-Infinity|Infinity"]);
+    });
+}
