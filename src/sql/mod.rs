@@ -24,6 +24,7 @@ mod forms;
 pub mod function;
 mod guard;
 mod interrupt;
+mod interval_length;
 mod interval_product;
 mod interval_text;
 mod join_order;

@@ -44,7 +44,8 @@ impl ExprPlanner for TimeParameters {
     }
 }
 
-fn as_interval(value: Expr) -> Expr {
+/// A value that is an interval if it is a parameter of which nothing is known.
+pub(super) fn as_interval(value: Expr) -> Expr {
     match value {
         Expr::Placeholder(Placeholder { id, field: None }) => {
             of_type(id, &DataType::Interval(IntervalUnit::MonthDayNano))

@@ -12,6 +12,7 @@ use pgwire::error::{PgWireError, PgWireResult};
 
 use super::{failure, refusal};
 use crate::engine::{CopyTarget, Reservation};
+use crate::sql::bound_value::without_exponent;
 use crate::sql::{CopyFormat, reason};
 use csv::CsvParser;
 use text::TextParser;
@@ -219,6 +220,22 @@ fn values(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String>
         let bytes: BinaryArray = bytes?.into_iter().collect();
         return Ok(Arc::new(bytes));
     }
+    if matches!(data_type, DataType::Decimal128(..)) && texts.iter().any(has_exponent) {
+        let texts: StringArray = texts
+            .iter()
+            .map(|text| text.map(|text| without_exponent(text).unwrap_or_else(|| text.to_owned())))
+            .collect();
+        return cast_texts(&texts, data_type);
+    }
+    cast_texts(texts, data_type)
+}
+
+/// Whether a text may be a number with an exponent, which a cast to a decimal does not read.
+fn has_exponent(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.contains(['e', 'E']))
+}
+
+fn cast_texts(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String> {
     let options = CastOptions {
         safe: false,
         ..CastOptions::default()
