@@ -268,8 +268,9 @@ fn needs_name(items: &[SelectItem], position: usize) -> bool {
     if is_column && items.iter().any(is_wildcard) {
         return true;
     }
-    // DataFusion calls it like the column, and takes it for that in ORDER BY.
-    if matches!(&items[position], SelectItem::UnnamedExpr(Ast::Cast { .. })) {
+    // DataFusion calls different values by one name: a cast like its column, which it then takes it
+    // for in ORDER BY, and functions that have several names by one of these.
+    if matches!(&items[position], SelectItem::UnnamedExpr(value) if column_name(value).is_none()) {
         return true;
     }
     let same = items.iter().enumerate();
