@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::interval_length::{LENGTH, has_length, length_of};
 use super::parameters::as_interval;
+use super::written_bytes::beside_bytes;
 
 /// Brings both sides of a comparison to one type.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl ExprPlanner for Comparisons {
         let (left, right) = match is_comparison(&op) {
             true => {
                 let (left, right) = with_intervals(left, right, schema);
+                let (left, right) = with_bytes(left, right, schema);
                 pair_in_one_type(left, right, schema)
             }
             false => (left, right),
@@ -41,6 +43,16 @@ fn with_intervals(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
     match (is_long(&left), is_long(&right)) {
         (true, false) => (left, as_interval(right)),
         (false, true) => (as_interval(left), right),
+        _ => (left, right),
+    }
+}
+
+/// A text beside bytes stands for some.
+fn with_bytes(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let is_bytes = |side: &Expr| side.get_type(schema).is_ok_and(|found| found.is_binary());
+    match (is_bytes(&left), is_bytes(&right)) {
+        (true, false) => (left, beside_bytes(right)),
+        (false, true) => (beside_bytes(left), right),
         _ => (left, right),
     }
 }

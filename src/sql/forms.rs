@@ -13,6 +13,7 @@ use super::error::SqlError;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_joins, edit_queries, edit_selects};
+use super::written_bytes::bytes_of;
 
 /// Writes all of them anew.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -36,6 +37,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
+        written_bytes(expression);
         cut_to_length(expression);
         let written = row_in_value(expression)
             .and_then(|()| as_regular_expression(expression))
@@ -122,6 +124,23 @@ fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
         limit_by: Vec::new(),
     });
     Ok(())
+}
+
+/// `'\x00ff'::bytea` is `X'00ff'`.
+fn written_bytes(expression: &mut Expr) {
+    let Expr::Cast {
+        expr, data_type, ..
+    } = &*expression
+    else {
+        return;
+    };
+    if let (Expr::Value(value), DataType::Bytea) = (expr.as_ref(), data_type)
+        && let Value::SingleQuotedString(text) = &value.value
+        && let Some(digits) = text.strip_prefix("\\x")
+        && bytes_of(text).is_some()
+    {
+        *expression = Expr::value(Value::HexStringLiteral(digits.to_owned()));
+    }
 }
 
 /// `date_trunc(unit, at, zone)` is the moment at which the unit begins in that zone.

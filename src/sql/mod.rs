@@ -71,6 +71,7 @@ pub mod unnest;
 mod unsorted;
 mod version;
 mod view_options;
+pub mod written_bytes;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};

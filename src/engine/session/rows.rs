@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
@@ -15,6 +15,7 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::written_bytes;
 use crate::sql::{SqlError, nearest};
 
 /// What the given rows are called while defaults are computed beside them.
@@ -239,6 +240,9 @@ pub(super) fn fit(
                 ..Default::default()
             };
             let value = rows.column(position);
+            if column.data_type == DataType::Binary && value.data_type().is_string() {
+                return bytes(table, column, value);
+            }
             let cast = cast_with_options(value, &column.data_type, &options);
             cast.map_err(|error| no_value(table, column, &error.to_string()))
         });
@@ -257,6 +261,20 @@ pub(super) fn fit(
         let message = format!("table \"{}\": {error}", table.name);
         SqlError::new("23502", message)
     })
+}
+
+/// Texts that are written to a column of bytes.
+fn bytes(
+    table: &TableDefinition,
+    column: &ColumnDefinition,
+    texts: &ArrayRef,
+) -> Result<ArrayRef, SqlError> {
+    let texts = cast(texts, &DataType::Utf8).map_err(DataFusionError::from)?;
+    let bytes = written_bytes::of_texts(texts.as_string::<i32>()).map_err(|reason| {
+        let message = format!("column \"{}\" of \"{}\": {reason}", column.name, table.name);
+        SqlError::new("22P02", message)
+    })?;
+    Ok(Arc::new(bytes))
 }
 
 /// Refuses texts that are longer than their column takes.
