@@ -150,6 +150,7 @@ impl Session {
             Statement::Commit => self.commit().await,
             Statement::Rollback => {
                 self.cursors.close(None)?;
+                self.settings.end_block();
                 self.block.rollback()?;
                 Ok(Outcome::Done("ROLLBACK".to_owned()))
             }
@@ -274,8 +275,17 @@ impl Session {
                 self.block.release(name)?;
                 "RELEASE".to_owned()
             }
-            Statement::Set { name, value } => {
-                self.settings.set(name, value.as_deref())?;
+            Statement::Set {
+                name,
+                value,
+                is_local,
+            } => {
+                match (*is_local, self.block.state()) {
+                    (false, _) => self.settings.set(name, value.as_deref())?,
+                    // It would end with this statement.
+                    (true, TransactionState::Outside) => {}
+                    (true, _) => self.settings.set_local(name, value.as_deref())?,
+                }
                 "SET".to_owned()
             }
             Statement::ResetAll => {
@@ -329,6 +339,7 @@ impl Session {
 
     async fn commit(&mut self) -> Result<Outcome, EngineError> {
         self.cursors.close(None)?;
+        self.settings.end_block();
         match self.block.commit() {
             Ended::Commit(changes) => {
                 self.submit(changes).await?;

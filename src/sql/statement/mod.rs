@@ -105,6 +105,8 @@ pub enum Statement {
     Set {
         name: String,
         value: Option<String>,
+        /// Only until the end of the transaction block.
+        is_local: bool,
     },
     /// All settings back to their defaults.
     ResetAll,
