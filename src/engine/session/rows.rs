@@ -15,6 +15,7 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::types::sql_name;
 use crate::sql::written_bytes;
 use crate::sql::{SqlError, nearest};
 
@@ -243,6 +244,9 @@ pub(super) fn fit(
             if column.data_type == DataType::Binary && value.data_type().is_string() {
                 return bytes(table, column, value);
             }
+            if value.data_type().is_numeric() && column.data_type.is_temporal() {
+                return Err(no_time(table, column, value.data_type()));
+            }
             let cast = cast_with_options(value, &column.data_type, &options);
             cast.map_err(|error| no_value(table, column, &error.to_string()))
         });
@@ -261,6 +265,16 @@ pub(super) fn fit(
         let message = format!("table \"{}\": {error}", table.name);
         SqlError::new("23502", message)
     })
+}
+
+/// A number would be taken for days or microseconds since 1970.
+fn no_time(table: &TableDefinition, column: &ColumnDefinition, found: &DataType) -> SqlError {
+    let (found, wanted) = (sql_name(found), sql_name(&column.data_type));
+    let message = format!(
+        "column \"{}\" of \"{}\": {found} cannot be cast to {wanted}",
+        column.name, table.name
+    );
+    SqlError::new("42804", message).with_hint("write DATE '2026-05-04', TIMESTAMP '…' or TIME '…'")
 }
 
 /// Texts that are written to a column of bytes.
