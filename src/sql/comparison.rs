@@ -10,6 +10,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::far_time::beside_time;
 use super::interval_length::{LENGTH, has_length, length_of};
 use super::parameters::as_interval;
 use super::written_bytes::beside_bytes;
@@ -29,6 +30,7 @@ impl ExprPlanner for Comparisons {
             true => {
                 let (left, right) = with_intervals(left, right, schema);
                 let (left, right) = with_bytes(left, right, schema);
+                let (left, right) = with_far_times(left, right, schema);
                 pair_in_one_type(left, right, schema)
             }
             false => (left, right),
@@ -53,6 +55,14 @@ fn with_bytes(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
     match (is_bytes(&left), is_bytes(&right)) {
         (true, false) => (left, beside_bytes(right)),
         (false, true) => (beside_bytes(left), right),
+        _ => (left, right),
+    }
+}
+
+/// Texts beside times may be far from ours.
+fn with_far_times(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    match (left.get_type(schema), right.get_type(schema)) {
+        (Ok(of_left), Ok(of_right)) => (beside_time(left, &of_right), beside_time(right, &of_left)),
         _ => (left, right),
     }
 }

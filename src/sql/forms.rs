@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::far_time::in_microseconds;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_joins, edit_queries, edit_selects};
@@ -40,6 +41,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         written_bytes(expression);
         cut_to_length(expression);
         let written = row_in_value(expression)
+            .and_then(|()| in_microseconds(expression))
             .and_then(|()| as_regular_expression(expression))
             .and_then(|()| substring_by_pattern(expression));
         if let Err(error) = written {

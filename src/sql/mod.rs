@@ -19,6 +19,7 @@ mod explain;
 mod explain_function;
 mod explain_join;
 pub mod extremes;
+mod far_time;
 mod first_rows;
 mod forms;
 pub mod function;

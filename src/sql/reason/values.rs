@@ -48,6 +48,12 @@ fn no_value(text: &str) -> Option<SqlError> {
 
 /// A text that is no time.
 fn no_time(text: &str) -> Option<SqlError> {
+    if text.contains("converted value exceeds the representable i64 range") {
+        let message =
+            "a date or time is out of range of nanoseconds, which reach from 1677 to 2262";
+        let error = SqlError::new("22008", message);
+        return Some(error.with_hint("compare columns and literals of one type, all TIMESTAMP"));
+    }
     if let Some(rest) = text.strip_prefix("Error parsing timestamp from '") {
         let parts = rest.split_once("' using ");
         let (value, reason) = parts.or_else(|| rest.split_once("': "))?;
@@ -312,6 +318,11 @@ mod tests {
                 "22003",
             ),
             ("Execution error: Timestamp 1 out of range", "22008"),
+            (
+                "Cast error: Cannot cast Date32 value -141438 to Timestamp(ns): converted value \
+                 exceeds the representable i64 range",
+                "22008",
+            ),
         ] {
             assert_eq!(told(text).0, sqlstate, "{text}");
         }
