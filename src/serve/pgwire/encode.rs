@@ -27,6 +27,13 @@ const GROUP_DIGITS: usize = 4;
 
 /// How clients are told about the columns.
 pub fn fields(schema: &Schema, format: &Format) -> PgWireResult<Arc<Vec<FieldInfo>>> {
+    if let Format::Individual(codes) = format
+        && codes.len() < schema.fields().len()
+    {
+        let (given, columns) = (codes.len(), schema.fields().len());
+        let message = format!("{given} formats are given for {columns} columns");
+        return Err(refusal("08P01", message));
+    }
     let fields = schema.fields().iter().enumerate();
     let fields = fields.map(|(position, field)| {
         let info = FieldInfo::new(
@@ -328,6 +335,14 @@ impl ToSql for Numeric {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_column_has_a_format() {
+        let field = |name: &str| Field::new(name, DataType::Int64, true);
+        let schema = Schema::new(vec![field("a"), field("b"), field("c")]);
+        assert!(fields(&schema, &Format::Individual(vec![0, 1])).is_err());
+        assert!(fields(&schema, &Format::Individual(vec![0, 1, 0])).is_ok());
+    }
 
     #[test]
     fn numbers_of_any_length_are_encoded() {

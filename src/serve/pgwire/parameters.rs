@@ -7,7 +7,7 @@ use arrow_pg::datatypes::into_pg_type;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
-use pgwire::api::portal::Portal;
+use pgwire::api::portal::{Format, Portal};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::types::FromSqlText;
 use tokio_postgres::types::FromSqlOwned;
@@ -51,6 +51,13 @@ pub fn read<S: Clone>(portal: &Portal<S>, expected: &[DataType]) -> PgWireResult
     if portal.parameter_len() != expected.len() {
         let (given, wanted) = (portal.parameter_len(), expected.len());
         let message = format!("{given} values are given for {wanted} parameters");
+        return Err(refusal("08P01", message));
+    }
+    if let Format::Individual(codes) = &portal.parameter_format
+        && codes.len() != expected.len()
+    {
+        let (given, wanted) = (codes.len(), expected.len());
+        let message = format!("{given} formats are given for {wanted} parameters");
         return Err(refusal("08P01", message));
     }
     let values = expected.iter().enumerate().map(|(index, data_type)| {
