@@ -192,6 +192,18 @@ fn parameters_are_of_the_types_of_what_they_meet() {
             let rows = client.query(&statement, &[&bound]).await.expect(sql);
             assert_eq!(rows[0].get::<_, i64>(0), found, "{sql}");
         }
+        // Where nothing else says the type of a parameter it is the one that the client declares.
+        let sql =
+            "SELECT $1, CAST(DATE '2026-05-04' - $1 AS TEXT), id * $2, coalesce(id > 5, $3) FROM p";
+        let types = [Type::INT4, Type::FLOAT8, Type::BOOL];
+        let statement = client.prepare_typed(sql, &types).await.expect(sql);
+        assert_eq!(statement.params(), types);
+        let rows = client.query(&statement, &[&3_i32, &2.5_f64, &true]).await;
+        let row = &rows.expect(sql)[0];
+        assert_eq!(row.get::<_, i32>(0), 3);
+        assert_eq!(row.get::<_, &str>(1), "2026-05-01");
+        assert_eq!(row.get::<_, f64>(2), 2.5);
+        assert!(!row.get::<_, bool>(3));
         let sql = "SELECT count(*) FROM p WHERE s < $1";
         let statement = client.prepare_typed(sql, &[Type::INT8]).await.expect(sql);
         let rows = client.query(&statement, &[&70_000_i64]).await.expect(sql);
@@ -263,5 +275,15 @@ fn lists_tell_null_from_empty_texts_and_keep_their_digits() {
         let binary = "SELECT make_array(make_array(1), make_array(2, 3)) AS nested";
         let rows = client.query(binary, &[]).await.expect("rows");
         assert_eq!(rows[0].get::<_, &str>(0), "[[1], [2, 3]]");
+    });
+}
+
+#[test]
+fn infinity_is_written_as_in_postgres() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        let sql = "SELECT CAST('-Infinity' AS DOUBLE), CAST('Infinity' AS REAL)";
+        assert_eq!(texts(&client, sql).await, ["-Infinity|Infinity"]);
     });
 }

@@ -207,7 +207,7 @@ fn copy_takes_and_gives_rows_in_all_formats() {
         let csv = copied("COPY t (id, name) TO STDOUT (FORMAT csv, HEADER)").await;
         let csv = String::from_utf8(csv).expect("text");
         assert!(
-            csv.starts_with("id,name\n") && csv.contains("\n2,\n"),
+            csv.starts_with("id,name\n") && csv.contains("\n2,\n") && csv.contains("\n3,\"\"\n"),
             "{csv}"
         );
         let binary = copied("COPY t TO STDOUT (FORMAT binary)").await;

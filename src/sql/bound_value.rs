@@ -39,12 +39,18 @@ fn number_text(value: &ScalarValue) -> Option<String> {
     }
 }
 
+/// The digits of a number that is written with an exponent; `None` of any other text.
+pub fn without_exponent(text: &str) -> Option<String> {
+    if !text.contains(['e', 'E']) {
+        return None;
+    }
+    let number = Decimal::from_scientific(text.trim()).ok()?;
+    Some(number.to_string())
+}
+
 /// A number with all of its digits, in the type that is expected if that has them.
 fn decimal(text: String, precision: u8, scale: i8) -> Result<ScalarValue> {
-    let text = match Decimal::from_scientific(&text) {
-        Ok(number) if text.contains(['e', 'E']) => number.to_string(),
-        _ => text,
-    };
+    let text = without_exponent(&text).unwrap_or(text);
     let unsigned = text.trim_start_matches(['-', '+']);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let whole = whole.trim_start_matches('0').len();

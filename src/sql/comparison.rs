@@ -1,6 +1,6 @@
 //! Values of two types that meet in a comparison, where DataFusion brings them to another type than
 //! Postgres: doubles beside decimals stay doubles (it would round them to 15 digits, and fail at
-//! infinity), and times of two units are compared at all.
+//! infinity), times of two units are compared at all, and intervals by their length.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::DFSchema;
@@ -9,6 +9,11 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::far_time::beside_time;
+use super::interval_length::{LENGTH, has_length, length_of};
+use super::parameters::as_interval;
+use super::written_bytes::beside_bytes;
 
 /// Brings both sides of a comparison to one type.
 #[derive(Debug)]
@@ -22,10 +27,43 @@ impl ExprPlanner for Comparisons {
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expression;
         let (left, right) = match is_comparison(&op) {
-            true => pair_in_one_type(left, right, schema),
+            true => {
+                let (left, right) = with_intervals(left, right, schema);
+                let (left, right) = with_bytes(left, right, schema);
+                let (left, right) = with_far_times(left, right, schema);
+                pair_in_one_type(left, right, schema)
+            }
             false => (left, right),
         };
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+/// A parameter beside an interval is one.
+fn with_intervals(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let is_long = |side: &Expr| side.get_type(schema).is_ok_and(|found| has_length(&found));
+    match (is_long(&left), is_long(&right)) {
+        (true, false) => (left, as_interval(right)),
+        (false, true) => (as_interval(left), right),
+        _ => (left, right),
+    }
+}
+
+/// A text beside bytes stands for some.
+fn with_bytes(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let is_bytes = |side: &Expr| side.get_type(schema).is_ok_and(|found| found.is_binary());
+    match (is_bytes(&left), is_bytes(&right)) {
+        (true, false) => (left, beside_bytes(right)),
+        (false, true) => (beside_bytes(left), right),
+        _ => (left, right),
+    }
+}
+
+/// Texts beside times may be far from ours.
+fn with_far_times(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    match (left.get_type(schema), right.get_type(schema)) {
+        (Ok(of_left), Ok(of_right)) => (beside_time(left, &of_right), beside_time(right, &of_left)),
+        _ => (left, right),
     }
 }
 
@@ -63,6 +101,11 @@ pub fn common_type<'e>(
     if is_any(DataType::is_decimal) && is_any(DataType::is_floating) {
         return Some(DataType::Float64);
     }
+    let may_be_long =
+        |found: &DataType| has_length(found) || found.is_string() || *found == DataType::Null;
+    if is_any(has_length) && types.iter().all(may_be_long) {
+        return Some(LENGTH);
+    }
     let is_time =
         |data_type: &&DataType| matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
     let mut times = types.iter().filter(is_time);
@@ -73,6 +116,13 @@ pub fn common_type<'e>(
 
 /// A value in the common type, if it is one of those that are brought to it.
 pub fn in_type(value: Expr, common: &DataType, schema: &DFSchema) -> Expr {
+    if *common == LENGTH {
+        let is_long = |found: DataType| has_length(&found) || found.is_string();
+        return match value.get_type(schema).is_ok_and(is_long) {
+            true => length_of(value),
+            false => value,
+        };
+    }
     let is_brought = |found: DataType| match common {
         DataType::Float64 => found.is_decimal(),
         other => matches!(found, DataType::Time32(_) | DataType::Time64(_)) && found != *other,

@@ -42,12 +42,18 @@ impl Dialect for MainstemDialect {
         GenericDialect.is_delimited_identifier_start(character)
     }
 
+    /// `#` is an operator, also without spaces around it.
     fn is_identifier_start(&self, character: char) -> bool {
-        GenericDialect.is_identifier_start(character)
+        character != '#' && GenericDialect.is_identifier_start(character)
     }
 
     fn is_identifier_part(&self, character: char) -> bool {
-        GenericDialect.is_identifier_part(character)
+        character != '#' && GenericDialect.is_identifier_part(character)
+    }
+
+    /// Otherwise `1_000` would be 1, under the name `_000`.
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

@@ -233,10 +233,27 @@ fn two_columns(name: &str) -> SqlError {
         .with_hint("give each column a name of its own with AS")
 }
 
+/// Functions that are nothing without a window; DataFusion does not find them there.
+const WINDOW_FUNCTIONS: [&str; 8] = [
+    "cume_dist",
+    "dense_rank",
+    "lag",
+    "lead",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
+];
+
 /// A function that is not there, from what DataFusion says of it and of one that is.
 fn no_function(text: &str) -> SqlError {
     let mut names = text.split('\'');
     let name = names.next().unwrap_or_default();
+    if WINDOW_FUNCTIONS.contains(&name.to_lowercase().as_str()) {
+        let message = format!("the window function {name}() needs an OVER clause");
+        let error = SqlError::new("42809", message).about(name);
+        return error.with_hint(format!("write {name}(…) OVER (ORDER BY …)"));
+    }
     let error = SqlError::new("42883", format!("there is no function {name}()")).about(name);
     match names.nth(1).filter(|similar| is_close(name, similar)) {
         Some(similar) => error.with_hint(format!("is {similar}() meant?")),

@@ -4,14 +4,17 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
+    FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, LimitClause,
+    ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator,
+    Value,
 };
 
 use super::error::SqlError;
+use super::far_time::in_microseconds;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
-use super::syntax::{edit_expressions, edit_queries, edit_selects};
+use super::syntax::{edit_expressions, edit_joins, edit_queries, edit_selects};
+use super::written_bytes::bytes_of;
 
 /// Writes all of them anew.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -27,11 +30,18 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
             refusal = Err(error);
         }
     });
+    edit_joins(query, &mut |tables| {
+        if let Err(error) = outer_by_names(tables) {
+            refusal = Err(error);
+        }
+    });
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
+        written_bytes(expression);
         cut_to_length(expression);
         let written = row_in_value(expression)
+            .and_then(|()| in_microseconds(expression))
             .and_then(|()| as_regular_expression(expression))
             .and_then(|()| substring_by_pattern(expression));
         if let Err(error) = written {
@@ -71,6 +81,25 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// A column that both sides share has the value of either in SQL; DataFusion takes the left one's,
+/// which is NULL in rows that only the right side has.
+fn outer_by_names(tables: &TableWithJoins) -> Result<(), SqlError> {
+    let is_refused = |operator: &JoinOperator| match operator {
+        JoinOperator::Right(by) | JoinOperator::RightOuter(by) | JoinOperator::FullOuter(by) => {
+            matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural)
+        }
+        _ => false,
+    };
+    let mut joins = tables.joins.iter();
+    match joins.any(|join| is_refused(&join.join_operator)) {
+        false => Ok(()),
+        true => Err(SqlError::unsupported(
+            "RIGHT and FULL JOIN by USING or NATURAL are not supported",
+        )
+        .with_hint("write ON a.id = b.id, and coalesce(a.id, b.id) for what both share")),
+    }
+}
+
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
     let Some(fetch) = query.fetch.take() else {
@@ -97,6 +126,23 @@ fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
         limit_by: Vec::new(),
     });
     Ok(())
+}
+
+/// `'\x00ff'::bytea` is `X'00ff'`.
+fn written_bytes(expression: &mut Expr) {
+    let Expr::Cast {
+        expr, data_type, ..
+    } = &*expression
+    else {
+        return;
+    };
+    if let (Expr::Value(value), DataType::Bytea) = (expr.as_ref(), data_type)
+        && let Value::SingleQuotedString(text) = &value.value
+        && let Some(digits) = text.strip_prefix("\\x")
+        && bytes_of(text).is_some()
+    {
+        *expression = Expr::value(Value::HexStringLiteral(digits.to_owned()));
+    }
 }
 
 /// `date_trunc(unit, at, zone)` is the moment at which the unit begins in that zone.

@@ -11,11 +11,11 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::MainstemDialect;
 use super::error::SqlError;
 use super::planner::external;
 
@@ -46,7 +46,7 @@ pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
             sql.len()
         )));
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+    let tokens = Tokenizer::new(&MainstemDialect, sql)
         .tokenize_with_location()
         .map_err(|error| ParserError::TokenizerError(error.to_string()))?;
     check(tokens.iter().map(|token| &token.token))?;

@@ -19,11 +19,13 @@ mod explain;
 mod explain_function;
 mod explain_join;
 pub mod extremes;
+mod far_time;
 mod first_rows;
 mod forms;
 pub mod function;
 mod guard;
 mod interrupt;
+mod interval_length;
 mod interval_product;
 mod interval_text;
 mod join_order;
@@ -70,6 +72,7 @@ pub mod unnest;
 mod unsorted;
 mod version;
 mod view_options;
+pub mod written_bytes;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};
@@ -79,6 +82,6 @@ pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;
 pub use statement::{
     Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
-    Subscribe, SubscribeSource, parse,
+    Subscribe, SubscribeSource, parse, parse_declared,
 };
 pub use view_options::ViewOptions;

@@ -10,8 +10,12 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+/// Functions whose arguments stand for each other.
+const OF_ALTERNATIVES: [&str; 6] = ["coalesce", "greatest", "ifnull", "least", "nullif", "nvl"];
 
 /// What is added to a time is an interval; the planner takes a parameter for another time. What is
 /// taken from a time is such a one, as in Postgres.
@@ -40,7 +44,8 @@ impl ExprPlanner for TimeParameters {
     }
 }
 
-fn as_interval(value: Expr) -> Expr {
+/// A value that is an interval if it is a parameter of which nothing is known.
+pub(super) fn as_interval(value: Expr) -> Expr {
     match value {
         Expr::Placeholder(Placeholder { id, field: None }) => {
             of_type(id, &DataType::Interval(IntervalUnit::MonthDayNano))
@@ -59,11 +64,13 @@ fn of_type(id: String, data_type: &DataType) -> Expr {
 }
 
 /// Gives each parameter of a plan one type, wherever it stands: of several that it meets the one
-/// that has the values of all, else that of a cast, or a number in LIMIT and OFFSET.
+/// that has the values of all, else that of a cast, of the values that it stands for in `coalesce`
+/// or CASE, or a number in LIMIT and OFFSET.
 pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut found = Found::default();
     plan.apply_with_subqueries(|node| {
         let is_limit = matches!(node, LogicalPlan::Limit(_));
+        let schema = merge_schema(&node.inputs());
         node.apply_expressions(|expression| {
             if is_limit {
                 found.note(expression, &DataType::Int64);
@@ -72,7 +79,10 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
                 match part {
                     Expr::Cast(cast) => found.note(&cast.expr, cast.field.data_type()),
                     Expr::TryCast(cast) => found.note(&cast.expr, cast.field.data_type()),
-                    other => found.meet(other),
+                    other => {
+                        found.meet(other);
+                        found.stand_for(&alternatives(other), &schema);
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -110,6 +120,20 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     typed.data()
 }
 
+/// The values of which an expression gives one.
+fn alternatives(value: &Expr) -> Vec<&Expr> {
+    match value {
+        Expr::ScalarFunction(call) if OF_ALTERNATIVES.contains(&call.name()) => {
+            call.args.iter().collect()
+        }
+        Expr::Case(case) => {
+            let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            branches.chain(case.else_expr.as_deref()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What is known of parameters, by their names.
 #[derive(Default)]
 struct Found {
@@ -125,6 +149,17 @@ impl Found {
         if let Expr::Placeholder(Placeholder { id, field: None }) = value {
             let wanted = self.wanted.entry(id.clone());
             wanted.or_insert_with(|| data_type.clone());
+        }
+    }
+
+    /// Values of one type, of which some may be parameters.
+    fn stand_for(&mut self, values: &[&Expr], schema: &DFSchema) {
+        let mut types = values.iter().filter_map(|value| match value {
+            Expr::Placeholder(_) => None,
+            other => other.get_type(schema).ok(),
+        });
+        if let Some(data_type) = types.find(|data_type| *data_type != DataType::Null) {
+            values.iter().for_each(|value| self.note(value, &data_type));
         }
     }
 

@@ -268,6 +268,11 @@ fn needs_name(items: &[SelectItem], position: usize) -> bool {
     if is_column && items.iter().any(is_wildcard) {
         return true;
     }
+    // DataFusion calls different values by one name: a cast like its column, which it then takes it
+    // for in ORDER BY, and functions that have several names by one of these.
+    if matches!(&items[position], SelectItem::UnnamedExpr(value) if column_name(value).is_none()) {
+        return true;
+    }
     let same = items.iter().enumerate();
     let same: Vec<(usize, &SelectItem)> = same
         .filter(|(_, item)| name_of(item).is_some_and(|other| other == name))

@@ -165,6 +165,8 @@ fn collect_values(
         _ => None,
     };
     match filter {
+        // What comparisons with NULL alone are simplified to once the filter has been handed over.
+        Expr::Literal(ScalarValue::Boolean(None | Some(false)), _) => Some(()),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::Eq if is_column(left) => literal(right),
             Operator::Eq if is_column(right) => literal(left),

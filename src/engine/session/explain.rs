@@ -54,7 +54,12 @@ impl Session {
     fn plan_of(&self, name: &str) -> Result<(Arc<Plan>, Users), SqlError> {
         let state = self.engine.shared.state();
         let view = state.catalog.live_views.get(name);
-        let view = view.ok_or_else(|| SqlError::undefined_table(name))?;
+        let view = view.ok_or_else(|| match state.catalog.contains(name) {
+            true => SqlError::new("42809", format!("\"{name}\" is no live view")).with_hint(
+                format!("EXPLAIN SELECT * FROM {name} shows how a query of it is maintained"),
+            ),
+            false => state.catalog.undefined(name),
+        })?;
         Ok((Arc::clone(&view.plan), Users::of(name, &state.catalog)))
     }
 }

@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use super::commit::Request;
 use super::{Engine, EngineError};
 use crate::model::{Change, Submission};
-use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse};
+use crate::sql::{CopyFormat, CopySource, SqlError, Statement, parse, parse_declared};
 use block::{Block, Ended};
 use cursor::Cursors;
 use prepared::PreparedStatements;
@@ -115,6 +115,16 @@ impl Session {
         self.failing(parsed)
     }
 
+    /// The same with the types that a client declares for parameters, by their names in SQL.
+    pub fn parse_declared(
+        &mut self,
+        sql: &str,
+        types: &[Option<&str>],
+    ) -> Result<Vec<Statement>, EngineError> {
+        let parsed = parse_declared(sql, types).map_err(EngineError::from);
+        self.failing(parsed)
+    }
+
     /// How long a statement may take, rows included; `None`: as long as it needs.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.settings.statement_timeout()
@@ -140,6 +150,7 @@ impl Session {
             Statement::Commit => self.commit().await,
             Statement::Rollback => {
                 self.cursors.close(None)?;
+                self.settings.end_block();
                 self.block.rollback()?;
                 Ok(Outcome::Done("ROLLBACK".to_owned()))
             }
@@ -264,8 +275,17 @@ impl Session {
                 self.block.release(name)?;
                 "RELEASE".to_owned()
             }
-            Statement::Set { name, value } => {
-                self.settings.set(name, value.as_deref())?;
+            Statement::Set {
+                name,
+                value,
+                is_local,
+            } => {
+                match (*is_local, self.block.state()) {
+                    (false, _) => self.settings.set(name, value.as_deref())?,
+                    // It would end with this statement.
+                    (true, TransactionState::Outside) => {}
+                    (true, _) => self.settings.set_local(name, value.as_deref())?,
+                }
                 "SET".to_owned()
             }
             Statement::ResetAll => {
@@ -319,6 +339,7 @@ impl Session {
 
     async fn commit(&mut self) -> Result<Outcome, EngineError> {
         self.cursors.close(None)?;
+        self.settings.end_block();
         match self.block.commit() {
             Ended::Commit(changes) => {
                 self.submit(changes).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
@@ -15,6 +15,8 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::types::sql_name;
+use crate::sql::written_bytes;
 use crate::sql::{SqlError, nearest};
 
 /// What the given rows are called while defaults are computed beside them.
@@ -239,6 +241,12 @@ pub(super) fn fit(
                 ..Default::default()
             };
             let value = rows.column(position);
+            if column.data_type == DataType::Binary && value.data_type().is_string() {
+                return bytes(table, column, value);
+            }
+            if value.data_type().is_numeric() && column.data_type.is_temporal() {
+                return Err(no_time(table, column, value.data_type()));
+            }
             let cast = cast_with_options(value, &column.data_type, &options);
             cast.map_err(|error| no_value(table, column, &error.to_string()))
         });
@@ -257,6 +265,30 @@ pub(super) fn fit(
         let message = format!("table \"{}\": {error}", table.name);
         SqlError::new("23502", message)
     })
+}
+
+/// A number would be taken for days or microseconds since 1970.
+fn no_time(table: &TableDefinition, column: &ColumnDefinition, found: &DataType) -> SqlError {
+    let (found, wanted) = (sql_name(found), sql_name(&column.data_type));
+    let message = format!(
+        "column \"{}\" of \"{}\": {found} cannot be cast to {wanted}",
+        column.name, table.name
+    );
+    SqlError::new("42804", message).with_hint("write DATE '2026-05-04', TIMESTAMP '…' or TIME '…'")
+}
+
+/// Texts that are written to a column of bytes.
+fn bytes(
+    table: &TableDefinition,
+    column: &ColumnDefinition,
+    texts: &ArrayRef,
+) -> Result<ArrayRef, SqlError> {
+    let texts = cast(texts, &DataType::Utf8).map_err(DataFusionError::from)?;
+    let bytes = written_bytes::of_texts(texts.as_string::<i32>()).map_err(|reason| {
+        let message = format!("column \"{}\" of \"{}\": {reason}", column.name, table.name);
+        SqlError::new("22P02", message)
+    })?;
+    Ok(Arc::new(bytes))
 }
 
 /// Refuses texts that are longer than their column takes.

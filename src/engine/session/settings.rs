@@ -37,6 +37,8 @@ const DEFAULTS: &[(&str, &str)] = &[
 pub(super) struct Settings {
     values: Arc<system::Settings>,
     statement_timeout: Option<Duration>,
+    /// What the transaction block has set for itself, with the values before.
+    local: Vec<(String, Option<String>)>,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
         Settings {
             values: Arc::new(defaults.collect()),
             statement_timeout: None,
+            local: Vec::new(),
         }
     }
 }
@@ -74,6 +77,22 @@ impl Settings {
         }
         Arc::make_mut(&mut self.values).insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// Changes a setting until the end of the transaction block.
+    pub(super) fn set_local(&mut self, name: &str, value: Option<&str>) -> Result<(), SqlError> {
+        let before = self.values.get(name).cloned();
+        self.set(name, value)?;
+        self.local.push((name.to_owned(), before));
+        Ok(())
+    }
+
+    /// The end of a transaction block: what it has set for itself is as it was.
+    pub(super) fn end_block(&mut self) {
+        for (name, before) in std::mem::take(&mut self.local).into_iter().rev() {
+            // It has been such a value before.
+            let _ = self.set(&name, before.as_deref());
+        }
     }
 
     /// All settings back to their defaults.

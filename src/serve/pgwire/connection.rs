@@ -154,14 +154,15 @@ impl QueryParser for Connection {
         &self,
         _: &C,
         sql: &str,
-        _: &[Option<Type>],
+        types: &[Option<Type>],
     ) -> PgWireResult<Option<Arc<Prepared>>>
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
         let mut session = self.session.lock().await;
         let refused = |error| failure_in(error, sql);
-        let mut statements = session.parse(sql).map_err(refused)?;
+        let types = parameters::declared(types);
+        let mut statements = session.parse_declared(sql, &types).map_err(refused)?;
         let Some(statement) = statements.pop() else {
             return Ok(None);
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_pg::datatypes::field_into_pg_type;
 use arrow_pg::encoder::{Encoder, encode_value};
@@ -27,6 +27,13 @@ const GROUP_DIGITS: usize = 4;
 
 /// How clients are told about the columns.
 pub fn fields(schema: &Schema, format: &Format) -> PgWireResult<Arc<Vec<FieldInfo>>> {
+    if let Format::Individual(codes) = format
+        && codes.len() < schema.fields().len()
+    {
+        let (given, columns) = (codes.len(), schema.fields().len());
+        let message = format!("{given} formats are given for {columns} columns");
+        return Err(refusal("08P01", message));
+    }
     let fields = schema.fields().iter().enumerate();
     let fields = fields.map(|(position, field)| {
         let info = FieldInfo::new(
@@ -162,6 +169,8 @@ pub fn encode_one<E: Encoder>(
         encoder.encode_field(&column.as_primitive::<Int64Type>().value(row), info)
     } else if *data_type == DataType::Utf8 && *info.datatype() == Type::TEXT {
         encoder.encode_field(&column.as_string::<i32>().value(row), info)
+    } else if let (Some(text), FieldFormat::Text) = (infinity(column, row), info.format()) {
+        encoder.encode_field(&text, info)
     } else if let (Some(structure), FieldFormat::Text) = (column.as_struct_opt(), info.format()) {
         encoder.encode_field(&structure_text(structure, row, info)?, info)
     } else if let Some(numbers) = listed(column, row, |item| matches!(kind(item), Kind::Numeric)) {
@@ -186,6 +195,22 @@ pub fn encode_one<E: Encoder>(
     } else {
         encode_value(encoder, column, row, field, info)
     }
+}
+
+/// An infinite number as Postgres writes it: the library's `inf` is not read by all drivers.
+fn infinity(column: &ArrayRef, row: usize) -> Option<&'static str> {
+    let number = match column.data_type() {
+        DataType::Float32 => f64::from(column.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row),
+        _ => return None,
+    };
+    if number.is_finite() || number.is_nan() {
+        return None;
+    }
+    Some(match number.is_sign_negative() {
+        true => "-Infinity",
+        false => "Infinity",
+    })
 }
 
 /// The items of a list, if they are of a type that is meant.
@@ -310,6 +335,14 @@ impl ToSql for Numeric {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_column_has_a_format() {
+        let field = |name: &str| Field::new(name, DataType::Int64, true);
+        let schema = Schema::new(vec![field("a"), field("b"), field("c")]);
+        assert!(fields(&schema, &Format::Individual(vec![0, 1])).is_err());
+        assert!(fields(&schema, &Format::Individual(vec![0, 1, 0])).is_ok());
+    }
 
     #[test]
     fn numbers_of_any_length_are_encoded() {

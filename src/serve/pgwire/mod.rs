@@ -5,6 +5,7 @@ mod at_work;
 mod connection;
 mod conversation;
 mod copy;
+mod csv_encoder;
 mod described;
 mod encode;
 mod exchange;

@@ -7,7 +7,7 @@ use arrow_pg::datatypes::into_pg_type;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
-use pgwire::api::portal::Portal;
+use pgwire::api::portal::{Format, Portal};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::types::FromSqlText;
 use tokio_postgres::types::FromSqlOwned;
@@ -25,11 +25,39 @@ pub fn wire_type(data_type: &DataType) -> PgWireResult<Type> {
     }
 }
 
+/// The types that a client declares, as SQL calls them. Of numbers with a fraction the digits are not
+/// declared, and a text may stand for a value of any type.
+pub fn declared(types: &[Option<Type>]) -> Vec<Option<&'static str>> {
+    let types = types.iter().map(|declared| match *declared.as_ref()? {
+        Type::BOOL => Some("BOOLEAN"),
+        Type::INT2 => Some("SMALLINT"),
+        Type::INT4 => Some("INT"),
+        Type::INT8 => Some("BIGINT"),
+        Type::FLOAT4 => Some("REAL"),
+        Type::FLOAT8 => Some("DOUBLE"),
+        Type::BYTEA => Some("BYTEA"),
+        Type::DATE => Some("DATE"),
+        Type::TIME => Some("TIME"),
+        Type::TIMESTAMP => Some("TIMESTAMP"),
+        Type::TIMESTAMPTZ => Some("TIMESTAMPTZ"),
+        Type::INTERVAL => Some("INTERVAL"),
+        _ => None,
+    });
+    types.collect()
+}
+
 /// The bound values, in the types that the statement expects.
 pub fn read<S: Clone>(portal: &Portal<S>, expected: &[DataType]) -> PgWireResult<Vec<ScalarValue>> {
     if portal.parameter_len() != expected.len() {
         let (given, wanted) = (portal.parameter_len(), expected.len());
         let message = format!("{given} values are given for {wanted} parameters");
+        return Err(refusal("08P01", message));
+    }
+    if let Format::Individual(codes) = &portal.parameter_format
+        && codes.len() != expected.len()
+    {
+        let (given, wanted) = (codes.len(), expected.len());
+        let message = format!("{given} formats are given for {wanted} parameters");
         return Err(refusal("08P01", message));
     }
     let values = expected.iter().enumerate().map(|(index, data_type)| {

@@ -90,7 +90,7 @@ impl Receiver {
                     return self.pass_over(stream, kind, length, error).await;
                 }
                 if self.buffer.len() >= length {
-                    return Ok(self.take(length, expected));
+                    return Ok(self.take(kind, length, expected));
                 }
                 if let Err(error) = self.make_room(length) {
                     return self.pass_over(stream, kind, length, failure(error)).await;
@@ -130,10 +130,14 @@ impl Receiver {
         })
     }
 
-    fn take(&mut self, length: usize, expected: Expected) -> Received {
+    fn take(&mut self, kind: u8, length: usize, expected: Expected) -> Received {
         self.is_large = length > FREE_BYTES;
         // Cut off first, so that a message that is not what it says takes nothing of the next one.
         let mut message = self.buffer.split_to(length);
+        if !is_utf8(kind, &message) {
+            let error = refusal("22021", "the text of the statement is not UTF-8");
+            return Received::Refused(kind, error);
+        }
         let mut context = DecodeContext::new(expected.version);
         context.awaiting_frontend_ssl = false;
         context.awaiting_frontend_startup = expected.is_startup;
@@ -200,6 +204,19 @@ impl Receiver {
     }
 }
 
+/// Whether the texts of a message with a statement can be read. The library puts another letter in
+/// the place of each byte that cannot, so that something else would be written than was sent.
+fn is_utf8(kind: u8, message: &[u8]) -> bool {
+    let texts = match kind {
+        b'Q' => 1,
+        b'P' => 2,
+        _ => 0,
+    };
+    let content = message.get(HEADER_BYTES..).unwrap_or_default();
+    let mut texts = content.split(|byte| *byte == 0).take(texts);
+    texts.all(|text| std::str::from_utf8(text).is_ok())
+}
+
 /// Whether a message is one of the extended protocol, after an error in which the client says where
 /// it goes on.
 pub fn is_extended(kind: u8) -> bool {
@@ -219,5 +236,20 @@ fn broken(reason: impl Display) -> PgWireError {
             PgWireError::UserError(info)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_utf8;
+
+    #[test]
+    fn texts_of_statements_are_utf8() {
+        assert!(is_utf8(b'Q', "Q    SELECT 'ä'\0".as_bytes()));
+        assert!(!is_utf8(b'Q', b"Q    SELECT '\xe4'\0"));
+        // The types of parameters behind the texts are numbers.
+        assert!(is_utf8(b'P', b"P    name\0SELECT $1\0\0\x01\0\0\x04\xa0"));
+        assert!(!is_utf8(b'P', b"P    name\0SELECT '\xe4'\0\0\0"));
+        assert!(is_utf8(b'd', b"d    \xff"));
     }
 }

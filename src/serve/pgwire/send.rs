@@ -12,7 +12,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::{Sink, SinkExt, StreamExt, stream};
 use pgwire::api::portal::Format;
 use pgwire::api::results::{
-    CopyCsvOptions, CopyEncoder, CopyTextOptions, DataRowEncoder, FieldInfo, QueryResponse, Tag,
+    CopyEncoder, CopyTextOptions, DataRowEncoder, FieldInfo, QueryResponse, Tag,
 };
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
@@ -21,6 +21,7 @@ use pgwire::messages::data::RowDescription;
 use pgwire::messages::startup::ParameterStatus;
 
 use super::conversation::Wanted;
+use super::csv_encoder::CsvEncoder;
 use super::described::as_described;
 use super::encode::{Rows, fields};
 use super::failure;
@@ -198,9 +199,29 @@ where
         let header = CopyData::new(header.into());
         client.feed(PgWireBackendMessage::CopyData(header)).await?;
     }
-    let encoder = copy_encoder(copy_format, &fields);
     let message = PgWireBackendMessage::CopyData;
-    let sent = send_all(client, sending, &fields, encoder, message).await?;
+    let sent = match copy_format {
+        CopyFormat::Csv {
+            delimiter, null, ..
+        } => {
+            let encoder = CsvEncoder::new(*delimiter, null);
+            send_all(client, sending, &fields, encoder, message).await?
+        }
+        CopyFormat::Text {
+            delimiter, null, ..
+        } => {
+            let options = CopyTextOptions {
+                delimiter: char::from(*delimiter).to_string().into(),
+                null_string: null.as_str().into(),
+            };
+            let encoder = CopyEncoder::new_text(Arc::clone(&fields), options);
+            send_all(client, sending, &fields, encoder, message).await?
+        }
+        CopyFormat::Binary => {
+            let encoder = CopyEncoder::new_binary(Arc::clone(&fields));
+            send_all(client, sending, &fields, encoder, message).await?
+        }
+    };
     if *copy_format == CopyFormat::Binary {
         let end = CopyEncoder::finish_copy_binary();
         client.feed(PgWireBackendMessage::CopyData(end)).await?;
@@ -209,32 +230,6 @@ where
         .feed(PgWireBackendMessage::CopyDone(CopyDone::new()))
         .await?;
     Ok(Tag::new("COPY").with_rows(sent))
-}
-
-fn copy_encoder(format: &CopyFormat, fields: &Arc<Vec<FieldInfo>>) -> CopyEncoder {
-    let text = |delimiter: &u8| char::from(*delimiter).to_string();
-    match format {
-        CopyFormat::Binary => CopyEncoder::new_binary(Arc::clone(fields)),
-        CopyFormat::Csv {
-            delimiter, null, ..
-        } => {
-            let options = CopyCsvOptions {
-                delimiter: text(delimiter).into(),
-                null_string: null.as_str().into(),
-                ..CopyCsvOptions::default()
-            };
-            CopyEncoder::new_csv(Arc::clone(fields), options)
-        }
-        CopyFormat::Text {
-            delimiter, null, ..
-        } => {
-            let options = CopyTextOptions {
-                delimiter: text(delimiter).into(),
-                null_string: null.as_str().into(),
-            };
-            CopyEncoder::new_text(Arc::clone(fields), options)
-        }
-    }
 }
 
 /// The line of the columns' names, where there is one.

@@ -3,7 +3,7 @@
 use super::super::error::SqlError;
 
 /// Parts of texts with the SQLSTATEs that they stand for.
-const STATES: [(&str, &str); 32] = [
+const STATES: [(&str, &str); 34] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -20,6 +20,7 @@ const STATES: [(&str, &str); 32] = [
     ("Invalid HexStringLiteral", "42601"),
     ("RANGE requires exactly one ORDER BY", "42P20"),
     ("GROUPS requires an ORDER BY", "42P20"),
+    ("frame offsets for ROWS / GROUPS must be", "22013"),
     ("Invalid window frame", "42P20"),
     ("LIMIT must be >=", "2201W"),
     ("OFFSET must be >=", "2201X"),
@@ -32,6 +33,7 @@ const STATES: [(&str, &str); 32] = [
     ("should only return one column", "42601"),
     ("specified more than once", "42712"),
     ("is defined multiple times", "42712"),
+    ("For SELECT DISTINCT, ORDER BY expressions", "42P10"),
     ("Order by column out of bounds", "42P10"),
     ("Order by index starts at 1", "42P10"),
     ("Cannot find column with position", "42P10"),
@@ -95,6 +97,11 @@ fn not_understood(text: &str) -> Option<SqlError> {
             }
             other => SqlError::unsupported(format!("{other} is not supported here")),
         });
+    }
+    if let Some(rest) = text.strip_prefix("Unsupported Value '") {
+        let (kind, _) = rest.split_once('(')?;
+        let message = format!("values of the form {kind} are not supported");
+        return Some(SqlError::unsupported(message));
     }
     let rest = text.strip_prefix("Unsupported ast node ")?;
     let node = rest.strip_prefix("in sqltorel: ").unwrap_or(rest);

@@ -48,6 +48,12 @@ fn no_value(text: &str) -> Option<SqlError> {
 
 /// A text that is no time.
 fn no_time(text: &str) -> Option<SqlError> {
+    if text.contains("converted value exceeds the representable i64 range") {
+        let message =
+            "a date or time is out of range of nanoseconds, which reach from 1677 to 2262";
+        let error = SqlError::new("22008", message);
+        return Some(error.with_hint("compare columns and literals of one type, all TIMESTAMP"));
+    }
     if let Some(rest) = text.strip_prefix("Error parsing timestamp from '") {
         let parts = rest.split_once("' using ");
         let (value, reason) = parts.or_else(|| rest.split_once("': "))?;
@@ -159,6 +165,12 @@ fn other(text: &str) -> Option<SqlError> {
         ("Regular expression did not compile", "2201B"),
         ("regex parse error", "2201B"),
         ("cannot take square root of a negative number", "2201F"),
+        ("zero raised to a negative power", "2201F"),
+        ("factorial of a negative number", "22003"),
+        ("takes a number of buckets from 1 on", "2201G"),
+        ("Unable to parse date from", "22008"),
+        ("takes names and values by turns", "22023"),
+        ("format() has no value for the place", "22023"),
         ("Invalid escape character", "22019"),
         ("NTILE requires a positive integer", "22014"),
         ("Percentile value must be between", "22003"),
@@ -306,6 +318,11 @@ mod tests {
                 "22003",
             ),
             ("Execution error: Timestamp 1 out of range", "22008"),
+            (
+                "Cast error: Cannot cast Date32 value -141438 to Timestamp(ns): converted value \
+                 exceeds the representable i64 range",
+                "22008",
+            ),
         ] {
             assert_eq!(told(text).0, sqlstate, "{text}");
         }

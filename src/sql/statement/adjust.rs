@@ -24,6 +24,10 @@ pub(super) fn adjusted(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if matches!(&token.token, Token::Placeholder(name) if name == "?") {
             token.token = Token::Question;
         }
+        // Digits may be parted: 1_000.
+        if let Token::Number(digits, _) = &mut token.token {
+            digits.retain(|character| character != '_');
+        }
     }
     tokens
 }

@@ -23,6 +23,7 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
     let table = name(&create.name)?;
     let mut columns = Vec::new();
     let mut key: Vec<String> = Vec::new();
+    let mut keys = 0;
     for column in &create.columns {
         let column_name = identifier(&column.name);
         let (mut nullable, mut default) = (true, None);
@@ -30,7 +31,10 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
             match &option.option {
                 ColumnOption::NotNull => nullable = false,
                 ColumnOption::Null => {}
-                ColumnOption::PrimaryKey(_) => key.push(column_name.clone()),
+                ColumnOption::PrimaryKey(_) => {
+                    keys += 1;
+                    key.push(column_name.clone());
+                }
                 ColumnOption::Default(value) => default = Some(value.to_string()),
                 ColumnOption::Comment(_) => {}
                 other => return Err(unknown(&format!("the column option {other}"))),
@@ -48,6 +52,7 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
     for constraint in &create.constraints {
         match constraint {
             TableConstraint::PrimaryKey(primary) => {
+                keys += 1;
                 for column in &primary.columns {
                     let Expr::Identifier(column) = &column.column.expr else {
                         return Err(unknown(&format!("the key {}", column.column.expr)));
@@ -57,6 +62,11 @@ pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
             }
             other => return Err(unknown(&format!("the constraint {other}"))),
         }
+    }
+    if keys > 1 {
+        let message = format!("table \"{table}\" has {keys} primary keys");
+        let error = SqlError::new("42P16", message);
+        return Err(error.with_hint("write one of several columns: PRIMARY KEY (a, b)"));
     }
     let mut definition = definition(table, columns, &key)?;
     definition.append_only = append_only(options(&create.table_options))?;
@@ -105,6 +115,11 @@ fn definition(
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         let message = format!("table \"{name}\" has two columns called \"{}\"", pair[0]);
+        return Err(SqlError::new("42701", message));
+    }
+    if let Some(twice) = (1..key.len()).find(|position| key[..*position].contains(&key[*position]))
+    {
+        let message = format!("the key of \"{name}\" names \"{}\" twice", key[twice]);
         return Err(SqlError::new("42701", message));
     }
     let position = |column: &String| {

@@ -3,6 +3,7 @@
 mod adjust;
 mod copy;
 mod create_table;
+mod declared;
 mod explain;
 mod prepared;
 mod refused;
@@ -23,6 +24,7 @@ use super::error::SqlError;
 use super::guard;
 use super::view_options::ViewOptions;
 use crate::model::TableDefinition;
+use declared::Declared;
 
 pub use copy::{Copy, CopyFormat, CopyOut, CopySource};
 pub use setting::duration;
@@ -103,6 +105,8 @@ pub enum Statement {
     Set {
         name: String,
         value: Option<String>,
+        /// Only until the end of the transaction block.
+        is_local: bool,
     },
     /// All settings back to their defaults.
     ResetAll,
@@ -177,14 +181,19 @@ pub enum Show {
 
 /// Parses SQL text into statements; an empty text has none.
 pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
-    parse_tokens(&guard::tokens(sql)?)
+    parse_tokens(&guard::tokens(sql)?, &Declared::default())
 }
 
-fn parse_tokens(tokens: &[TokenWithSpan]) -> Result<Vec<Statement>, SqlError> {
+/// The same with the types that are declared for parameters, by their names in SQL.
+pub fn parse_declared(sql: &str, types: &[Option<&str>]) -> Result<Vec<Statement>, SqlError> {
+    parse_tokens(&guard::tokens(sql)?, &Declared::new(types)?)
+}
+
+fn parse_tokens(tokens: &[TokenWithSpan], declared: &Declared) -> Result<Vec<Statement>, SqlError> {
     tokens
         .split(|token| token.token == Token::SemiColon)
         .filter(|tokens| tokens.iter().any(is_meaningful))
-        .map(parse_one)
+        .map(|tokens| parse_one(tokens, declared))
         .collect()
 }
 
@@ -194,7 +203,7 @@ pub fn parse_stored(sql: &str) -> Result<Vec<Statement>, SqlError> {
     for token in &mut tokens {
         token.span = Span::empty();
     }
-    parse_tokens(&tokens)
+    parse_tokens(&tokens, &Declared::default())
 }
 
 /// Parses one query, whose text is not the user's own.
@@ -209,7 +218,7 @@ fn is_meaningful(token: &TokenWithSpan) -> bool {
     !matches!(token.token, Token::Whitespace(_) | Token::EOF)
 }
 
-fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
+fn parse_one(tokens: &[TokenWithSpan], declared: &Declared) -> Result<Statement, SqlError> {
     let tokens: Vec<TokenWithSpan> = tokens
         .iter()
         .filter(|token| is_meaningful(token))
@@ -219,7 +228,7 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
         return Ok(Statement::Subscribe(subscribe::subscribe(&tokens[1..])?));
     }
     if tail::is_word(tokens.first(), "declare")
-        && let Some(cursor) = subscribe::declare(&tokens)?
+        && let Some(cursor) = subscribe::declare(&tokens, declared)?
     {
         return Ok(cursor);
     }
@@ -242,7 +251,9 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
         return copy::copy(tokens);
     }
     let (tokens, as_of) = tail::without_as_of(&tokens)?;
-    match (parse_ast(tokens.to_vec()).and_then(statement)?, as_of) {
+    let mut ast = parse_ast(tokens.to_vec())?;
+    declared.cast(&mut ast);
+    match (statement(ast)?, as_of) {
         (statement, None) => Ok(statement),
         (Statement::Query(query), Some(as_of)) => Ok(Statement::QueryAsOf(query, as_of)),
         (_, Some(_)) => Err(SqlError::syntax("AS OF belongs at the end of a query")),

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{self, Statement as Ast};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{MainstemDialect, Statement, identifier, parse_one, unknown};
+use super::{Declared, MainstemDialect, Statement, identifier, parse_one, unknown};
 use crate::sql::SqlError;
 
 /// Reads what stands behind the word PREPARE.
@@ -23,7 +23,7 @@ pub(super) fn prepare(tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
         parser.expect_token(&Token::RParen)?;
     }
     parser.expect_keyword_is(datafusion::sql::sqlparser::keywords::Keyword::AS)?;
-    let statement = parse_one(&tokens[parser.index()..])?;
+    let statement = parse_one(&tokens[parser.index()..], &Declared::default())?;
     if !matches!(
         statement,
         Statement::Query(_)

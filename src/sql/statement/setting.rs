@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Reset, ResetStatement, Set, Value};
+use datafusion::sql::sqlparser::ast::{
+    ContextModifier, Expr, Ident, Reset, ResetStatement, Set, Value,
+};
 
 use super::{Show, Statement, unknown};
 use crate::sql::SqlError;
@@ -11,18 +13,24 @@ use crate::sql::SqlError;
 pub(super) fn set(set: Set) -> Result<Statement, SqlError> {
     Ok(match set {
         Set::SingleAssignment {
-            variable, values, ..
+            scope,
+            variable,
+            values,
+            ..
         } => Statement::Set {
             name: variable.to_string().to_lowercase(),
             value: value(&values),
+            is_local: scope == Some(ContextModifier::Local),
         },
-        Set::SetTimeZone { value: zone, .. } => Statement::Set {
+        Set::SetTimeZone { local, value: zone } => Statement::Set {
             name: "timezone".to_owned(),
             value: value(&[zone]),
+            is_local: local,
         },
         Set::SetNames { charset_name, .. } => Statement::Set {
             name: "client_encoding".to_owned(),
             value: Some(charset_name.value),
+            is_local: false,
         },
         Set::SetTransaction { .. }
         | Set::SetRole { .. }
@@ -55,6 +63,7 @@ pub(super) fn reset(reset: ResetStatement) -> Statement {
         Reset::ConfigurationParameter(name) => Statement::Set {
             name: name.to_string().to_lowercase(),
             value: None,
+            is_local: false,
         },
     }
 }
@@ -66,7 +75,8 @@ pub(super) fn show(variable: &[Ident]) -> Statement {
         "all" => Show::Settings,
         "time zone" => Show::Setting("timezone".to_owned()),
         "transaction isolation level" => Show::Setting("transaction_isolation".to_owned()),
-        _ => Show::Setting(name),
+        // The parser leaves out the dots of a name.
+        _ => Show::Setting(words.join(".").to_lowercase()),
     })
 }
 

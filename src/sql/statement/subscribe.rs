@@ -9,7 +9,7 @@
 use datafusion::sql::sqlparser::ast::{self, FetchDirection, Query, Value};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Statement, identifier, name, parse_ast, parse_one, setting, tail, unknown};
+use super::{Declared, Statement, identifier, name, parse_ast, parse_one, setting, tail, unknown};
 use crate::sql::SqlError;
 
 /// The changes of a view or query, as they happen.
@@ -90,7 +90,10 @@ fn source(tokens: &[TokenWithSpan]) -> Result<SubscribeSource, SqlError> {
 }
 
 /// `DECLARE name … CURSOR … FOR statement`; `None` for any other DECLARE.
-pub(super) fn declare(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlError> {
+pub(super) fn declare(
+    tokens: &[TokenWithSpan],
+    declared: &Declared,
+) -> Result<Option<Statement>, SqlError> {
     let place = |word: &str| {
         let mut places = tokens.iter();
         places.position(|token| tail::is_word(Some(token), word))
@@ -114,7 +117,7 @@ pub(super) fn declare(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, Sql
     let inner = &tokens[behind + 1..];
     let inner = match tail::is_word(inner.first(), "subscribe") {
         true => Statement::Subscribe(subscribe(&inner[1..])?),
-        false => parse_one(inner)?,
+        false => parse_one(inner, declared)?,
     };
     if !matches!(
         inner,

@@ -3,6 +3,7 @@
 
 use super::builder::{Built, Kind};
 use super::empty_information_schema::INFORMATION_SCHEMA;
+use super::empty_statistics::STATISTICS;
 
 /// The tables of `pg_catalog`, and their columns with their types.
 const PG_CATALOG: &[(&str, &str)] = &[
@@ -298,12 +299,13 @@ const PG_CATALOG: &[(&str, &str)] = &[
 
 /// Whether a table of `pg_catalog` can hold nothing.
 pub(super) fn is_empty(name: &str) -> bool {
-    PG_CATALOG.iter().any(|(known, _)| *known == name)
+    let mut tables = PG_CATALOG.iter().chain(STATISTICS);
+    tables.any(|(known, _)| *known == name)
 }
 
 /// A table of `pg_catalog`.
 pub(super) fn of_pg_catalog(name: &str) -> Option<Built> {
-    find(PG_CATALOG, name)
+    find(PG_CATALOG, name).or_else(|| find(STATISTICS, name))
 }
 
 /// A table of `information_schema`.
@@ -342,7 +344,8 @@ mod tests {
 
     #[test]
     fn every_table_has_the_columns_it_says() {
-        for (name, columns) in PG_CATALOG.iter().chain(INFORMATION_SCHEMA) {
+        let tables = PG_CATALOG.iter().chain(STATISTICS);
+        for (name, columns) in tables.chain(INFORMATION_SCHEMA) {
             for column in columns.split(", ") {
                 let parts = column.split(' ').count();
                 assert_eq!(parts, 2, "{name}: {column}");

@@ -9,6 +9,7 @@ mod builder;
 mod cast;
 mod empty;
 mod empty_information_schema;
+mod empty_statistics;
 mod facts;
 mod functions;
 mod information_schema;

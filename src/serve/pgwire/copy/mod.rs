@@ -5,14 +5,15 @@ mod text;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayBuilder, ArrayRef, BinaryArray, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{ArrayBuilder, ArrayRef, RecordBatch, StringArray, StringBuilder};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use pgwire::error::{PgWireError, PgWireResult};
 
 use super::{failure, refusal};
 use crate::engine::{CopyTarget, Reservation};
-use crate::sql::{CopyFormat, reason};
+use crate::sql::bound_value::without_exponent;
+use crate::sql::{CopyFormat, reason, written_bytes};
 use csv::CsvParser;
 use text::TextParser;
 
@@ -212,32 +213,27 @@ impl Fields for Pending {
 /// The values that texts stand for.
 fn values(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String> {
     if *data_type == DataType::Binary {
-        let bytes: Result<Vec<Option<Vec<u8>>>, String> = texts
-            .iter()
-            .map(|text| text.map(bytes_of).transpose())
-            .collect();
-        let bytes: BinaryArray = bytes?.into_iter().collect();
-        return Ok(Arc::new(bytes));
+        return Ok(Arc::new(written_bytes::of_texts(texts)?));
     }
+    if matches!(data_type, DataType::Decimal128(..)) && texts.iter().any(has_exponent) {
+        let texts: StringArray = texts
+            .iter()
+            .map(|text| text.map(|text| without_exponent(text).unwrap_or_else(|| text.to_owned())))
+            .collect();
+        return cast_texts(&texts, data_type);
+    }
+    cast_texts(texts, data_type)
+}
+
+/// Whether a text may be a number with an exponent, which a cast to a decimal does not read.
+fn has_exponent(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.contains(['e', 'E']))
+}
+
+fn cast_texts(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String> {
     let options = CastOptions {
         safe: false,
         ..CastOptions::default()
     };
     cast_with_options(texts, data_type, &options).map_err(|error| error.to_string())
-}
-
-/// Bytes as Postgres writes them: `\x` and hexadecimal digits.
-fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
-    let Some(digits) = text.strip_prefix("\\x") else {
-        return Ok(text.as_bytes().to_vec());
-    };
-    let pairs = digits.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair)
-            .ok()
-            .filter(|pair| pair.len() == 2);
-        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    });
-    pairs
-        .collect::<Option<Vec<u8>>>()
-        .ok_or_else(|| format!("\"{text}\" is not hexadecimal"))
 }

@@ -1,0 +1,148 @@
+//! How long an interval is, by which intervals are compared.
+//!
+//! Arrow compares months, then days, then the rest, so that 25 hours would be less than a day, and
+//! the 720 hours between two times less than one. Postgres takes a month for 30 days and a day for
+//! 24 hours, and so do comparisons here.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::scalar::ScalarValue;
+
+/// The type of lengths: all nanoseconds of the longest interval.
+pub const LENGTH: DataType = DataType::Decimal128(38, 0);
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+const DAYS_OF_MONTH: i128 = 30;
+const NANOSECONDS_OF_DAY: i128 = 86_400_000_000_000;
+
+/// Whether values of a type have a length: intervals, and what lies between two times.
+pub fn has_length(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
+}
+
+/// The length of a value; of a text that of the interval that it stands for.
+pub fn length_of(value: Expr) -> Expr {
+    let function = IntervalLength {
+        signature: Signature::user_defined(Volatility::Immutable),
+    };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![value]))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct IntervalLength {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for IntervalLength {
+    fn name(&self) -> &str {
+        "interval_length"
+    }
+
+    /// A comparison is called by what is compared.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        let names = arguments
+            .iter()
+            .map(|value| value.schema_name().to_string());
+        Ok(names.collect())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        match given {
+            [DataType::Duration(unit)] => Ok(vec![DataType::Duration(*unit)]),
+            [_] => Ok(vec![INTERVAL]),
+            _ => plan_err!("one interval is needed"),
+        }
+    }
+
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
+        Ok(LENGTH)
+    }
+
+    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [intervals] = &given.args[..] else {
+            return plan_err!("one interval is needed");
+        };
+        let is_constant = matches!(intervals, ColumnarValue::Scalar(_));
+        let rows = if is_constant { 1 } else { given.number_rows };
+        let lengths = lengths(&intervals.to_array(rows)?)?;
+        let lengths = lengths.with_precision_and_scale(38, 0)?;
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&lengths, 0)?),
+            false => ColumnarValue::Array(Arc::new(lengths)),
+        })
+    }
+}
+
+fn lengths(intervals: &ArrayRef) -> Result<Decimal128Array> {
+    let DataType::Duration(unit) = intervals.data_type() else {
+        let intervals = cast(intervals, &INTERVAL)?;
+        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+        return Ok(intervals
+            .iter()
+            .map(|interval| interval.map(length))
+            .collect());
+    };
+    let nanoseconds = match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1000,
+        TimeUnit::Nanosecond => 1,
+    };
+    let units = cast(intervals, &DataType::Int64)?;
+    let units = units.as_primitive::<Int64Type>();
+    Ok(units
+        .iter()
+        .map(|units| units.map(|units| i128::from(units) * nanoseconds))
+        .collect())
+}
+
+fn length(interval: IntervalMonthDayNano) -> i128 {
+    let days = i128::from(interval.months) * DAYS_OF_MONTH + i128::from(interval.days);
+    days * NANOSECONDS_OF_DAY + i128::from(interval.nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{DurationMicrosecondArray, IntervalMonthDayNanoArray};
+
+    use super::*;
+
+    #[test]
+    fn intervals_are_as_long_as_in_postgres() {
+        let interval = IntervalMonthDayNano::new;
+        let hour = NANOSECONDS_OF_DAY as i64 / 24;
+        let intervals = [
+            Some(interval(0, 1, 0)),
+            Some(interval(0, 0, 25 * hour)),
+            Some(interval(1, -30, 0)),
+            Some(interval(i32::MIN, i32::MIN, i64::MIN)),
+            None,
+        ];
+        let intervals: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(intervals.to_vec()));
+        let found: Vec<Option<i128>> = lengths(&intervals).expect("lengths").iter().collect();
+        assert_eq!(found[0], Some(NANOSECONDS_OF_DAY));
+        assert_eq!(found[1], Some(NANOSECONDS_OF_DAY / 24 * 25));
+        assert_eq!(found[2], Some(0));
+        assert!(found[3].is_some_and(|length| length < -(10_i128.pow(24))));
+        assert_eq!(found[4], None);
+        let durations: ArrayRef = Arc::new(DurationMicrosecondArray::from(vec![Some(5), None]));
+        let found: Vec<Option<i128>> = lengths(&durations).expect("lengths").iter().collect();
+        assert_eq!(found, [Some(5000), None]);
+    }
+}
