@@ -32,6 +32,7 @@ pub mod json;
 mod like;
 mod lower;
 pub mod mapping;
+mod merged_columns;
 pub mod mode;
 mod names;
 mod null_keys;

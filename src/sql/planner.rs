@@ -34,6 +34,7 @@ use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
+use super::merged_columns;
 use super::mode;
 use super::names::Provider;
 use super::null_keys;
@@ -75,6 +76,9 @@ pub fn session_config() -> SessionConfig {
     let options = config.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.time_zone = Some("UTC".to_owned());
+    // A CASE may be known never to be NULL before its expression is made, and not afterwards, as
+    // `CASE WHEN a = b THEN a ELSE 1 END` is. That is no reason to refuse to group by it.
+    options.execution.skip_physical_aggregate_schema_check = true;
     config
 }
 
@@ -207,6 +211,7 @@ impl Planner {
         let lambdas = self.state.higher_order_functions();
         construct::refuse_lambdas(&mut planned, &|name| lambdas.contains_key(name))
             .and_then(|()| forms::rewrite(&mut planned))
+            .and_then(|()| merged_columns::rewrite(&mut planned))
             .map_err(|error| located(error, query))?;
         decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);

@@ -123,14 +123,31 @@ fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
 /// Whether a condition is an `IN` that becomes a semi join, or a `NOT IN` that becomes an anti join
 /// with its NULLs minded.
 fn is_joinable(condition: &Expr) -> Result<bool> {
-    let tested = match condition {
-        Expr::Not(inner) => inner.as_ref(),
-        other => other,
+    let (is_denied, tested) = match condition {
+        Expr::Not(inner) => (true, inner.as_ref()),
+        other => (false, other),
     };
-    match tested {
-        Expr::InSubquery(test) => Ok(!is_correlated(&test.subquery.subquery)?),
-        _ => Ok(false),
+    let Expr::InSubquery(test) = tested else {
+        return Ok(false);
+    };
+    let is_anti_join = test.negated != is_denied;
+    Ok(!is_correlated(&test.subquery.subquery)? && !(is_anti_join && may_be_constant(&test.expr)?))
+}
+
+/// Whether a value may turn out to be the same for all rows. The anti join would have no key then,
+/// and without one it does not mind NULLs.
+fn may_be_constant(value: &Expr) -> Result<bool> {
+    if value.contains_outer() {
+        return Ok(false);
     }
+    let has_branches = value.exists(|part| {
+        Ok(match part {
+            Expr::Case(_) => true,
+            Expr::Literal(literal, _) => literal.is_null(),
+            _ => false,
+        })
+    });
+    Ok(value.column_refs().is_empty() || has_branches?)
 }
 
 /// A condition in which `IN` stands only where it does not matter whether it is false or NULL, as a
