@@ -22,6 +22,7 @@ pub mod extremes;
 mod first_rows;
 mod forms;
 pub mod function;
+mod group_keys;
 mod guard;
 mod interrupt;
 mod interval_product;

@@ -27,6 +27,7 @@ use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
 use super::forms;
+use super::group_keys::GroupKeys;
 use super::guard;
 use super::interval_product::IntervalProducts;
 use super::join_order::JoinOrder;
@@ -279,6 +280,14 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             constants_only: true,
         }),
     );
+    // Some rules ask first, and others make aggregations in between.
+    let asks_for_keys = rules
+        .iter()
+        .position(|rule| rule.name() == "optimize_projections");
+    if let Some(position) = asks_for_keys {
+        rules.insert(position, Arc::new(GroupKeys));
+    }
+    rules.insert(0, Arc::new(GroupKeys));
     rules.push(Arc::new(CountedConstants));
     rules
 }
