@@ -13,9 +13,24 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Aggregate, LogicalPlan};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use super::null_keys::Rule;
+
+/// The rules, with what is noted corrected before those that ask for it: the first, and the one that
+/// leaves columns out, as others make aggregations in between.
+pub fn corrected_before(mut rules: Vec<Rule>) -> Vec<Rule> {
+    let asks = rules
+        .iter()
+        .position(|rule| rule.name() == "optimize_projections");
+    if let Some(position) = asks {
+        rules.insert(position, Arc::new(GroupKeys));
+    }
+    rules.insert(0, Arc::new(GroupKeys));
+    rules
+}
+
 /// Has it noted of groups that what they are grouped by determines them, where less does not.
 #[derive(Debug)]
-pub struct GroupKeys;
+struct GroupKeys;
 
 impl OptimizerRule for GroupKeys {
     fn name(&self) -> &str {

@@ -27,7 +27,7 @@ use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
 use super::forms;
-use super::group_keys::GroupKeys;
+use super::group_keys;
 use super::guard;
 use super::interval_product::IntervalProducts;
 use super::join_order::JoinOrder;
@@ -265,7 +265,8 @@ fn session_state() -> SessionState {
 }
 
 /// DataFusion's rules with NULL keys kept apart, numbers that are checked before constants are
-/// computed, the order of joins as soon as their keys are known, and the sizes of long constants.
+/// computed, the order of joins as soon as their keys are known, the keys of groups corrected, and
+/// the sizes of long constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     let keys_are_known = rules
@@ -280,16 +281,8 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             constants_only: true,
         }),
     );
-    // Some rules ask first, and others make aggregations in between.
-    let asks_for_keys = rules
-        .iter()
-        .position(|rule| rule.name() == "optimize_projections");
-    if let Some(position) = asks_for_keys {
-        rules.insert(position, Arc::new(GroupKeys));
-    }
-    rules.insert(0, Arc::new(GroupKeys));
     rules.push(Arc::new(CountedConstants));
-    rules
+    group_keys::corrected_before(rules)
 }
 
 /// Where names of tables lead.
