@@ -24,6 +24,7 @@ mod forms;
 pub mod function;
 mod group_keys;
 mod guard;
+mod guarded_conditions;
 mod interrupt;
 mod interval_product;
 mod interval_text;

@@ -32,6 +32,7 @@ use super::clock;
 use super::counted_constants::CountedConstants;
 use super::error::SqlError;
 use super::group_keys;
+use super::guarded_conditions::GuardedConditions;
 use super::interrupt::Wanted;
 use super::null_keys;
 use super::overview;
@@ -317,6 +318,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             constants_only: false,
         }),
     );
+    rules.push(Arc::new(GuardedConditions));
     rules.push(Arc::new(CountedConstants));
     group_keys::corrected_before(rules)
 }
