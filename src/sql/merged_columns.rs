@@ -134,7 +134,7 @@ fn joins_of(tables: &TableWithJoins) -> Joins {
         };
         kind.max(within(&join.relation))
     });
-    kinds.fold(within(&tables.relation), Joins::max)
+    kinds.fold(within(&tables.relation), Ord::max)
 }
 
 /// The condition of a join that gives the columns of both sides.

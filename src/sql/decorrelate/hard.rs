@@ -69,7 +69,7 @@ fn cannot_pull_up(plan: &LogicalPlan, mut pull_up: PullUpCorrelatedExpr) -> Resu
 fn filters_twice(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| match node {
         LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => {
-            filter.input.exists(|below| match below {
+            filter.input.as_ref().exists(|below| match below {
                 // A lateral one reads columns of the tables beside it, too.
                 LogicalPlan::SubqueryAlias(named) => reads_outside(&named.input, &filter.input),
                 _ => Ok(false),
