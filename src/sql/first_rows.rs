@@ -181,7 +181,7 @@ impl Rows {
     fn limited(self, limit: &Limit, skipped: u64, fetched: Option<u64>) -> Result<LogicalPlan> {
         let rows = match self.position {
             Some(_) => self,
-            None => self.numbered(Vec::new())?,
+            None => self.numbered(by_whole_row(&limit.input))?,
         };
         let position = rows.position.map(Expr::Column);
         let position = position.unwrap_or_else(|| lit(1u64));
@@ -206,6 +206,15 @@ impl Rows {
             .project(columns.into_iter().map(Expr::Column))?
             .build()
     }
+}
+
+/// The order that chooses rows where none is asked for, so that the choice does not depend on chance.
+/// The position of a row needs one.
+pub fn by_whole_row(rows: &LogicalPlan) -> Vec<SortExpr> {
+    let columns = rows.schema().columns().into_iter();
+    columns
+        .map(|column| Expr::Column(column).sort(true, false))
+        .collect()
 }
 
 fn own_columns(builder: &LogicalPlanBuilder) -> Vec<Expr> {

@@ -27,6 +27,7 @@ use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
 use super::forms;
+use super::group_keys;
 use super::guard;
 use super::interval_product::IntervalProducts;
 use super::join_order::JoinOrder;
@@ -34,6 +35,7 @@ use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
+use super::merged_columns;
 use super::mode;
 use super::names::Provider;
 use super::null_keys;
@@ -75,6 +77,9 @@ pub fn session_config() -> SessionConfig {
     let options = config.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.time_zone = Some("UTC".to_owned());
+    // A CASE may be known never to be NULL before its expression is made, and not afterwards, as
+    // `CASE WHEN a = b THEN a ELSE 1 END` is. That is no reason to refuse to group by it.
+    options.execution.skip_physical_aggregate_schema_check = true;
     config
 }
 
@@ -207,6 +212,7 @@ impl Planner {
         let lambdas = self.state.higher_order_functions();
         construct::refuse_lambdas(&mut planned, &|name| lambdas.contains_key(name))
             .and_then(|()| forms::rewrite(&mut planned))
+            .and_then(|()| merged_columns::rewrite(&mut planned))
             .map_err(|error| located(error, query))?;
         decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
@@ -259,7 +265,8 @@ fn session_state() -> SessionState {
 }
 
 /// DataFusion's rules with NULL keys kept apart, numbers that are checked before constants are
-/// computed, the order of joins as soon as their keys are known, and the sizes of long constants.
+/// computed, the order of joins as soon as their keys are known, the keys of groups corrected, and
+/// the sizes of long constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     let keys_are_known = rules
@@ -275,7 +282,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         }),
     );
     rules.push(Arc::new(CountedConstants));
-    rules
+    group_keys::corrected_before(rules)
 }
 
 /// Where names of tables lead.

@@ -31,6 +31,8 @@ use super::checked_numbers::CheckedNumbers;
 use super::clock;
 use super::counted_constants::CountedConstants;
 use super::error::SqlError;
+use super::group_keys;
+use super::guarded_conditions::GuardedConditions;
 use super::interrupt::Wanted;
 use super::null_keys;
 use super::overview;
@@ -306,8 +308,8 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules with NULL keys kept apart, numbers that are checked, and the sizes of long
-/// constants.
+/// DataFusion's rules with NULL keys kept apart, numbers that are checked, the keys of groups
+/// corrected, and the sizes of long constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     rules.insert(
@@ -316,8 +318,9 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             constants_only: false,
         }),
     );
+    rules.push(Arc::new(GuardedConditions));
     rules.push(Arc::new(CountedConstants));
-    rules
+    group_keys::corrected_before(rules)
 }
 
 /// DataFusion's rules, with what Mainstem has before and behind them.

@@ -1,4 +1,5 @@
 //! Scalar subqueries that may give several rows: an error of the rows that ask for their value.
+//! Those that may give none of a column that is never NULL are gathered in the same way.
 //!
 //! Such a subquery is aggregated to one row, a value with whether it is one of several, so that it
 //! becomes a join. The value is taken out where the expression around it is evaluated: rows that
@@ -20,6 +21,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::decorrelate::is_correlated;
+
 /// An expression over `rows` whose scalar subqueries fail for those of them for which they are
 /// evaluated and give several rows.
 pub fn guarded(expression: Expr, rows: Option<&DFSchema>) -> Result<Transformed<Expr>> {
@@ -35,7 +38,8 @@ pub fn guarded(expression: Expr, rows: Option<&DFSchema>) -> Result<Transformed<
     expression.transform_up(|part| guard(part, asking.as_ref(), is_strict))
 }
 
-/// Whether an expression has a scalar subquery that may give several rows.
+/// Whether an expression has a scalar subquery that may give several rows, or none where its column
+/// is never NULL.
 pub fn has_unguarded(expression: &Expr) -> Result<bool> {
     expression.exists(|part| Ok(is_unguarded(part)))
 }
@@ -43,7 +47,8 @@ pub fn has_unguarded(expression: &Expr) -> Result<bool> {
 fn is_unguarded(expression: &Expr) -> bool {
     match expression {
         Expr::ScalarSubquery(subquery) => {
-            !has_one_row(&subquery.subquery) && is_ordered(&subquery.subquery)
+            let plan = subquery.subquery.as_ref();
+            (!has_one_row(plan) || hides_null(plan)) && is_ordered(plan)
         }
         _ => false,
     }
@@ -120,6 +125,26 @@ pub fn has_one_row(plan: &LogicalPlan) -> bool {
         LogicalPlan::SubqueryAlias(node) => has_one_row(&node.input),
         LogicalPlan::Aggregate(node) => node.group_expr.is_empty(),
         other => other.max_rows().is_some_and(|rows| rows <= 1),
+    }
+}
+
+/// Whether DataFusion takes the value for one that is never NULL, as the column is, although there may
+/// be no row: it then leaves out what asks for NULL, before a join gives it.
+fn hides_null(plan: &LogicalPlan) -> bool {
+    !plan.schema().field(0).is_nullable()
+        && !surely_has_row(plan)
+        && is_correlated(plan).is_ok_and(|is_correlated| !is_correlated)
+}
+
+fn surely_has_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(node) => surely_has_row(&node.input),
+        LogicalPlan::Sort(node) => node.fetch.is_none() && surely_has_row(&node.input),
+        LogicalPlan::SubqueryAlias(node) => surely_has_row(&node.input),
+        LogicalPlan::Aggregate(node) => node.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(node) => node.produce_one_row,
+        LogicalPlan::Values(rows) => !rows.values.is_empty(),
+        _ => false,
     }
 }
 

@@ -77,9 +77,7 @@ fn filter_of_tests(filter: Filter) -> Result<Transformed<LogicalPlan>> {
                 true => Transformed::no(condition),
                 false => condition
                     .transform_down(negation_inside)?
-                    .transform_data(|condition| {
-                        condition.transform_up(|part| not_exists_for_not_in(part, schema))
-                    })?
+                    .transform_data(|condition| not_exists(condition, schema))?
                     .transform_data(|condition| {
                         condition.transform_up(|part| compared(part, schema))
                     })?
@@ -123,13 +121,55 @@ fn negation_inside(expression: Expr) -> Result<Transformed<Expr>> {
 /// Whether a condition is an `IN` that becomes a semi join, or a `NOT IN` that becomes an anti join
 /// with its NULLs minded.
 fn is_joinable(condition: &Expr) -> Result<bool> {
-    let tested = match condition {
-        Expr::Not(inner) => inner.as_ref(),
-        other => other,
+    let (is_denied, tested) = match condition {
+        Expr::Not(inner) => (true, inner.as_ref()),
+        other => (false, other),
     };
-    match tested {
-        Expr::InSubquery(test) => Ok(!is_correlated(&test.subquery.subquery)?),
-        _ => Ok(false),
+    let Expr::InSubquery(test) = tested else {
+        return Ok(false);
+    };
+    let is_anti_join = test.negated != is_denied;
+    Ok(!is_correlated(&test.subquery.subquery)? && !(is_anti_join && may_be_constant(&test.expr)?))
+}
+
+/// Whether a value may turn out to be the same for all rows. The anti join would have no key then,
+/// and without one it does not mind NULLs.
+fn may_be_constant(value: &Expr) -> Result<bool> {
+    if value.contains_outer() {
+        return Ok(false);
+    }
+    let has_branches = value.exists(|part| {
+        Ok(match part {
+            Expr::Case(_) => true,
+            Expr::Literal(literal, _) => literal.is_null(),
+            _ => false,
+        })
+    });
+    Ok(value.column_refs().is_empty() || has_branches?)
+}
+
+/// A condition with its sides rewritten.
+fn of_both(
+    both: BinaryExpr,
+    rewrite: &dyn Fn(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<Expr>> {
+    let (left, right) = (rewrite(*both.left)?, rewrite(*both.right)?);
+    let is_changed = left.transformed || right.transformed;
+    let both = BinaryExpr::new(Box::new(left.data), both.op, Box::new(right.data));
+    let both = Expr::BinaryExpr(both);
+    Ok(match is_changed {
+        true => Transformed::yes(both),
+        false => Transformed::no(both),
+    })
+}
+
+/// A condition with `NOT EXISTS` for `NOT IN` where it does not matter whether it is false or NULL.
+fn not_exists(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    match condition {
+        Expr::BinaryExpr(both) if matches!(both.op, Operator::And | Operator::Or) => {
+            of_both(both, &|part| not_exists(part, outer))
+        }
+        other => not_exists_for_not_in(other, outer),
     }
 }
 
@@ -137,17 +177,8 @@ fn is_joinable(condition: &Expr) -> Result<bool> {
 /// join can't tell; elsewhere, and where no join says the same, tests are values.
 fn tests(condition: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
     match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if matches!(op, Operator::And | Operator::Or) =>
-        {
-            let (left, right) = (tests(*left, outer)?, tests(*right, outer)?);
-            let is_changed = left.transformed || right.transformed;
-            let both = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
-            let both = Expr::BinaryExpr(both);
-            Ok(match is_changed {
-                true => Transformed::yes(both),
-                false => Transformed::no(both),
-            })
+        Expr::BinaryExpr(both) if matches!(both.op, Operator::And | Operator::Or) => {
+            of_both(both, &|part| tests(part, outer))
         }
         Expr::Not(inner) if matches!(*inner, Expr::Exists(_)) => {
             Ok(tests(*inner, outer)?.update_data(not))

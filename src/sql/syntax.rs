@@ -31,6 +31,40 @@ impl VisitorMut for Walk<'_> {
     }
 }
 
+/// Shows every expression of a tree outside of the queries within it to `edit`, the parts of an
+/// expression before itself.
+pub fn edit_own_expressions(tree: &mut impl VisitMut, edit: &mut dyn FnMut(&mut Expr)) {
+    // It never breaks off.
+    let _ = tree.visit(&mut Own { edit, depth: 0 });
+}
+
+struct Own<'o> {
+    edit: &'o mut dyn FnMut(&mut Expr),
+    /// In how many queries within the tree the walk is.
+    depth: usize,
+}
+
+impl VisitorMut for Own<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            (self.edit)(expression);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Shows every name that stands for a table or view in a tree to `see`.
 pub fn see_relations(tree: &impl Visit, see: &mut dyn FnMut(&ObjectName)) {
     // It never breaks off.

@@ -21,7 +21,11 @@ pub fn is_hard(subquery: &Subquery) -> Result<bool> {
     if !is_correlated(plan)? {
         return Ok(false);
     }
-    if reads_farther(plan)? || groups_loosely(plan)? || computes_below(of_top_groups(plan))? {
+    if reads_farther(plan)?
+        || groups_loosely(plan)?
+        || filters_twice(plan)?
+        || computes_below(of_top_groups(plan))?
+    {
         return Ok(true);
     }
     let pull_up = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
@@ -43,7 +47,7 @@ pub fn is_hard_test(subquery: &Subquery, value: Option<&Expr>) -> Result<bool> {
         LogicalPlan::Limit(limit) => is_correlated(&limit.input),
         _ => Ok(false),
     });
-    if has_first_rows? || reads_farther(plan)? || computes_below(plan)? {
+    if has_first_rows? || reads_farther(plan)? || filters_twice(plan)? || computes_below(plan)? {
         return Ok(true);
     }
     let element = plan.head_output_expr()?;
@@ -58,6 +62,21 @@ pub fn is_hard_test(subquery: &Subquery, value: Option<&Expr>) -> Result<bool> {
 fn cannot_pull_up(plan: &LogicalPlan, mut pull_up: PullUpCorrelatedExpr) -> Result<bool> {
     let pulled = plan.clone().rewrite(&mut pull_up);
     Ok(pulled.is_err() || !pull_up.can_pull_up)
+}
+
+/// Whether there are conditions on outer columns both above a subquery in FROM and within it:
+/// DataFusion then asks for the inner columns by the names that they have within.
+fn filters_twice(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| match node {
+        LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => {
+            filter.input.as_ref().exists(|below| match below {
+                // A lateral one reads columns of the tables beside it, too.
+                LogicalPlan::SubqueryAlias(named) => reads_outside(&named.input, &filter.input),
+                _ => Ok(false),
+            })
+        }
+        _ => Ok(false),
+    })
 }
 
 /// Whether a plan computes something of all rows that its conditions on outer columns leave: a

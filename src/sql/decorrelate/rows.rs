@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 
 use super::names::Names;
 use super::references::{is_correlated, outer_columns};
+use crate::sql::first_rows::by_whole_row;
 
 /// The outer columns that a subquery reads.
 pub struct Outer<'n> {
@@ -220,7 +221,7 @@ impl<'n> Outer<'n> {
         self.below(&limit.input, true, |rows| {
             let rows = match rows.position {
                 Some(_) => rows,
-                None => rows.numbered(Vec::new())?,
+                None => rows.numbered(by_whole_row(&limit.input))?,
             };
             let Some(position) = rows.position.clone().map(Expr::Column) else {
                 return Ok(rows);
