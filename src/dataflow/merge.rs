@@ -179,6 +179,8 @@ fn take_apart(sources: &[Source]) -> Option<(usize, Chunk)> {
 /// The making of one chunk.
 struct Step<'a> {
     heads: Vec<Head<'a>>,
+    /// The hash that each of the heads stands at.
+    hashes: Vec<u64>,
     places: Vec<(usize, usize)>,
     selection: Selection<'a>,
     /// The columns whose values take different numbers of bytes.
@@ -202,17 +204,12 @@ struct Head<'a> {
     source: u32,
 }
 
-impl Head<'_> {
-    fn hash(&self) -> u64 {
-        self.body.hashes[self.row]
-    }
-}
-
 impl<'a> Step<'a> {
     fn new(sources: &'a [Source], since: Option<u64>) -> Step<'a> {
         let mut selection = Selection::new(Vec::new());
         selection.picks.reserve(Chunk::TARGET_ROWS);
         let mut heads = Vec::with_capacity(sources.len());
+        let mut hashes = Vec::with_capacity(sources.len());
         for (index, source) in sources.iter().enumerate() {
             if let Some(chunk) = source.chunks.get(source.chunk) {
                 heads.push(Head {
@@ -224,10 +221,12 @@ impl<'a> Step<'a> {
                     source: selection.sources.len() as u32,
                 });
                 selection.sources.push(chunk.body());
+                hashes.push(chunk.body().hashes[source.row]);
             }
         }
         Step {
             heads,
+            hashes,
             places: sources.iter().map(Source::place).collect(),
             varying: match selection.sources.first() {
                 Some(body) => body.varying(),
@@ -263,21 +262,7 @@ impl<'a> Step<'a> {
 
     /// Picks the least rows, as far as they come from one source; `false` if none is left.
     fn pick_some(&mut self) -> bool {
-        let mut least = None;
-        let mut limit = None;
-        for (position, head) in self.heads.iter().enumerate() {
-            let hash = head.hash();
-            match least {
-                Some((first, _)) if hash >= first => {
-                    limit = Some(limit.map_or(hash, |limit: u64| limit.min(hash)));
-                }
-                _ => {
-                    limit = least.map(|(first, _)| first);
-                    least = Some((hash, position));
-                }
-            }
-        }
-        let Some((hash, position)) = least else {
+        let Some((hash, position, limit)) = self.least() else {
             return false;
         };
         match limit {
@@ -288,6 +273,21 @@ impl<'a> Step<'a> {
             limit => self.pick_below(position, limit),
         }
         true
+    }
+
+    /// The least hash that a source stands at, which source that is, and the least of the others.
+    fn least(&self) -> Option<(u64, usize, Option<u64>)> {
+        let (first, others) = self.hashes.split_first()?;
+        let (mut least, mut position, mut limit) = (*first, 0, u64::MAX);
+        for (other, hash) in (1..).zip(others) {
+            if *hash < least {
+                limit = least;
+                (least, position) = (*hash, other);
+            } else if *hash < limit {
+                limit = *hash;
+            }
+        }
+        Some((least, position, (!others.is_empty()).then_some(limit)))
     }
 
     /// Picks the rows of a source's chunk whose hash is below `limit`, as far as there is room.
@@ -327,7 +327,7 @@ impl<'a> Step<'a> {
         };
         let last_body = self.selection.sources[last.source as usize];
         let hash = last_body.hashes[last.row as usize];
-        if self.heads.iter().all(|head| head.hash() != hash) {
+        if !self.hashes.contains(&hash) {
             return false;
         }
         let position = self.least_of_hash(hash);
@@ -341,8 +341,9 @@ impl<'a> Step<'a> {
 
     /// Which of the sources that stand at a hash comes first.
     fn least_of_hash(&self, hash: u64) -> usize {
-        let heads = self.heads.iter().enumerate();
-        let heads = heads.filter(|(_, head)| head.hash() == hash);
+        let heads = self.heads.iter().zip(&self.hashes).enumerate();
+        let heads = heads.filter(|(_, (_, other))| **other == hash);
+        let heads = heads.map(|(position, (head, _))| (position, head));
         let least = heads.min_by(|(_, left), (_, right)| {
             left.body
                 .compare_within_hash(left.row, right.body, right.row)
@@ -390,21 +391,19 @@ impl<'a> Step<'a> {
     fn move_to(&mut self, position: usize, row: usize) {
         let head = &mut self.heads[position];
         head.row = row;
-        if row < head.body.len() {
-            return;
-        }
-        (head.chunk, head.row) = (head.chunk + 1, 0);
-        match head.chunks.get(head.chunk) {
-            Some(next) => {
-                head.body = next.body();
-                head.source = self.selection.sources.len() as u32;
-                self.selection.sources.push(head.body);
-            }
-            None => {
+        if row == head.body.len() {
+            (head.chunk, head.row) = (head.chunk + 1, 0);
+            let Some(next) = head.chunks.get(head.chunk) else {
                 self.places[head.index] = (head.chunk, 0);
                 self.heads.swap_remove(position);
-            }
+                self.hashes.swap_remove(position);
+                return;
+            };
+            head.body = next.body();
+            head.source = self.selection.sources.len() as u32;
+            self.selection.sources.push(head.body);
         }
+        self.hashes[position] = head.body.hashes[head.row];
     }
 }
 

@@ -1,10 +1,12 @@
 //! The history of an arrangement: batches that are merged as they grow in number.
 //!
 //! Batches of about the same size are merged four at a time, so that a row is copied once for each
-//! fourfold of the arrangement. Merging is not done where rows arrive but afterwards, when the
-//! transaction that brought them is complete: [`merge_what_is_due`] does as much as the new rows
-//! owe, so that merges end before the next ones of their size begin. A worker that has nothing
-//! else to do goes further, see [`merge_when_idle`]: then two batches are enough for a merge.
+//! fourfold of the arrangement; sixteen at a time where nobody looks anything up and rows do not
+//! cancel out, as in a view that is loaded. Merging is not done where rows arrive but afterwards,
+//! when the transaction that brought them is complete: [`merge_what_is_due`] does as much as the
+//! new rows owe, so that merges end before the next ones of their size begin. A worker that has
+//! nothing else to do goes further, see [`merge_when_idle`]: then two batches are enough for a
+//! merge.
 //!
 //! Times are totally ordered, so a frontier is at most one time.
 
@@ -27,6 +29,12 @@ use super::merge::Merge;
 
 /// Batches of one size that are merged together.
 const FANOUT: usize = 4;
+
+/// The same where many batches cost nobody anything.
+const LAZY_FANOUT: usize = 16;
+
+/// Batches without a look-up after which none is expected.
+const QUIET_BATCHES: usize = 16;
 
 /// The same for a worker that has nothing else to do.
 const IDLE_FANOUT: usize = 2;
@@ -60,6 +68,10 @@ struct History {
     new_rows: usize,
     /// Whether there may be something to merge for a worker that has nothing else to do.
     is_restless: bool,
+    /// Batches that have come since something was looked up.
+    quiet_batches: usize,
+    /// Whether the newest merge kept nearly all of its rows.
+    keeps_rows: bool,
 }
 
 /// Something that is read as a whole.
@@ -71,6 +83,8 @@ enum Entry {
 struct Merging {
     description: Description<u64>,
     merge: Merge,
+    /// Rows of what is merged.
+    rows: usize,
     /// What readers see of it.
     shown: Vec<Span<u64, Batch>>,
     /// Rows left when it is next shown anew.
@@ -135,6 +149,8 @@ impl History {
             upper: Antichain::from_elem(0),
             new_rows: 0,
             is_restless: false,
+            quiet_batches: 0,
+            keeps_rows: false,
         }
     }
 
@@ -146,6 +162,7 @@ impl History {
             && let Some(span) = self.pending.pop_front()
         {
             has_come |= span.has_updates();
+            self.quiet_batches += usize::from(span.has_updates());
             self.new_rows += rows(&span);
             match self.entries.last_mut() {
                 Some(Entry::Run(last)) if !span.has_updates() && !last.has_updates() => {
@@ -156,7 +173,15 @@ impl History {
         }
         if has_come {
             self.is_restless = true;
-            self.begin_merges(FANOUT);
+            self.begin_merges(self.fanout());
+        }
+    }
+
+    /// How many batches of one size are merged together.
+    fn fanout(&self) -> usize {
+        match self.keeps_rows && self.quiet_batches >= QUIET_BATCHES {
+            true => LAZY_FANOUT,
+            false => FANOUT,
         }
     }
 
@@ -217,6 +242,7 @@ impl History {
         let part = merge.rows_left() / LET_GO_PARTS;
         let merging = Merging {
             show_at: merge.rows_left().saturating_sub(part),
+            rows: merge.rows_left(),
             part,
             description,
             merge,
@@ -235,12 +261,12 @@ impl History {
                 has_changed |= merging.carry_on(rows);
                 if merging.merge.rows_left() == 0 {
                     has_ended = true;
-                    entry.end();
+                    self.keeps_rows = entry.end();
                 }
             }
         }
         if has_ended {
-            self.begin_merges(FANOUT);
+            self.begin_merges(self.fanout());
         }
         has_changed || has_ended
     }
@@ -260,7 +286,7 @@ impl History {
                 };
                 let has_changed = merging.step();
                 if merging.merge.rows_left() == 0 {
-                    entry.end();
+                    self.keeps_rows = entry.end();
                     return Idle::Changed;
                 }
                 match has_changed {
@@ -300,12 +326,16 @@ impl Entry {
         }
     }
 
-    /// What has been merged takes the place of a merge that is done.
-    fn end(&mut self) {
-        if let Entry::Merging(merging) = self {
-            let merge = std::mem::replace(&mut merging.merge, Merge::new([], None));
-            *self = Entry::Run(Span::new(merging.description.clone(), merge.done()));
-        }
+    /// What has been merged takes the place of a merge that is done; whether nearly all rows are
+    /// left.
+    fn end(&mut self) -> bool {
+        let Entry::Merging(merging) = self else {
+            return false;
+        };
+        let merge = std::mem::replace(&mut merging.merge, Merge::new([], None));
+        let before = merging.rows;
+        *self = Entry::Run(Span::new(merging.description.clone(), merge.done()));
+        self.rows() >= before - before / 8
     }
 }
 
@@ -358,7 +388,8 @@ impl TraceReader for Spine {
     type Batch = Batch;
 
     fn spans_through(&mut self, upper: AntichainRef<u64>) -> Option<Vec<Span<u64, Batch>>> {
-        let history = self.history.borrow();
+        let mut history = self.history.borrow_mut();
+        history.quiet_batches = 0;
         let spans = history.spans().filter(|span| {
             span.has_updates() && PartialOrder::less_equal(&span.upper().borrow(), &upper)
         });

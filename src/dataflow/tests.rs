@@ -231,6 +231,38 @@ proptest! {
     }
 }
 
+#[test]
+fn more_batches_wait_for_a_merge_where_nothing_is_looked_up() {
+    let most_batches = |is_looked_up: bool| {
+        let info = timely::dataflow::operators::generic::OperatorInfo::new(0, 0, [].into());
+        let mut spine = <Spine as Trace>::new(info, None, None);
+        let mut given: Vec<Row> = Vec::new();
+        let mut most = 0;
+        for time in 0..200 {
+            let rows = (0..4).map(|row| (time as i64 * 4 + row, None, time, 1, row));
+            let rows: Vec<Row> = rows.collect();
+            let bounds = |at: u64| Antichain::from_elem(at);
+            let description = Description::new(bounds(time), bounds(time + 1), bounds(0));
+            spine.insert(Span::new(description, cut(&rows, 5)));
+            spine.set_logical_compaction(bounds(time).borrow());
+            spine.set_physical_compaction(bounds(time + 1).borrow());
+            merge_what_is_due();
+            if is_looked_up {
+                spine.spans_through(bounds(time + 1).borrow());
+            }
+            given.extend(rows);
+            let mut batches = 0;
+            spine.map_spans(|_| batches += 1);
+            most = most.max(batches);
+        }
+        assert_eq!(content_since(&spine, 199), model(&advanced(&given, 199)));
+        most
+    };
+    let (looked_up, quiet) = (most_batches(true), most_batches(false));
+    assert!(looked_up < 16, "{looked_up} batches");
+    assert!((16..64).contains(&quiet), "{quiet} batches");
+}
+
 /// Enough rows for many chunks, so that some lie apart and parts are let go.
 /// So many rows with a text of a mebibyte each.
 fn long_texts(keys: std::ops::Range<i64>) -> Option<Batch> {

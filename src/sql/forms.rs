@@ -4,16 +4,15 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, LimitClause,
-    ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator,
-    Value,
+    FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, Query, Select,
+    SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
 };
 
 use super::error::SqlError;
 use super::far_time::in_microseconds;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
-use super::syntax::{edit_expressions, edit_joins, edit_queries, edit_selects};
+use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::written_bytes::bytes_of;
 
 /// Writes all of them anew.
@@ -27,11 +26,6 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     edit_selects(query, &mut |select| {
         select.projection.iter_mut().for_each(keep_name_of_cut);
         if let Err(error) = rows_in_where(select) {
-            refusal = Err(error);
-        }
-    });
-    edit_joins(query, &mut |tables| {
-        if let Err(error) = outer_by_names(tables) {
             refusal = Err(error);
         }
     });
@@ -79,25 +73,6 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
         *expression = found;
     }
     Ok(())
-}
-
-/// A column that both sides share has the value of either in SQL; DataFusion takes the left one's,
-/// which is NULL in rows that only the right side has.
-fn outer_by_names(tables: &TableWithJoins) -> Result<(), SqlError> {
-    let is_refused = |operator: &JoinOperator| match operator {
-        JoinOperator::Right(by) | JoinOperator::RightOuter(by) | JoinOperator::FullOuter(by) => {
-            matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural)
-        }
-        _ => false,
-    };
-    let mut joins = tables.joins.iter();
-    match joins.any(|join| is_refused(&join.join_operator)) {
-        false => Ok(()),
-        true => Err(SqlError::unsupported(
-            "RIGHT and FULL JOIN by USING or NATURAL are not supported",
-        )
-        .with_hint("write ON a.id = b.id, and coalesce(a.id, b.id) for what both share")),
-    }
 }
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.

@@ -89,7 +89,7 @@ pub fn half_join<'scope>(
                     }
                     lookups.add(capabilities, std::mem::take(chunk));
                 });
-                if let Some(trace) = &trace {
+                if let Some(trace) = &mut trace {
                     lookups.begin(trace, incomplete);
                 }
                 let mut given = 0;
@@ -149,14 +149,14 @@ impl Lookups {
     }
 
     /// Begins with the changes for which the arrangement is complete.
-    fn begin(&mut self, trace: &Trace, incomplete: &MutableAntichain<u64>) {
+    fn begin(&mut self, trace: &mut Trace, incomplete: &MutableAntichain<u64>) {
         let is_ready = |waiting: &mut Waiting| !incomplete.less_equal(&waiting.latest);
         let mut ready = self.waiting.extract_if(.., is_ready).peekable();
         if ready.peek().is_none() {
             return;
         }
-        let mut batches: Vec<Batch> = Vec::new();
-        trace.map_spans(|span| batches.extend(span.inner.clone()));
+        let all = Antichain::new();
+        let batches: Vec<Batch> = trace.batches_through(all.borrow()).unwrap_or_default();
         for Waiting {
             capabilities,
             chunk,
