@@ -91,10 +91,19 @@ impl Names {
     fn give(&mut self, query: &mut Query) {
         edit_selects(query, &mut |select| self.give_in(select));
         let asked = names_asked(query);
-        if let SetExpr::Select(select) = query.body.as_mut()
-            && select.projection.iter().any(is_wildcard)
-        {
-            self.give_beside_wildcard(&mut select.projection, &asked);
+        let ordered_by = columns_ordered_by(query);
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            return;
+        };
+        if select.projection.iter().any(is_wildcard) {
+            return self.give_beside_wildcard(&mut select.projection, &asked);
+        }
+        for item in &mut select.projection {
+            if name_of(item)
+                .is_some_and(|name| ordered_by.contains(&name) && !asked.contains(&name))
+            {
+                self.give_to(item);
+            }
         }
     }
 
@@ -124,6 +133,9 @@ impl Names {
     }
 
     fn give_to(&mut self, item: &mut SelectItem) {
+        if name_of(item).is_some_and(|name| self.given.contains_key(&name)) {
+            return;
+        }
         let (value, written) = match item {
             SelectItem::UnnamedExpr(value) => {
                 let written = column_name(value);
@@ -333,6 +345,20 @@ fn column_name(value: &Ast) -> Option<String> {
         Ast::Nested(inner) => column_name(inner),
         _ => None,
     }
+}
+
+/// The columns of tables, said with these, that the rows of a query are ordered by: no column of the
+/// result may be called like one of them.
+fn columns_ordered_by(query: &Query) -> HashSet<String> {
+    let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order| &order.kind)
+    else {
+        return HashSet::new();
+    };
+    let columns = keys.iter().filter_map(|key| match &key.expr {
+        Ast::CompoundIdentifier(parts) => parts.last().map(identifier),
+        _ => None,
+    });
+    columns.collect()
 }
 
 /// The names that are asked for in the clauses of a query that may mean columns of the result.

@@ -179,8 +179,6 @@ fn collect_values(
         Expr::InList(list) if !list.negated && is_column(&list.expr) => {
             list.list.iter().try_for_each(literal)
         }
-        // What a comparison with NULL has become; it lets no row in.
-        Expr::Literal(ScalarValue::Boolean(None | Some(false)), _) => Some(()),
         _ => None,
     }
 }
