@@ -40,6 +40,7 @@ mod merged_columns;
 pub mod mode;
 mod names;
 mod null_keys;
+mod outer_aggregate;
 pub mod overview;
 mod own_functions;
 pub mod pairs;

@@ -39,6 +39,7 @@ use super::merged_columns;
 use super::mode;
 use super::names::Provider;
 use super::null_keys;
+use super::outer_aggregate;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
 use super::parameters::TimeParameters;
@@ -222,7 +223,9 @@ impl Planner {
             planned.map_err(SqlError::from)
         });
         let planned = planned.map_err(|error| located(error, query))?;
-        self_reference::check(&planned).map_err(|error| located(error, query))?;
+        self_reference::check(&planned)
+            .and_then(|()| outer_aggregate::check(&planned))
+            .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
         let planned = decimal::in_conditions(planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)

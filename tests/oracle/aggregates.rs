@@ -80,7 +80,7 @@ pub const GROUPINGS: &[&str] = &[
 pub const OF_POSTGRES: &[(&str, &str)] = &[
     (
         "SELECT a, percentile_disc(0.5) WITHIN GROUP (ORDER BY b) AS m, percentile_disc(0.9) WITHIN GROUP (ORDER BY t DESC) AS t, percentile_disc(0.25) WITHIN GROUP (ORDER BY f) FILTER (WHERE b > 2) AS f, every(b > 3) AS e FROM r GROUP BY a",
-        "SELECT a, (array_agg(b ORDER BY b) FILTER (WHERE b IS NOT NULL))[greatest(1, CAST(ceil(0.5 * count(b)) AS BIGINT))] AS m, (array_agg(t ORDER BY t DESC) FILTER (WHERE t IS NOT NULL))[greatest(1, CAST(ceil(0.9 * count(t)) AS BIGINT))] AS t, (array_agg(f ORDER BY f) FILTER (WHERE f IS NOT NULL AND b > 2))[greatest(1, CAST(ceil(0.25 * count(f) FILTER (WHERE b > 2)) AS BIGINT))] AS f, bool_and(b > 3) AS e FROM r GROUP BY a",
+        "SELECT a, bs[greatest(1, CAST(ceil(0.5 * nb) AS BIGINT))] AS m, ts[greatest(1, CAST(ceil(0.9 * nt) AS BIGINT))] AS t, fs[greatest(1, CAST(ceil(0.25 * nf) AS BIGINT))] AS f, e FROM (SELECT a, array_agg(b ORDER BY b) FILTER (WHERE b IS NOT NULL) AS bs, count(b) AS nb, array_agg(t ORDER BY t DESC) FILTER (WHERE t IS NOT NULL) AS ts, count(t) AS nt, array_agg(f ORDER BY f) FILTER (WHERE f IS NOT NULL AND b > 2) AS fs, count(f) FILTER (WHERE b > 2) AS nf, bool_and(b > 3) AS e FROM r GROUP BY a)",
     ),
     (
         "SELECT a, mod(b, 3) AS m, div(b, 2) AS q, num_nulls(b, t, d) AS n, width_bucket(f, -10, 10, 5) AS w, sign(b) AS s FROM r WHERE f BETWEEN -100 AND 100",
