@@ -66,7 +66,7 @@ struct Merged {
 
 /// Columns that stand side by side.
 enum Part {
-    Merged(Merged),
+    Merged(Box<Merged>),
     /// All columns of a table, but for those that are merged.
     Table {
         name: Vec<Ident>,
@@ -229,10 +229,10 @@ fn joined(
         match (taken(&mut left, name), taken(&mut right, name)) {
             (Some(of_left), Some(of_right)) => {
                 conditions.push(equal(of_left.clone(), of_right.clone()));
-                columns.push(Part::Merged(Merged {
+                columns.push(Part::Merged(Box::new(Merged {
                     name: identifier(name),
                     value: merged(operator, of_left, of_right),
-                }));
+                })));
             }
             _ if is_written => return Err(owner_unknown(&names)),
             // It stays where it is in the tables on the left.
@@ -353,7 +353,7 @@ impl Part {
 
     fn as_item(&self) -> SelectItem {
         match self {
-            Part::Merged(Merged { name, value }) => item(value.clone(), quoted(name)),
+            Part::Merged(merged) => item(merged.value.clone(), quoted(&merged.name)),
             Part::Table { name, without } => {
                 let table = ObjectName::from(name.clone());
                 let excluded = without.iter().map(|name| ObjectName::from(quoted(name)));

@@ -129,7 +129,10 @@ fn is_joinable(condition: &Expr) -> Result<bool> {
         return Ok(false);
     };
     let is_anti_join = test.negated != is_denied;
-    Ok(!is_correlated(&test.subquery.subquery)? && !(is_anti_join && may_be_constant(&test.expr)?))
+    Ok(match is_correlated(&test.subquery.subquery)? {
+        true => false,
+        false => !is_anti_join || !may_be_constant(&test.expr)?,
+    })
 }
 
 /// Whether a value may turn out to be the same for all rows. The anti join would have no key then,

@@ -356,7 +356,7 @@ impl Elements {
         let named = values.into_iter().zip(names);
         let named = named.map(|(value, name)| value.alias_qualified(Some(table.clone()), name));
         let named: Vec<Expr> = kept.into_iter().chain(named).collect();
-        let apart = lanes.iter().map(|lane| Column::new_unqualified(lane));
+        let apart = lanes.iter().map(Column::new_unqualified);
         let apart: Vec<Column> = apart.collect();
         let options = UnnestOptions::new().with_null_handling(nulls);
         LogicalPlanBuilder::from(rows)
