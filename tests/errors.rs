@@ -1,12 +1,12 @@
 //! What clients are told of their mistakes: the SQLSTATE, the place, and no fault of others.
 
 use futures::SinkExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Client, Error};
 
-use crate::serve::Served;
+use crate::serve::{Served, code_of, received};
 
 const T: &str = "CREATE TABLE t (id INT PRIMARY KEY, n INT, small SMALLINT, price NUMERIC(6, 2), \
     name TEXT NOT NULL, day DATE, at TIMESTAMP); \
@@ -116,17 +116,6 @@ fn rows_of_copy_are_refused_by_what_is_wrong_with_them() {
     });
 }
 
-/// A connection on which messages are written by hand: the library sends no values as text.
-async fn raw(served: &Served) -> TcpStream {
-    let mut stream = TcpStream::connect(served.address).await.expect("connected");
-    let parameters = b"user\0any\0\0";
-    let length = u32::try_from(8 + parameters.len()).expect("short");
-    let startup = [&length.to_be_bytes()[..], &[0, 3, 0, 0], parameters].concat();
-    stream.write_all(&startup).await.expect("sent");
-    answer(&mut stream).await;
-    stream
-}
-
 fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let length = u32::try_from(4 + body.len()).expect("short");
@@ -137,22 +126,14 @@ fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
 async fn answer(stream: &mut TcpStream) -> String {
     let mut answer = String::new();
     loop {
-        let kind = stream.read_u8().await.expect("a message");
-        let length = stream.read_u32().await.expect("its length");
-        let mut body = vec![0; length as usize - 4];
-        stream.read_exact(&mut body).await.expect("the message");
+        let (kind, body) = received(stream).await;
         match kind {
             b'D' => {
                 let length = u32::from_be_bytes(body[2..6].try_into().expect("a length"));
                 let value = body[6..].iter().take(length as usize).copied().collect();
                 answer = String::from_utf8(value).expect("text");
             }
-            b'E' => {
-                let fields = body.split(|byte| *byte == 0);
-                let mut fields = fields.filter_map(|field| std::str::from_utf8(field).ok());
-                let code = fields.find_map(|field| field.strip_prefix('C'));
-                answer = code.expect("a code").to_owned();
-            }
+            b'E' => answer = code_of(&body),
             b'Z' => return answer,
             _ => {}
         }
@@ -181,7 +162,8 @@ fn values_sent_as_text_are_read_as_they_are_written() {
     served.runtime.block_on(async {
         let client = served.connect().await.expect("connected");
         client.batch_execute(T).await.expect("created");
-        let mut stream = raw(&served).await;
+        // The library sends no values as text.
+        let mut stream = served.raw().await;
         for (sql, value, expected) in [
             ("SELECT count(*) FROM t WHERE n = $1", "2", "1"),
             ("SELECT count(*) FROM t WHERE n = $1", " 2 ", "1"),

@@ -79,6 +79,17 @@ impl Served {
         Ok(client)
     }
 
+    /// A connection on which messages are written by hand.
+    pub async fn raw(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        let parameters = b"user\0any\0\0";
+        let length = u32::try_from(8 + parameters.len()).expect("short");
+        let startup = [&length.to_be_bytes()[..], &[0, 3, 0, 0], parameters].concat();
+        stream.write_all(&startup).await.expect("sent");
+        while received(&mut stream).await.0 != b'Z' {}
+        stream
+    }
+
     /// psql, connected, with pipes to it and from it.
     pub fn psql_command(&self) -> Command {
         let mut command = Command::new("psql");
@@ -416,6 +427,22 @@ pub async fn texts(client: &Client, sql: &str) -> Vec<String> {
         _ => None,
     });
     rows.collect()
+}
+
+/// The next message of the server: its kind and its body.
+pub async fn received(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let kind = stream.read_u8().await.expect("a message");
+    let length = stream.read_u32().await.expect("its length");
+    let mut body = vec![0; length as usize - 4];
+    stream.read_exact(&mut body).await.expect("the message");
+    (kind, body)
+}
+
+/// The SQLSTATE in the body of an error.
+pub fn code_of(error: &[u8]) -> String {
+    let mut fields = error.split(|byte| *byte == 0);
+    let code = fields.find_map(|field| field.strip_prefix(b"C"));
+    String::from_utf8_lossy(code.expect("a code")).into_owned()
 }
 
 /// The SQLSTATE of an error that the server has sent.

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 
 use super::{insert, open_with_budget, until_taken_from};
 use crate::engine::open;
-use crate::serve::{Served, code};
+use crate::serve::{Served, code, code_of, received};
 use crate::tools::Waiting;
 
 const MEBIBYTE: usize = 1 << 20;
@@ -81,37 +81,17 @@ fn a_message_that_is_too_long_is_refused_and_the_connection_goes_on() {
     });
 }
 
-/// A connection on which messages are written by hand.
-async fn raw(served: &Served) -> TcpStream {
-    let mut stream = TcpStream::connect(served.address).await.expect("connected");
-    let parameters = b"user\0any\0\0";
-    let length = u32::try_from(8 + parameters.len()).expect("short");
-    let startup = [&length.to_be_bytes()[..], &[0, 3, 0, 0], parameters].concat();
-    stream.write_all(&startup).await.expect("sent");
-    until_ready(&mut stream).await;
-    stream
-}
-
 /// Reads messages until the server waits for the next statement; the codes of errors.
 async fn until_ready(stream: &mut TcpStream) -> Vec<String> {
     let mut codes = Vec::new();
     loop {
-        let kind = stream.read_u8().await.expect("a message");
-        let length = stream.read_u32().await.expect("its length");
-        let mut body = vec![0; length as usize - 4];
-        stream.read_exact(&mut body).await.expect("the message");
+        let (kind, body) = received(stream).await;
         match kind {
             b'E' => codes.push(code_of(&body)),
             b'Z' => return codes,
             _ => {}
         }
     }
-}
-
-fn code_of(error: &[u8]) -> String {
-    let mut fields = error.split(|byte| *byte == 0);
-    let code = fields.find_map(|field| field.strip_prefix(b"C"));
-    String::from_utf8_lossy(code.expect("a code")).into_owned()
 }
 
 #[test]
@@ -130,7 +110,7 @@ fn what_is_being_received_counts_as_memory_and_is_refused_without_room() {
         let mut clients = Vec::new();
         let text = vec![b' '; LONG];
         for _ in 0..12 {
-            let mut stream = raw(&served).await;
+            let mut stream = served.raw().await;
             let length = u32::try_from(LONG + 4).expect("short");
             stream.write_all(b"Q").await.expect("sent");
             stream.write_all(&length.to_be_bytes()).await.expect("sent");
@@ -226,7 +206,7 @@ fn whatever_bytes_clients_send_others_are_served() {
             let kind = kinds[random.random_range(0..kinds.len())];
             let message = [&[kind][..], &length.to_be_bytes(), &body].concat();
             let mut stream = match random.random_bool(0.8) {
-                true => raw(&served).await,
+                true => served.raw().await,
                 false => TcpStream::connect(served.address).await.expect("connected"),
             };
             stream.write_all(&message).await.expect("sent");
@@ -259,7 +239,7 @@ fn clients_that_make_no_sense_or_say_nothing_are_told_or_hung_up_on() {
             b"?\0\0\0\x04",
         ];
         for bytes in garbage {
-            let mut stream = raw(&served).await;
+            let mut stream = served.raw().await;
             stream.write_all(bytes).await.expect("sent");
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.expect("the end");
