@@ -19,13 +19,42 @@ pub type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 /// DataFusion's rules, those of them that mix the two kinds of joins held back from it.
 pub fn kept_apart(rules: Vec<Rule>) -> Vec<Rule> {
     let rules = rules.into_iter().map(|rule| -> Rule {
-        match rule.name() {
-            "extract_equijoin_predicate" => Arc::new(FoundKeys { rule }),
-            "eliminate_cross_join" => Arc::new(MadeAnew { rule }),
-            _ => rule,
-        }
+        let rewrite: Rewrite = match rule.name() {
+            "extract_equijoin_predicate" => keys_found,
+            "eliminate_cross_join" => joins_made_anew,
+            _ => return rule,
+        };
+        Arc::new(HeldBack { rule, rewrite })
     });
     rules.collect()
+}
+
+/// What is done with a plan instead of leaving it to a rule.
+type Rewrite = fn(&Rule, LogicalPlan, &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>>;
+
+/// A rule that does not get all of a plan.
+#[derive(Debug)]
+struct HeldBack {
+    rule: Rule,
+    rewrite: Rewrite,
+}
+
+impl OptimizerRule for HeldBack {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        (self.rewrite)(&self.rule, plan, config)
+    }
 }
 
 fn has_null_keys(join: &Join) -> bool {
@@ -33,80 +62,50 @@ fn has_null_keys(join: &Join) -> bool {
 }
 
 /// Keys found among the conditions of a join.
-#[derive(Debug)]
-struct FoundKeys {
-    rule: Rule,
-}
-
-impl OptimizerRule for FoundKeys {
-    fn name(&self) -> &str {
-        self.rule.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.rule.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let is_kept = matches!(&plan, LogicalPlan::Join(join) if has_null_keys(join));
-        match is_kept {
-            true => Ok(Transformed::no(plan)),
-            false => self.rule.rewrite(plan, config),
-        }
+fn keys_found(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let is_kept = matches!(&plan, LogicalPlan::Join(join) if has_null_keys(join));
+    match is_kept {
+        true => Ok(Transformed::no(plan)),
+        false => rule.rewrite(plan, config),
     }
 }
 
 /// Inner joins of inner joins made anew, from keys wherever they are said.
-#[derive(Debug)]
-struct MadeAnew {
-    rule: Rule,
-}
-
-impl OptimizerRule for MadeAnew {
-    fn name(&self) -> &str {
-        self.rule.name()
+fn joins_made_anew(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    // A join with NULL keys is to the others what a table is.
+    let mut hidden = Vec::new();
+    let plan = plan.transform_down_with_subqueries(|node| Ok(hide(node, &mut hidden)));
+    let rewritten = rule.rewrite(plan.data()?, config)?;
+    if hidden.is_empty() {
+        return Ok(rewritten);
     }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.rule.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        // A join with NULL keys is to the others what a table is.
-        let mut hidden = Vec::new();
-        let plan = plan.transform_down_with_subqueries(|node| Ok(hide(node, &mut hidden)));
-        let rewritten = self.rule.rewrite(plan.data()?, config)?;
-        if hidden.is_empty() {
-            return Ok(rewritten);
+    let plan = rewritten.data.transform_down_with_subqueries(|node| {
+        let place = match &node {
+            LogicalPlan::EmptyRelation(stand_in) => hidden
+                .iter()
+                .position(|hidden| Arc::ptr_eq(&hidden.stand_in.schema, &stand_in.schema)),
+            _ => None,
+        };
+        let Some(place) = place else {
+            return Ok(Transformed::no(node));
+        };
+        let mut join = hidden[place].join.clone();
+        for side in [&mut join.left, &mut join.right] {
+            let rewritten = joins_made_anew(rule, side.as_ref().clone(), config)?;
+            *side = Arc::new(rewritten.data);
         }
-        let plan = rewritten.data.transform_down_with_subqueries(|node| {
-            let place = match &node {
-                LogicalPlan::EmptyRelation(stand_in) => hidden
-                    .iter()
-                    .position(|hidden| Arc::ptr_eq(&hidden.stand_in.schema, &stand_in.schema)),
-                _ => None,
-            };
-            let Some(place) = place else {
-                return Ok(Transformed::no(node));
-            };
-            let mut join = hidden[place].join.clone();
-            for side in [&mut join.left, &mut join.right] {
-                let rewritten = self.rewrite(side.as_ref().clone(), config)?;
-                *side = Arc::new(rewritten.data);
-            }
-            let join = LogicalPlan::Join(join);
-            Ok(Transformed::new(join, true, TreeNodeRecursion::Jump))
-        });
-        Ok(Transformed::yes(plan.data()?))
-    }
+        let join = LogicalPlan::Join(join);
+        Ok(Transformed::new(join, true, TreeNodeRecursion::Jump))
+    });
+    Ok(Transformed::yes(plan.data()?))
 }
 
 struct Hidden {
