@@ -1,6 +1,18 @@
 //! Views of Postgres's statistics and of its replication, which have nothing to tell here, with the
 //! columns that Postgres 15 gives them.
 
+/// The columns of the statistics of tables.
+const TABLES: &str = "relid oid, schemaname text, relname text, seq_scan int4, seq_tup_read int4, \
+                      idx_scan int4, idx_tup_fetch int4, n_tup_ins int4, n_tup_upd int4, n_tup_del \
+                      int4, n_tup_hot_upd int4, n_live_tup int4, n_dead_tup int4, \
+                      n_mod_since_analyze int4, n_ins_since_vacuum int4, last_vacuum text, \
+                      last_autovacuum text, last_analyze text, last_autoanalyze text, vacuum_count \
+                      int4, autovacuum_count int4, analyze_count int4, autoanalyze_count int4";
+
+/// The columns of the statistics of indexes.
+const INDEXES: &str = "relid oid, indexrelid oid, schemaname text, relname text, indexrelname \
+                       text, idx_scan int4, idx_tup_read int4, idx_tup_fetch int4";
+
 /// The views, and their columns with their types.
 pub(super) const STATISTICS: &[(&str, &str)] = &[
     (
@@ -23,20 +35,8 @@ pub(super) const STATISTICS: &[(&str, &str)] = &[
          backend_xid text, backend_xmin text, query_id int4, query text, backend_type \
          text",
     ),
-    (
-        "pg_stat_all_indexes",
-        "relid oid, indexrelid oid, schemaname text, relname text, indexrelname text, \
-         idx_scan int4, idx_tup_read int4, idx_tup_fetch int4",
-    ),
-    (
-        "pg_stat_all_tables",
-        "relid oid, schemaname text, relname text, seq_scan int4, seq_tup_read int4, \
-         idx_scan int4, idx_tup_fetch int4, n_tup_ins int4, n_tup_upd int4, n_tup_del \
-         int4, n_tup_hot_upd int4, n_live_tup int4, n_dead_tup int4, \
-         n_mod_since_analyze int4, n_ins_since_vacuum int4, last_vacuum text, \
-         last_autovacuum text, last_analyze text, last_autoanalyze text, vacuum_count \
-         int4, autovacuum_count int4, analyze_count int4, autoanalyze_count int4",
-    ),
+    ("pg_stat_all_indexes", INDEXES),
+    ("pg_stat_all_tables", TABLES),
     (
         "pg_stat_database",
         "datid oid, datname text, numbackends int4, xact_commit int4, xact_rollback \
@@ -66,20 +66,8 @@ pub(super) const STATISTICS: &[(&str, &str)] = &[
         "funcid oid, schemaname text, funcname text, calls int4, total_time text, \
          self_time text",
     ),
-    (
-        "pg_stat_user_indexes",
-        "relid oid, indexrelid oid, schemaname text, relname text, indexrelname text, \
-         idx_scan int4, idx_tup_read int4, idx_tup_fetch int4",
-    ),
-    (
-        "pg_stat_user_tables",
-        "relid oid, schemaname text, relname text, seq_scan int4, seq_tup_read int4, \
-         idx_scan int4, idx_tup_fetch int4, n_tup_ins int4, n_tup_upd int4, n_tup_del \
-         int4, n_tup_hot_upd int4, n_live_tup int4, n_dead_tup int4, \
-         n_mod_since_analyze int4, n_ins_since_vacuum int4, last_vacuum text, \
-         last_autovacuum text, last_analyze text, last_autoanalyze text, vacuum_count \
-         int4, autovacuum_count int4, analyze_count int4, autoanalyze_count int4",
-    ),
+    ("pg_stat_user_indexes", INDEXES),
+    ("pg_stat_user_tables", TABLES),
     (
         "pg_statio_user_tables",
         "relid oid, schemaname text, relname text, heap_blks_read int4, heap_blks_hit \
