@@ -56,6 +56,7 @@ pub mod reach;
 pub mod reason;
 pub mod recursive;
 mod relation;
+mod rules;
 pub mod running;
 mod same_names;
 mod scalar;

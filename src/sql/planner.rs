@@ -10,27 +10,22 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, TableSource, Volatility};
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
-use super::checked_numbers::CheckedNumbers;
 use super::clock;
 use super::comparison::Comparisons;
 use super::construct;
-use super::counted_constants::CountedConstants;
 use super::decimal;
 use super::error::SqlError;
 use super::extremes;
 use super::first_rows;
 use super::forms;
-use super::group_keys;
 use super::guard;
 use super::interval_product::IntervalProducts;
-use super::join_order::JoinOrder;
 use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
@@ -38,7 +33,6 @@ use super::lower::{self, output_map};
 use super::merged_columns;
 use super::mode;
 use super::names::Provider;
-use super::null_keys;
 use super::outer_aggregate;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
@@ -47,6 +41,7 @@ use super::percentile_disc;
 use super::place::located;
 use super::power::Powers;
 use super::relation;
+use super::rules::{Purpose, optimizer_rules};
 use super::same_names;
 use super::scalar;
 use super::self_reference;
@@ -243,7 +238,7 @@ fn session_state() -> SessionState {
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_optimizer_rules(optimizer_rules())
+        .with_optimizer_rules(optimizer_rules(Purpose::LiveView))
         .build();
     // Registering only fails for registries that take no functions.
     let _ = state.register_udf(clock::now_function());
@@ -265,27 +260,6 @@ fn session_state() -> SessionState {
         let _ = state.register_udf(function);
     }
     state
-}
-
-/// DataFusion's rules with NULL keys kept apart, numbers that are checked before constants are
-/// computed, the order of joins as soon as their keys are known, the keys of groups corrected, and
-/// the sizes of long constants.
-fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
-    let keys_are_known = rules
-        .iter()
-        .position(|rule| rule.name() == "eliminate_cross_join");
-    if let Some(position) = keys_are_known {
-        rules.insert(position + 1, Arc::new(JoinOrder));
-    }
-    rules.insert(
-        0,
-        Arc::new(CheckedNumbers {
-            constants_only: true,
-        }),
-    );
-    rules.push(Arc::new(CountedConstants));
-    group_keys::corrected_before(rules)
 }
 
 /// Where names of tables lead.

@@ -17,7 +17,6 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStat
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -27,17 +26,13 @@ use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
 
 use super::catalog::Catalog;
-use super::checked_numbers::CheckedNumbers;
 use super::clock;
-use super::counted_constants::CountedConstants;
 use super::error::SqlError;
-use super::group_keys;
-use super::guarded_conditions::GuardedConditions;
 use super::interrupt::Wanted;
-use super::null_keys;
 use super::overview;
 use super::parameters;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
+use super::rules::{Purpose, optimizer_rules};
 use super::statement::parse_query;
 use super::subquery;
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
@@ -93,7 +88,7 @@ impl QueryRuntime {
             .with_config(session_config().with_target_partitions(limits.partitions))
             .with_runtime_env(Arc::clone(&environment))
             .with_default_features()
-            .with_optimizer_rules(logical_rules())
+            .with_optimizer_rules(optimizer_rules(Purpose::Query))
             .with_physical_optimizer_rules(physical_rules())
             .build();
         Ok(QueryRuntime {
@@ -306,21 +301,6 @@ impl QueryContext {
         let rows = self.threads.run(Arc::clone(&plan), context, wanted)?;
         Ok((plan, rows))
     }
-}
-
-/// DataFusion's rules with NULL keys kept apart, numbers that are checked, the keys of groups
-/// corrected, and the sizes of long constants.
-fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
-    rules.insert(
-        0,
-        Arc::new(CheckedNumbers {
-            constants_only: false,
-        }),
-    );
-    rules.push(Arc::new(GuardedConditions));
-    rules.push(Arc::new(CountedConstants));
-    group_keys::corrected_before(rules)
 }
 
 /// DataFusion's rules, with what Mainstem has before and behind them.

@@ -1,0 +1,87 @@
+//! The rules by which plans are optimised: DataFusion's, and Mainstem's among them.
+
+use std::sync::Arc;
+
+use datafusion::optimizer::Optimizer;
+
+use super::checked_numbers::CheckedNumbers;
+use super::counted_constants::CountedConstants;
+use super::group_keys;
+use super::guarded_conditions::GuardedConditions;
+use super::join_order::JoinOrder;
+use super::null_keys::{self, Rule};
+
+/// What a plan is optimised for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A live view, whose operators check numbers and keep conditions from rows by themselves.
+    LiveView,
+    /// A query, whose operators DataFusion makes.
+    Query,
+}
+
+/// The rules, in their order.
+pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
+    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
+    // Before constants are computed.
+    let checked = CheckedNumbers {
+        constants_only: purpose == Purpose::LiveView,
+    };
+    rules.insert(0, Arc::new(checked));
+    match purpose {
+        Purpose::LiveView => order_joins(&mut rules),
+        Purpose::Query => rules.push(Arc::new(GuardedConditions)),
+    }
+    rules.push(Arc::new(CountedConstants));
+    group_keys::corrected_before(rules)
+}
+
+/// Joins are put in order as soon as their keys are known.
+fn order_joins(rules: &mut Vec<Rule>) {
+    let keys_are_known = rules
+        .iter()
+        .position(|rule| rule.name() == "eliminate_cross_join");
+    if let Some(position) = keys_are_known {
+        rules.insert(position + 1, Arc::new(JoinOrder));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(purpose: Purpose) -> Vec<String> {
+        let rules = optimizer_rules(purpose);
+        rules.iter().map(|rule| rule.name().to_owned()).collect()
+    }
+
+    /// DataFusion's rules are found by name, and none of them may be missing in a later version.
+    #[test]
+    fn rules_stand_around_those_of_datafusion() {
+        for purpose in [Purpose::LiveView, Purpose::Query] {
+            let names = names(purpose);
+            assert_eq!(names[..2], ["group_keys", "checked_numbers"]);
+            assert_eq!(
+                names.last().map(String::as_str),
+                Some("counted_constants"),
+                "{purpose:?}"
+            );
+            let projections = names.iter().position(|name| name == "optimize_projections");
+            let projections = projections.expect("a rule of DataFusion");
+            assert_eq!(names[projections - 1], "group_keys");
+            assert!(
+                names
+                    .iter()
+                    .any(|name| name == "extract_equijoin_predicate")
+            );
+        }
+        let of_views = names(Purpose::LiveView);
+        let joins = of_views
+            .iter()
+            .position(|name| name == "eliminate_cross_join");
+        let joins = joins.expect("a rule of DataFusion");
+        assert_eq!(of_views[joins + 1], "join_order");
+        let of_queries = names(Purpose::Query);
+        assert_eq!(of_queries[of_queries.len() - 2], "guarded_conditions");
+    }
+}
