@@ -204,16 +204,7 @@ impl Planner {
         let planner = SqlToRel::new_with_options(&provider, options);
         guard::check_expansion(query)?;
         shape::check_grouping(query)?;
-        let mut planned = query.clone();
-        let lambdas = self.state.higher_order_functions();
-        construct::refuse_lambdas(&mut planned, &|name| lambdas.contains_key(name))
-            .and_then(|()| forms::rewrite(&mut planned))
-            .and_then(|()| merged_columns::rewrite(&mut planned))
-            .map_err(|error| located(error, query))?;
-        decimal::keep_long(&mut planned);
-        like::with_backslashes(&mut planned);
-        relation::arrange(&mut planned);
-        let planned = same_names::planned(planned, &|query| {
+        let planned = same_names::planned(&|| self.rewritten(query), &|query| {
             let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
             planned.map_err(SqlError::from)
         });
@@ -224,6 +215,19 @@ impl Planner {
         shape::check_plan(&planned)?;
         let planned = decimal::in_conditions(planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
+    }
+
+    /// A query, written so that DataFusion reads it as it is meant.
+    fn rewritten(&self, query: &Query) -> Result<Query, SqlError> {
+        let mut query = query.clone();
+        let lambdas = self.state.higher_order_functions();
+        construct::refuse_lambdas(&mut query, &|name| lambdas.contains_key(name))?;
+        forms::rewrite(&mut query)?;
+        merged_columns::rewrite(&mut query)?;
+        decimal::keep_long(&mut query);
+        like::with_backslashes(&mut query);
+        relation::arrange(&mut query);
+        Ok(query)
     }
 }
 

@@ -20,19 +20,23 @@ use super::error::SqlError;
 use super::statement::{calls_functions, identifier};
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 
-/// Plans a query, with columns of one name told apart if it cannot be planned otherwise.
+/// Plans a query, with columns of one name told apart if it cannot be planned otherwise. Planning
+/// takes it away, so it is asked for again then.
 pub fn planned(
-    query: Query,
+    query: &dyn Fn() -> Result<Query, SqlError>,
     plan: &dyn Fn(Query) -> Result<LogicalPlan, SqlError>,
 ) -> Result<LogicalPlan, SqlError> {
-    let error = match plan(query.clone()) {
+    let error = match plan(query()?) {
         Ok(planned) => return Ok(planned),
         Err(error) => error,
     };
-    if !matches!(error.sqlstate, "42701" | "42702") || matches_names(&query) {
+    if !matches!(error.sqlstate, "42701" | "42702") {
         return Err(error);
     }
-    let mut told_apart = query;
+    let mut told_apart = query()?;
+    if matches_names(&told_apart) {
+        return Err(error);
+    }
     let mut names = Names::default();
     names.give(&mut told_apart);
     if names.given.is_empty() {
