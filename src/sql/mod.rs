@@ -24,6 +24,7 @@ mod first_rows;
 mod forms;
 pub mod function;
 mod group_keys;
+mod grouping_elements;
 mod guard;
 mod guarded_conditions;
 mod interrupt;
