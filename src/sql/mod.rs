@@ -20,6 +20,7 @@ mod explain_function;
 mod explain_join;
 pub mod extremes;
 mod far_time;
+mod filtered_arguments;
 mod first_rows;
 mod forms;
 pub mod function;

@@ -25,6 +25,7 @@ use super::counted_constants::CountedConstants;
 use super::decimal;
 use super::error::SqlError;
 use super::extremes;
+use super::filtered_arguments;
 use super::first_rows;
 use super::forms;
 use super::group_keys;
@@ -228,7 +229,8 @@ impl Planner {
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
         let planned = decimal::in_conditions(planned)?;
-        Ok(json::told(first_rows::rewrite(planned)?)?)
+        let planned = json::told(first_rows::rewrite(planned)?)?;
+        Ok(filtered_arguments::guarded(planned)?)
     }
 }
 
