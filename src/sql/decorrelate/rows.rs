@@ -19,10 +19,10 @@ use crate::sql::first_rows::by_whole_row;
 pub struct Outer<'n> {
     columns: Vec<Column>,
     /// The names of their values, which stay apart from those of subqueries within this one.
-    key_names: Vec<String>,
+    pub(super) key_names: Vec<String>,
     /// Their different combinations.
     combinations: LogicalPlan,
-    names: &'n Names,
+    pub(super) names: &'n Names,
 }
 
 /// The rows of a (part of a) subquery, each with the outer columns for which it is one.
@@ -169,6 +169,7 @@ impl<'n> Outer<'n> {
             LogicalPlan::Aggregate(node) if node.group_expr.is_empty() => self.one_group(node),
             LogicalPlan::Aggregate(node) => self.many_groups(node),
             LogicalPlan::Join(join) => self.joined(join),
+            LogicalPlan::Union(union) => self.united(union),
             _ => Ok(None),
         }
     }
@@ -429,6 +430,15 @@ impl Outer<'_> {
 }
 
 impl Rows {
+    /// Rows in no order.
+    pub(super) fn unordered(plan: LogicalPlan, keys: Vec<Column>) -> Rows {
+        Rows {
+            plan,
+            keys,
+            position: None,
+        }
+    }
+
     /// The rows with these columns in place of their own.
     fn projected(self, mut columns: Vec<Expr>) -> Result<Rows> {
         let hidden = self.keys.iter().chain(&self.position);
