@@ -49,6 +49,7 @@ pub mod pairs;
 mod parameters;
 mod percentile_disc;
 mod place;
+mod plain_laterals;
 pub mod plan;
 pub mod planner;
 mod power;

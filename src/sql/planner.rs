@@ -46,6 +46,7 @@ use super::own_functions::{FunctionError, Functions};
 use super::parameters::TimeParameters;
 use super::percentile_disc;
 use super::place::located;
+use super::plain_laterals;
 use super::power::Powers;
 use super::relation;
 use super::same_names;
@@ -270,8 +271,8 @@ fn session_state() -> SessionState {
 }
 
 /// DataFusion's rules with NULL keys kept apart, numbers that are checked before constants are
-/// computed, the order of joins as soon as their keys are known, the keys of groups corrected, and
-/// the sizes of long constants.
+/// computed, the order of joins as soon as their keys are known, lateral subqueries made plain, the
+/// keys of groups corrected, and the sizes of long constants.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     let keys_are_known = rules
@@ -287,7 +288,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         }),
     );
     rules.push(Arc::new(CountedConstants));
-    group_keys::corrected_before(rules)
+    group_keys::corrected_before(plain_laterals::made_plain(rules))
 }
 
 /// Where names of tables lead.

@@ -37,6 +37,8 @@ use super::interrupt::Wanted;
 use super::null_keys;
 use super::overview;
 use super::parameters;
+use super::place::located;
+use super::plain_laterals;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::statement::parse_query;
 use super::subquery;
@@ -192,7 +194,9 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(parameters::typed(subquery::rewrite(plan)?)?)
+        let rewritten = subquery::rewrite(plan).map_err(SqlError::from);
+        let plan = rewritten.map_err(|error| located(error, query))?;
+        Ok(parameters::typed(plan)?)
     }
 
     /// What there is to tell about the system.
@@ -308,8 +312,8 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules with NULL keys kept apart, numbers that are checked, the keys of groups
-/// corrected, and the sizes of long constants.
+/// DataFusion's rules with NULL keys kept apart, numbers that are checked, lateral subqueries made
+/// plain, the keys of groups corrected, and the sizes of long constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
     rules.insert(
@@ -320,7 +324,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     );
     rules.push(Arc::new(GuardedConditions));
     rules.push(Arc::new(CountedConstants));
-    group_keys::corrected_before(rules)
+    group_keys::corrected_before(plain_laterals::made_plain(rules))
 }
 
 /// DataFusion's rules, with what Mainstem has before and behind them.
