@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, Value};
+use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, Ident, Select, SelectItem, Value};
 
 use super::error::SqlError;
 
@@ -83,13 +83,25 @@ fn is_concerned(elements: &[Vec<Expr>]) -> bool {
 fn name_of(key: &Expr) -> String {
     match key {
         Expr::Nested(inner) => name_of(inner),
-        Expr::CompoundIdentifier(parts) => match parts.last() {
-            Some(last) => last.value.to_lowercase(),
-            None => String::new(),
-        },
-        Expr::Identifier(name) => name.value.to_lowercase(),
-        other => other.to_string().to_lowercase(),
+        Expr::CompoundIdentifier(parts) => parts.last().map(read).unwrap_or_default(),
+        Expr::Identifier(name) => read(name),
+        other => other.to_string(),
     }
+}
+
+fn read(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
+}
+
+/// Whether keys are the same; a name that is not qualified means the one column of that name.
+fn are_same(one: &Expr, other: &Expr) -> bool {
+    let is_name = |key: &Expr| matches!(key, Expr::Identifier(_));
+    let is_column = |key: &Expr| is_name(key) || matches!(key, Expr::CompoundIdentifier(_));
+    let are_columns = is_column(one) && is_column(other) && (is_name(one) || is_name(other));
+    one == other || are_columns && name_of(one) == name_of(other)
 }
 
 fn subsets(elements: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
@@ -112,9 +124,9 @@ fn joined(set: &[Expr], element: &[Expr]) -> Vec<Expr> {
 }
 
 fn without_repeats(set: Vec<Expr>) -> Vec<Expr> {
-    let mut kept = Vec::new();
+    let mut kept: Vec<Expr> = Vec::new();
     for key in set {
-        if !kept.contains(&key) {
+        if !kept.iter().any(|other| are_same(other, &key)) {
             kept.push(key);
         }
     }
@@ -151,7 +163,7 @@ mod tests {
             ),
             (
                 "ROLLUP (t.a, A)",
-                "GROUP BY GROUPING SETS ((), (t.a), (t.a, A))",
+                "GROUP BY GROUPING SETS ((), (t.a), (t.a))",
             ),
             (
                 "GROUPING SETS ((a, a), ())",
