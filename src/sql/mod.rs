@@ -27,6 +27,7 @@ pub mod function;
 mod group_keys;
 mod grouping_elements;
 mod guard;
+mod guarded_cases;
 mod guarded_conditions;
 mod interrupt;
 mod interval_length;

@@ -32,6 +32,7 @@ use super::clock;
 use super::counted_constants::CountedConstants;
 use super::error::SqlError;
 use super::group_keys;
+use super::guarded_cases::GuardedCases;
 use super::guarded_conditions::GuardedConditions;
 use super::interrupt::Wanted;
 use super::null_keys;
@@ -312,10 +313,11 @@ impl QueryContext {
     }
 }
 
-/// DataFusion's rules with NULL keys kept apart, numbers that are checked, lateral subqueries made
-/// plain, the keys of groups corrected, and the sizes of long constants.
+/// DataFusion's rules with NULL keys kept apart, numbers that are checked, guarded CASE and conditions,
+/// plain lateral subqueries, the keys of groups corrected, and the sizes of long constants.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
+    rules.insert(0, Arc::new(GuardedCases));
     rules.insert(
         0,
         Arc::new(CheckedNumbers {
