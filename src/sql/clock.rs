@@ -85,12 +85,17 @@ pub fn is_time_of_day(expression: &Expr) -> bool {
     clock_of(expression) == Some(Clock::Time)
 }
 
+/// Whether an expression reads the clock.
+pub fn is_asked(expression: &Expr) -> DataFusionResult<bool> {
+    expression.exists(|part| Ok(clock_of(part).is_some()))
+}
+
 /// Whether a plan reads the clock.
 pub fn is_read(plan: &LogicalPlan) -> DataFusionResult<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
-            found |= expression.exists(|part| Ok(clock_of(part).is_some()))?;
+            found |= is_asked(expression)?;
             Ok(match found {
                 true => TreeNodeRecursion::Stop,
                 false => TreeNodeRecursion::Continue,

@@ -75,8 +75,12 @@ impl Dialect for MainstemDialect {
         }
     }
 
-    /// A sign belongs to what it stands before, not to a power of it.
+    /// A sign belongs to what it stands before, not to a power of it. A subquery may be an element
+    /// of grouping sets, whose parentheses the parser takes for those of several columns.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if begins_element(parser) {
+            return Some(parser.parse_query().map(Expr::Subquery));
+        }
         let op = match parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
@@ -189,6 +193,21 @@ impl Dialect for MainstemDialect {
         supports_select_item_multi_column_alias,
         supports_xml_expressions,
     );
+}
+
+/// Whether a query begins behind two parentheses, or behind one that follows a comma, without having
+/// been read with the second of them.
+fn begins_element(parser: &Parser) -> bool {
+    let is_query = match &parser.peek_token_ref().token {
+        Token::Word(word) => matches!(word.keyword, Keyword::SELECT | Keyword::WITH),
+        _ => false,
+    };
+    let before = (0..parser.index()).rev();
+    let before = before.map(|place| &parser.token_at(place).token);
+    let mut before = before.filter(|token| !matches!(token, Token::Whitespace(_)));
+    is_query
+        && matches!(before.next(), Some(Token::LParen))
+        && matches!(before.next(), Some(Token::LParen | Token::Comma))
 }
 
 /// The operators that are read here, with how they bind.

@@ -194,7 +194,7 @@ pub(super) fn of_root(root: &DataFusionError) -> SqlError {
         _ => {}
     }
     let message = root.strip_backtrace();
-    if message.contains("OuterReferenceColumn") {
+    if message.contains("OuterReferenceColumn") || message.contains("undecorrelated Subquery") {
         return SqlError::no_equivalent_join();
     }
     let text = reason::bare(&message);

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::error::SqlError;
 use super::far_time::in_microseconds;
+use super::grouping_elements;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
@@ -25,7 +26,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     });
     edit_selects(query, &mut |select| {
         select.projection.iter_mut().for_each(keep_name_of_cut);
-        if let Err(error) = rows_in_where(select) {
+        if let Err(error) = rows_in_where(select).and(grouping_elements::rewrite(select)) {
             refusal = Err(error);
         }
     });

@@ -9,6 +9,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
+use super::decorrelate::{outer_columns, subquery_of};
 use super::error::SqlError;
 use super::planner::external;
 
@@ -20,7 +21,7 @@ pub fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
         };
         for expression in &aggregate.aggr_expr {
             expression.apply(|part| match part {
-                Expr::AggregateFunction(call) if is_of_outer_columns(call)? => {
+                Expr::AggregateFunction(call) if is_of_outer_columns(call, &aggregate.input)? => {
                     Err(external(refusal(call)))
                 }
                 _ => Ok(TreeNodeRecursion::Continue),
@@ -31,7 +32,9 @@ pub fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn is_of_outer_columns(call: &AggregateFunction) -> DataFusionResult<bool> {
+/// Whether an aggregate over some rows reads none of their columns, but outer ones, by itself or by
+/// subqueries in its arguments.
+fn is_of_outer_columns(call: &AggregateFunction, rows: &LogicalPlan) -> DataFusionResult<bool> {
     let parameters = &call.params;
     let sorted = parameters.order_by.iter().map(|key| &key.expr);
     let parts = parameters.args.iter().chain(parameters.filter.as_deref());
@@ -40,6 +43,13 @@ fn is_of_outer_columns(call: &AggregateFunction) -> DataFusionResult<bool> {
         part.apply(|part| {
             has_outer |= matches!(part, Expr::OuterReferenceColumn(..));
             has_own |= matches!(part, Expr::Column(_));
+            if let Some(subquery) = subquery_of(part) {
+                for column in outer_columns(&subquery.subquery)? {
+                    let is_own = rows.schema().has_column(&column);
+                    has_own |= is_own;
+                    has_outer |= !is_own;
+                }
+            }
             Ok(TreeNodeRecursion::Continue)
         })?;
     }

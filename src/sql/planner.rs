@@ -22,6 +22,7 @@ use super::construct;
 use super::decimal;
 use super::error::SqlError;
 use super::extremes;
+use super::filtered_arguments;
 use super::first_rows;
 use super::forms;
 use super::guard;
@@ -214,7 +215,8 @@ impl Planner {
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
         let planned = decimal::in_conditions(planned)?;
-        Ok(json::told(first_rows::rewrite(planned)?)?)
+        let planned = json::told(first_rows::rewrite(planned)?)?;
+        Ok(filtered_arguments::guarded(planned)?)
     }
 
     /// A query, written so that DataFusion reads it as it is meant.

@@ -31,6 +31,7 @@ use super::error::SqlError;
 use super::interrupt::Wanted;
 use super::overview;
 use super::parameters;
+use super::place::located;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
 use super::rules::{Purpose, optimizer_rules};
 use super::statement::parse_query;
@@ -187,7 +188,9 @@ impl QueryContext {
                 self.planner.logical_plan(&sources, &query)?
             }
         };
-        Ok(parameters::typed(subquery::rewrite(plan)?)?)
+        let rewritten = subquery::rewrite(plan).map_err(SqlError::from);
+        let plan = rewritten.map_err(|error| located(error, query))?;
+        Ok(parameters::typed(plan)?)
     }
 
     /// What there is to tell about the system.

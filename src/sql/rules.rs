@@ -7,9 +7,11 @@ use datafusion::optimizer::Optimizer;
 use super::checked_numbers::CheckedNumbers;
 use super::counted_constants::CountedConstants;
 use super::group_keys;
+use super::guarded_cases::GuardedCases;
 use super::guarded_conditions::GuardedConditions;
 use super::join_order::JoinOrder;
 use super::null_keys::{self, Rule};
+use super::plain_laterals;
 
 /// What a plan is optimised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +25,20 @@ pub enum Purpose {
 /// The rules, in their order.
 pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
     let mut rules = null_keys::kept_apart(Optimizer::new().rules);
+    match purpose {
+        Purpose::LiveView => order_joins(&mut rules),
+        Purpose::Query => {
+            rules.insert(0, Arc::new(GuardedCases));
+            rules.push(Arc::new(GuardedConditions));
+        }
+    }
     // Before constants are computed.
     let checked = CheckedNumbers {
         constants_only: purpose == Purpose::LiveView,
     };
     rules.insert(0, Arc::new(checked));
-    match purpose {
-        Purpose::LiveView => order_joins(&mut rules),
-        Purpose::Query => rules.push(Arc::new(GuardedConditions)),
-    }
     rules.push(Arc::new(CountedConstants));
-    group_keys::corrected_before(rules)
+    group_keys::corrected_before(plain_laterals::made_plain(rules))
 }
 
 /// Joins are put in order as soon as their keys are known.

@@ -17,11 +17,11 @@ use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{count, min};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, lit,
+    ScalarUDFImpl, Signature, Subquery, Volatility, lit,
 };
 use datafusion::scalar::ScalarValue;
 
-use super::decorrelate::is_correlated;
+use super::decorrelate::is_hard;
 
 /// An expression over `rows` whose scalar subqueries fail for those of them for which they are
 /// evaluated and give several rows.
@@ -48,7 +48,7 @@ fn is_unguarded(expression: &Expr) -> bool {
     match expression {
         Expr::ScalarSubquery(subquery) => {
             let plan = subquery.subquery.as_ref();
-            (!has_one_row(plan) || hides_null(plan)) && is_ordered(plan)
+            (!has_one_row(plan) || hides_null(subquery)) && is_ordered(plan)
         }
         _ => false,
     }
@@ -129,11 +129,13 @@ pub fn has_one_row(plan: &LogicalPlan) -> bool {
 }
 
 /// Whether DataFusion takes the value for one that is never NULL, as the column is, although there may
-/// be no row: it then leaves out what asks for NULL, before a join gives it.
-fn hides_null(plan: &LogicalPlan) -> bool {
+/// be no row: it then leaves out what asks for NULL, before a join gives it. Of those that are joined
+/// before it looks it knows.
+fn hides_null(subquery: &Subquery) -> bool {
+    let plan = subquery.subquery.as_ref();
     !plan.schema().field(0).is_nullable()
         && !surely_has_row(plan)
-        && is_correlated(plan).is_ok_and(|is_correlated| !is_correlated)
+        && is_hard(subquery).is_ok_and(|is_hard| !is_hard)
 }
 
 fn surely_has_row(plan: &LogicalPlan) -> bool {

@@ -9,11 +9,11 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
-    SubqueryAlias, Window,
+    Aggregate, Distinct, DistinctOn, Expr, Filter, GroupingSet, Join, LogicalPlan,
+    LogicalPlanBuilder, Projection, Sort, SortExpr, SubqueryAlias, Window,
 };
 
-use super::decorrelate::{is_subquery, outer_columns, subquery_of};
+use super::decorrelate::{first_table, is_subquery, outer_columns, subquery_of};
 use super::error::SqlError;
 use super::planner::external;
 use super::single_row::has_unguarded;
@@ -23,6 +23,7 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Aggregate(node) => in_aggregate(node),
         LogicalPlan::Window(node) => in_window(node),
+        LogicalPlan::Distinct(Distinct::On(node)) => in_choice(node),
         LogicalPlan::Sort(node) => in_sort(node),
         LogicalPlan::Join(node) => in_join(node),
         LogicalPlan::Filter(node) => in_filter(node),
@@ -34,6 +35,9 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Subqueries that become columns.
 struct Columns {
     kind: &'static str,
+    /// Whether a `CASE` that asks for subqueries becomes a column as a whole, so that it keeps them
+    /// from the rows for which it does not ask.
+    takes_cases: bool,
     taken: Vec<Expr>,
 }
 
@@ -41,7 +45,16 @@ impl Columns {
     fn new(kind: &'static str) -> Columns {
         Columns {
             kind,
+            takes_cases: false,
             taken: Vec::new(),
+        }
+    }
+
+    /// Of expressions all of whose columns are those of the rows below.
+    fn of_rows_below() -> Columns {
+        Columns {
+            takes_cases: true,
+            ..Columns::new("subquery")
         }
     }
 
@@ -62,7 +75,8 @@ impl Columns {
     /// An expression with columns in the place of its subqueries.
     fn replaced(&mut self, expression: Expr) -> Result<Expr> {
         let replaced = expression.transform_down(|part| {
-            Ok(match is_subquery(&part) {
+            let is_case = matches!(part, Expr::Case(_)) && self.takes_cases;
+            Ok(match is_subquery(&part) || is_case && has_subquery(&part) {
                 true => Transformed::new(self.column(part), true, TreeNodeRecursion::Jump),
                 false => Transformed::no(part),
             })
@@ -74,6 +88,26 @@ impl Columns {
     fn replaced_as_named(&mut self, expression: &Expr) -> Result<Expr> {
         let name = NamePreserver::new_for_projection().save(expression);
         Ok(name.restore(self.replaced(expression.clone())?))
+    }
+
+    /// The same of a key; of those of grouping sets each has its name.
+    fn replaced_as_key(&mut self, key: &Expr) -> Result<Expr> {
+        let Expr::GroupingSet(sets) = key else {
+            return self.replaced_as_named(key);
+        };
+        let mut all = |keys: &[Expr]| -> Result<Vec<Expr>> {
+            let keys = keys.iter();
+            keys.map(|key| self.replaced_as_named(key)).collect()
+        };
+        let sets = match sets {
+            GroupingSet::Rollup(keys) => GroupingSet::Rollup(all(keys)?),
+            GroupingSet::Cube(keys) => GroupingSet::Cube(all(keys)?),
+            GroupingSet::GroupingSets(sets) => {
+                let sets = sets.iter().map(|keys| all(keys));
+                GroupingSet::GroupingSets(sets.collect::<Result<_>>()?)
+            }
+        };
+        Ok(Expr::GroupingSet(sets))
     }
 
     fn named(&self) -> impl Iterator<Item = Expr> + '_ {
@@ -101,34 +135,27 @@ impl Columns {
 }
 
 fn in_aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
-    let all = || node.group_expr.iter().chain(&node.aggr_expr);
-    let is_possible = match &node.group_expr[..] {
-        [Expr::GroupingSet(_)] => !node.group_expr.iter().any(has_subquery),
-        _ => true,
-    };
-    if !all().any(has_subquery) || !is_possible || !has_all(&node.input, &read_by(all())?) {
+    let mut all = node.group_expr.iter().chain(&node.aggr_expr);
+    if !all.any(has_subquery) {
         return Ok(Transformed::no(LogicalPlan::Aggregate(node)));
     }
-    let mut columns = Columns::new("subquery");
-    let mut replaced = |expressions: &[Expr]| -> Result<Vec<Expr>> {
-        let expressions = expressions.iter();
-        expressions
-            .map(|expression| columns.replaced_as_named(expression))
-            .collect()
-    };
-    let keys = replaced(&node.group_expr)?;
-    let aggregates = replaced(&node.aggr_expr)?;
+    let mut columns = Columns::of_rows_below();
+    let keys = node.group_expr.iter();
+    let keys = keys.map(|key| columns.replaced_as_key(key));
+    let keys = keys.collect::<Result<Vec<Expr>>>()?;
+    let aggregates = node.aggr_expr.iter();
+    let aggregates = aggregates.map(|call| columns.replaced_as_named(call));
+    let aggregates = aggregates.collect::<Result<Vec<Expr>>>()?;
     let input = Arc::new(columns.beside(&node.input)?);
     let groups = Aggregate::try_new(input, keys, aggregates)?;
     Ok(Transformed::yes(LogicalPlan::Aggregate(groups)))
 }
 
 fn in_window(node: Window) -> Result<Transformed<LogicalPlan>> {
-    let is_asking = node.window_expr.iter().any(has_subquery);
-    if !is_asking || !has_all(&node.input, &read_by(&node.window_expr)?) {
+    if !node.window_expr.iter().any(has_subquery) {
         return Ok(Transformed::no(LogicalPlan::Window(node)));
     }
-    let mut columns = Columns::new("subquery");
+    let mut columns = Columns::of_rows_below();
     let calls = node.window_expr.iter();
     let calls = calls.map(|call| columns.replaced_as_named(call));
     let calls = calls.collect::<Result<Vec<Expr>>>()?;
@@ -136,6 +163,38 @@ fn in_window(node: Window) -> Result<Transformed<LogicalPlan>> {
     let rows = node.schema.columns().into_iter().map(Expr::Column);
     let plan = builder.window(calls)?.project(rows)?.build()?;
     Ok(Transformed::yes(plan))
+}
+
+/// `DISTINCT ON`, which chooses by an order of its own.
+fn in_choice(node: DistinctOn) -> Result<Transformed<LogicalPlan>> {
+    let order = node.sort_expr.clone().unwrap_or_default();
+    let order_keys = order.iter().map(|key| &key.expr);
+    let mut all = node
+        .on_expr
+        .iter()
+        .chain(&node.select_expr)
+        .chain(order_keys);
+    if !all.any(has_subquery) {
+        return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::On(node))));
+    }
+    let mut columns = Columns::of_rows_below();
+    let keys = node.on_expr.into_iter();
+    let keys = keys.map(|key| columns.replaced(key));
+    let keys = keys.collect::<Result<Vec<Expr>>>()?;
+    let chosen = node.select_expr.iter();
+    let chosen = chosen.map(|value| columns.replaced_as_named(value));
+    let chosen = chosen.collect::<Result<Vec<Expr>>>()?;
+    let order = order.into_iter().map(|key| {
+        let expr = columns.replaced(key.expr)?;
+        Ok(SortExpr { expr, ..key })
+    });
+    let order = order.collect::<Result<Vec<SortExpr>>>()?;
+    let order = node.sort_expr.map(|_| order);
+    let input = Arc::new(columns.beside(&node.input)?);
+    let choice = DistinctOn::try_new(keys, chosen, order, input)?;
+    Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(
+        choice,
+    ))))
 }
 
 fn in_sort(sort: Sort) -> Result<Transformed<LogicalPlan>> {
@@ -314,13 +373,6 @@ fn reads_both_sides(join: &Join, subquery: &Expr) -> SqlError {
     match subquery_of(subquery).and_then(|subquery| first_table(&subquery.subquery)) {
         Some(table) => error.about(table),
         None => error,
-    }
-}
-
-fn first_table(plan: &LogicalPlan) -> Option<String> {
-    match plan {
-        LogicalPlan::TableScan(scan) => Some(scan.table_name.table().to_owned()),
-        other => other.inputs().into_iter().find_map(first_table),
     }
 }
 

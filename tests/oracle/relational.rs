@@ -162,6 +162,42 @@ const IN_OTHER_WORDS: &[(&str, &str)] = &[
         "SELECT q.a, q.b, s.v FROM (SELECT *, (SELECT count(*) FROM s AS i WHERE i.w = 'a' AND i.v = r.b) AS n FROM r) AS q FULL JOIN s ON q.a = s.k AND q.n > 0",
     ),
     (
+        "SELECT a, (SELECT max(v) FROM (SELECT v FROM s WHERE s.k = r.a UNION ALL SELECT r.b) AS u) AS m FROM r",
+        "SELECT a, CASE WHEN m IS NULL OR b > m THEN b ELSE m END AS m FROM (SELECT r.a, r.b, g.m FROM r LEFT JOIN (SELECT k, max(v) AS m FROM s GROUP BY k) AS g ON g.k = r.a) AS x",
+    ),
+    (
+        "SELECT a, (SELECT count(*) FROM (SELECT v FROM s WHERE s.k = r.a EXCEPT SELECT r.b) AS e) AS n FROM r",
+        "SELECT r.a, coalesce(g.n, 0) AS n FROM r LEFT JOIN (SELECT q.a, q.b, count(*) AS n FROM (SELECT DISTINCT a, b FROM r) AS q JOIN (SELECT DISTINCT k, v FROM s) AS d ON d.k = q.a AND (d.v IS DISTINCT FROM q.b) GROUP BY q.a, q.b) AS g ON (g.a IS NOT DISTINCT FROM r.a) AND (g.b IS NOT DISTINCT FROM r.b)",
+    ),
+    (
+        "SELECT a, b FROM r WHERE EXISTS (SELECT k FROM s WHERE s.v < r.b UNION ALL SELECT v FROM s WHERE s.k = r.a)",
+        "SELECT a, b FROM r WHERE EXISTS (SELECT 1 FROM s WHERE s.v < r.b OR s.k = r.a)",
+    ),
+    (
+        "SELECT a, b, (SELECT sum((SELECT count(*) FROM s AS i WHERE i.v > s.v AND i.v < r.b)) FROM s WHERE s.k = r.a) AS n FROM r",
+        "SELECT r.a, r.b, g.n FROM r LEFT JOIN (SELECT q.a, q.b, count(i.v) AS n FROM (SELECT DISTINCT a, b FROM r) AS q JOIN s ON s.k = q.a LEFT JOIN s AS i ON i.v > s.v AND i.v < q.b GROUP BY q.a, q.b) AS g ON (g.a IS NOT DISTINCT FROM r.a) AND (g.b IS NOT DISTINCT FROM r.b)",
+    ),
+    (
+        "SELECT a, sum(12 / b) FILTER (WHERE b <> 0) AS s FROM r GROUP BY a",
+        "SELECT a, sum(CASE WHEN b <> 0 THEN 12 / b END) AS s FROM r GROUP BY a",
+    ),
+    (
+        "SELECT a, b, CASE WHEN b <> 0 THEN (SELECT max(v) + 12 / r.b FROM s WHERE s.v < 12 / r.b) END AS m FROM r",
+        "SELECT r.a, r.b, g.m FROM r LEFT JOIN (SELECT q.b, max(s.v) + 12 / q.b AS m FROM (SELECT DISTINCT b FROM r WHERE b <> 0) AS q JOIN s ON s.v < 12 / q.b GROUP BY q.b) AS g ON g.b = r.b",
+    ),
+    (
+        "SELECT DISTINCT ON (a) a, b FROM r ORDER BY a, (SELECT count(*) FROM s WHERE s.k = r.b) DESC, b, t, d, f",
+        "SELECT DISTINCT ON (a) a, b FROM (SELECT r.*, coalesce(g.n, 0) AS n FROM r LEFT JOIN (SELECT k, count(*) AS n FROM s GROUP BY k) AS g ON g.k = r.b) AS x ORDER BY a, n DESC, b, t, d, f",
+    ),
+    (
+        "SELECT (SELECT max(v) FROM s WHERE s.k = r.a) AS m, a, count(*) AS n FROM r GROUP BY ROLLUP (m, a)",
+        "SELECT m, a, count(*) AS n FROM (SELECT r.a, g.m FROM r LEFT JOIN (SELECT k, max(v) AS m FROM s GROUP BY k) AS g ON g.k = r.a) AS x GROUP BY ROLLUP (m, a)",
+    ),
+    (
+        "SELECT a, sum(b) AS s FROM r GROUP BY CUBE (a, r.a)",
+        "SELECT a, sum(b) AS s FROM r GROUP BY GROUPING SETS ((a), (a), (a), ())",
+    ),
+    (
         "SELECT a, b FROM r WHERE (b IN (SELECT v FROM s WHERE k = 2)) IS NULL",
         "SELECT a, b FROM r WHERE (SELECT count(*) FROM s WHERE k = 2 AND v = r.b) = 0 AND (b IS NULL AND (SELECT count(*) FROM s WHERE k = 2) > 0 OR (SELECT count(*) FROM s WHERE k = 2 AND v IS NULL) > 0)",
     ),

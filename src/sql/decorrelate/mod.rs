@@ -7,6 +7,8 @@
 //! An outer combination without rows has no group, so what the aggregates give of no rows (0 for a
 //! count, else NULL) stands in for it.
 
+mod branches;
+mod cases;
 mod farther;
 mod hard;
 mod names;
@@ -29,12 +31,11 @@ use super::error::SqlError;
 use super::guard::check_joined;
 use super::planner::external;
 use super::single_row::has_one_row;
-use hard::is_hard;
 use names::Names;
 use references::reads_farther;
 use rows::{Groups, Outer};
 
-pub use hard::is_hard_test;
+pub use hard::{is_hard, is_hard_test};
 pub use references::{is_correlated, outer_columns, subquery_of};
 
 /// Rewrites the scalar and lateral subqueries that DataFusion would leave as they are.
@@ -136,28 +137,51 @@ impl<'n> Joined<'n> {
 
     /// An expression with columns in the place of its subqueries, as far as they can be joined.
     fn replaced(&mut self, expression: Expr) -> Result<Expr> {
-        let replaced = expression.transform_down(|part| {
-            let Expr::ScalarSubquery(subquery) = &part else {
-                return Ok(Transformed::no(part));
-            };
-            // One that reads columns farther out is joined when the query around this one is.
-            if !is_hard(subquery)? || !reads_only(subquery, &self.outer)? {
-                return Ok(Transformed::no(part));
+        self.replaced_where(expression, &[])
+    }
+
+    /// The same of one that is evaluated for the outer rows for which all of some conditions hold.
+    fn replaced_where(&mut self, expression: Expr, conditions: &[Expr]) -> Result<Expr> {
+        let replaced = expression.transform_down(|part| match part {
+            Expr::ScalarSubquery(subquery) => self.in_place_of(subquery, conditions),
+            Expr::Case(case) => {
+                let case = Expr::Case(self.in_case(case, conditions)?);
+                Ok(Transformed::new(case, true, TreeNodeRecursion::Jump))
             }
-            match self.joined(subquery)? {
-                Some(value) => Ok(Transformed::new(value, true, TreeNodeRecursion::Jump)),
-                // The check for several rows tells more.
-                None if !has_one_row(&subquery.subquery) => Ok(Transformed::no(part)),
-                None => Err(refusal(subquery)?),
-            }
+            other => Ok(Transformed::no(other)),
         });
         replaced.data()
     }
 
-    /// Joins a subquery; gives its value for a row, or `None` if it can't be joined.
-    fn joined(&mut self, subquery: &Subquery) -> Result<Option<Expr>> {
+    fn in_place_of(
+        &mut self,
+        subquery: Subquery,
+        conditions: &[Expr],
+    ) -> Result<Transformed<Expr>> {
+        // One that reads columns farther out is joined when the query around this one is.
+        if !is_hard(&subquery)? || !reads_only(&subquery, &self.outer)? {
+            return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
+        }
+        match self.joined(&subquery, conditions)? {
+            Some(value) => Ok(Transformed::new(value, true, TreeNodeRecursion::Jump)),
+            // The check for several rows tells more.
+            None if !has_one_row(&subquery.subquery) => {
+                Ok(Transformed::no(Expr::ScalarSubquery(subquery)))
+            }
+            None => Err(refusal(&subquery)?),
+        }
+    }
+
+    /// Joins a subquery that is asked for by the outer rows for which all of some conditions hold;
+    /// gives its value for a row, or `None` if it can't be joined.
+    fn joined(&mut self, subquery: &Subquery, conditions: &[Expr]) -> Result<Option<Expr>> {
         check_joined([&self.plan, &self.outer, &subquery.subquery])?;
-        let Some(outer) = Outer::of(subquery, &self.outer, self.names)? else {
+        let asking = LogicalPlanBuilder::from(self.outer.clone());
+        let asking = match conjunction(conditions.to_vec()) {
+            Some(condition) => asking.filter(condition)?,
+            None => asking,
+        };
+        let Some(outer) = Outer::of(subquery, &asking.build()?, self.names)? else {
             return Ok(None);
         };
         let plan = subquery.subquery.as_ref();
@@ -311,10 +335,23 @@ fn reads_only(subquery: &Subquery, outer: &LogicalPlan) -> Result<bool> {
 
 /// The refusal of a subquery that can't be joined.
 fn refusal(subquery: &Subquery) -> Result<DataFusionError> {
-    Ok(external(match reads_farther(&subquery.subquery)? {
+    let plan = subquery.subquery.as_ref();
+    let error = match reads_farther(plan)? {
         true => SqlError::reads_two_levels_out(),
         false => SqlError::no_equivalent_join(),
+    };
+    Ok(external(match first_table(plan) {
+        Some(table) => error.about(table),
+        None => error,
     }))
+}
+
+/// The name of a table that a plan reads, which tells where the plan stands in a query.
+pub fn first_table(plan: &LogicalPlan) -> Option<String> {
+    match plan {
+        LogicalPlan::TableScan(scan) => Some(scan.table_name.table().to_owned()),
+        other => other.inputs().into_iter().find_map(first_table),
+    }
 }
 
 /// Whether an expression is a subquery, or a test of one.

@@ -19,10 +19,10 @@ use crate::sql::first_rows::by_whole_row;
 pub struct Outer<'n> {
     columns: Vec<Column>,
     /// The names of their values, which stay apart from those of subqueries within this one.
-    key_names: Vec<String>,
+    pub(super) key_names: Vec<String>,
     /// Their different combinations.
     combinations: LogicalPlan,
-    names: &'n Names,
+    pub(super) names: &'n Names,
 }
 
 /// The rows of a (part of a) subquery, each with the outer columns for which it is one.
@@ -97,16 +97,15 @@ impl<'n> Outer<'n> {
         let plan = LogicalPlanBuilder::from(self.combinations.clone()).alias(relation.clone())?;
         let keys = self.key_names.iter();
         let keys = keys.map(|name| Column::new(Some(relation.clone()), name));
-        Ok(Rows {
-            plan: plan.build()?,
-            keys: keys.collect(),
-            position: None,
-        })
+        Ok(Rows::unordered(plan.build()?, keys.collect()))
     }
 
     /// The rows of a plan for each combination, with their positions if their order is asked for;
     /// `None` if they can't be told.
     pub fn rows(&self, plan: &LogicalPlan, in_order: bool) -> Result<Option<Rows>> {
+        if is_row_of_nothing(plan) {
+            return self.combinations().map(Some);
+        }
         if !is_correlated(plan)? {
             let combinations = self.combinations()?;
             let rows = LogicalPlanBuilder::from(plan.clone()).cross_join(combinations.plan)?;
@@ -169,6 +168,7 @@ impl<'n> Outer<'n> {
             LogicalPlan::Aggregate(node) if node.group_expr.is_empty() => self.one_group(node),
             LogicalPlan::Aggregate(node) => self.many_groups(node),
             LogicalPlan::Join(join) => self.joined(join),
+            LogicalPlan::Union(union) => self.united(union),
             _ => Ok(None),
         }
     }
@@ -235,11 +235,7 @@ impl<'n> Outer<'n> {
                 builder = builder.filter(wanted)?;
             }
             let columns = limit.input.schema().columns().into_iter();
-            let rows = Rows {
-                plan: builder.build()?,
-                keys: rows.keys,
-                position: None,
-            };
+            let rows = Rows::unordered(builder.build()?, rows.keys);
             rows.projected(columns.map(Expr::Column).collect())
         })
     }
@@ -262,11 +258,7 @@ impl<'n> Outer<'n> {
                 NullEquality::NullEqualsNull,
             )?
             .build()?;
-        let rows = Rows {
-            plan,
-            keys: combinations.keys,
-            position: None,
-        };
+        let rows = Rows::unordered(plan, combinations.keys);
         rows.projected(columns).map(Some)
     }
 
@@ -289,11 +281,7 @@ impl<'n> Outer<'n> {
             keys.extend(rows.keys.iter().cloned().map(Expr::Column));
             let aggregates = all(&node.aggr_expr)?;
             let plan = LogicalPlanBuilder::from(rows.plan).aggregate(keys, aggregates)?;
-            let rows = Rows {
-                plan: plan.build()?,
-                keys: rows.keys,
-                position: None,
-            };
+            let rows = Rows::unordered(plan.build()?, rows.keys);
             let columns = node.schema.columns().into_iter();
             rows.projected(columns.map(Expr::Column).collect())
         })
@@ -369,11 +357,7 @@ impl<'n> Outer<'n> {
                 true if join.join_type == JoinType::Inner => builder.cross_join(right)?,
                 _ => builder.join_on(right, join.join_type, conditions)?,
             };
-            let rows = Rows {
-                plan: plan.build()?,
-                keys,
-                position: None,
-            };
+            let rows = Rows::unordered(plan.build()?, keys);
             let columns = join.schema.columns().into_iter();
             rows.projected(columns.map(Expr::Column).collect())
         })
@@ -400,11 +384,7 @@ impl Outer<'_> {
                 NullEquality::NullEqualsNull,
             )?
             .build()?;
-        let rows = Rows {
-            plan,
-            keys: left.keys,
-            position: None,
-        };
+        let rows = Rows::unordered(plan, left.keys);
         let columns = join.schema.columns().into_iter();
         rows.projected(columns.map(Expr::Column).collect())
             .map(Some)
@@ -429,6 +409,15 @@ impl Outer<'_> {
 }
 
 impl Rows {
+    /// Rows in no order.
+    pub(super) fn unordered(plan: LogicalPlan, keys: Vec<Column>) -> Rows {
+        Rows {
+            plan,
+            keys,
+            position: None,
+        }
+    }
+
     /// The rows with these columns in place of their own.
     fn projected(self, mut columns: Vec<Expr>) -> Result<Rows> {
         let hidden = self.keys.iter().chain(&self.position);
@@ -465,6 +454,14 @@ impl Rows {
             keys: self.keys,
             position: Some(column),
         })
+    }
+}
+
+/// Whether a plan is what stands below a SELECT without FROM.
+fn is_row_of_nothing(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(row) => row.produce_one_row && row.schema.fields().is_empty(),
+        _ => false,
     }
 }
 

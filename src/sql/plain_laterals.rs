@@ -1,0 +1,50 @@
+//! Lateral subqueries that turn out to read nothing of what stands beside them.
+//!
+//! Where the condition of one is always false, or always true, simplifying it takes its outer columns
+//! away. DataFusion's rule for lateral subqueries then passes it over, and a query has no plan for
+//! what is left. It is a join with a subquery like any other.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+use super::decorrelate::is_correlated;
+use super::null_keys::Rule;
+
+/// The rules, with such subqueries made plain before that for lateral ones.
+pub fn made_plain(mut rules: Vec<Rule>) -> Vec<Rule> {
+    let mut names = rules.iter().map(|rule| rule.name());
+    let place = names.position(|name| name == "decorrelate_lateral_join");
+    rules.insert(place.unwrap_or(0), Arc::new(PlainLaterals));
+    rules
+}
+
+/// Makes them plain.
+#[derive(Debug)]
+struct PlainLaterals;
+
+impl OptimizerRule for PlainLaterals {
+    fn name(&self) -> &str {
+        "plain_laterals"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Subquery(lateral) if !is_correlated(&lateral.subquery)? => {
+                Ok(Transformed::yes(Arc::unwrap_or_clone(lateral.subquery)))
+            }
+            other => Ok(Transformed::no(other)),
+        }
+    }
+}
