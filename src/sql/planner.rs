@@ -217,7 +217,7 @@ impl Planner {
             .map_err(|error| located(error, query))?;
         decimal::keep_long(&mut planned);
         like::with_backslashes(&mut planned);
-        relation::arrange(&mut planned);
+        relation::arrange(&mut planned).map_err(|error| located(error, query))?;
         let planned = same_names::planned(planned, &|query| {
             let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
             planned.map_err(SqlError::from)

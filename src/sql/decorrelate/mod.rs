@@ -9,6 +9,7 @@
 
 mod farther;
 mod hard;
+mod joins;
 mod names;
 mod references;
 mod rows;
