@@ -409,9 +409,7 @@ impl Rows {
 /// What stands for FROM where there is none.
 fn is_one_row_without_columns(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::EmptyRelation(rows) => {
-            rows.produce_one_row && rows.schema.fields().is_empty()
-        }
+        LogicalPlan::EmptyRelation(rows) => rows.produce_one_row && rows.schema.fields().is_empty(),
         _ => false,
     }
 }
