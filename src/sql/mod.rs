@@ -14,6 +14,7 @@ pub mod decimal;
 mod decorrelate;
 pub mod delta_join;
 mod dialect;
+mod doubled_columns;
 mod error;
 mod explain;
 mod explain_function;
