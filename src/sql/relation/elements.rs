@@ -54,7 +54,7 @@ const fn members(name: &'static str, member: &'static str) -> Function {
     }
 }
 
-static FUNCTIONS: [Function; 12] = [
+static FUNCTIONS: [Function; 13] = [
     Function {
         name: "unnest",
         list: None,
@@ -63,6 +63,7 @@ static FUNCTIONS: [Function; 12] = [
     function("generate_series", "generate_series"),
     function("range", "range"),
     function("string_to_table", "string_to_array"),
+    function("regexp_split_to_table", "regexp_split_to_array"),
     function("json_array_elements", "json_get_array"),
     function("jsonb_array_elements", "json_get_array"),
     function("json_object_keys", "json_object_keys"),
