@@ -37,6 +37,19 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("variance", "var_samp"),
 ];
 
+/// Names that Postgres has for functions which are about all elements of a list, and DataFusion for
+/// those about the first.
+const OF_ALL_ELEMENTS: &[(&str, &str)] = &[
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+];
+
+/// The name of the function that is meant where DataFusion and Postgres mean two by one name.
+pub fn meant(name: &str) -> &str {
+    let found = OF_ALL_ELEMENTS.iter().find(|(known, _)| *known == name);
+    found.map_or(name, |(_, meant)| meant)
+}
+
 /// The name under which a function that Postgres calls otherwise is there.
 pub fn other_name(name: &str) -> Option<&'static str> {
     let found = OTHER_NAMES.iter().find(|(known, _)| *known == name);
