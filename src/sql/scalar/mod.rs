@@ -47,7 +47,7 @@ const OF_ALL_ELEMENTS: &[(&str, &str)] = &[
 /// The name of the function that is meant where DataFusion and Postgres mean two by one name.
 pub fn meant(name: &str) -> &str {
     let found = OF_ALL_ELEMENTS.iter().find(|(known, _)| *known == name);
-    found.map_or(name, |(_, meant)| meant)
+    found.map_or(name, |(_, meant)| *meant)
 }
 
 /// The name under which a function that Postgres calls otherwise is there.
