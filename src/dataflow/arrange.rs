@@ -176,10 +176,10 @@ pub fn unsorted(updates: &Updates, layout: &Layout, counted: bool, sums: Vec<Sum
 /// Indexes chunks: exchanges them by ranges of the hash and maintains their history.
 pub fn arrange<'scope>(stream: Stream<'scope, u64, Chunk>, name: &str) -> Index<'scope> {
     let scope = stream.scope();
-    let index = arrange_core::<_, _, ChunkBatcher, Spine>(stream, by_hash(), name, |_, _| {
-        ChunkBatcher::default()
-    });
-    meter::note_arrangement(scope.worker(), &index.trace);
+    let batcher = ChunkBatcher::default();
+    let waiting = batcher.waiting();
+    let index = arrange_core::<_, _, ChunkBatcher, Spine>(stream, by_hash(), name, |_, _| batcher);
+    meter::note_arrangement(scope.worker(), &index.trace, waiting);
     index
 }
 

@@ -1,5 +1,7 @@
 //! Batches: what arrangements are made of, and how they come to be from chunks that arrive.
 
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use differential_dataflow::batcher::{Batcher, Extract};
@@ -37,28 +39,37 @@ impl Batch {
 /// Batches of a level that are merged into one of the next.
 const RUNS_PER_LEVEL: usize = 8;
 
+/// Batches with how often each has been merged; the numbers descend.
+pub type Runs = Vec<(usize, Batch)>;
+
 /// Collects chunks until their times are complete, merged as they come, so that many equal rows
 /// do not wait side by side.
 #[derive(Default)]
 pub struct ChunkBatcher {
-    /// What has arrived, with how often it has been merged; levels descend.
-    runs: Vec<(usize, Batch)>,
+    /// What has arrived.
+    runs: Rc<RefCell<Runs>>,
     least: Antichain<u64>,
 }
 
 impl ChunkBatcher {
+    /// What waits, as long as the batcher is there.
+    pub fn waiting(&self) -> Weak<RefCell<Runs>> {
+        Rc::downgrade(&self.runs)
+    }
+
     fn take_in(&mut self, chunk: Chunk) {
         let Some(batch) = Batch::new(cut(chunk)) else {
             return;
         };
-        self.runs.push((0, batch));
-        while let Some(start) = self.runs.len().checked_sub(RUNS_PER_LEVEL)
-            && self.runs[start].0 == self.runs[self.runs.len() - 1].0
+        let mut runs = self.runs.borrow_mut();
+        runs.push((0, batch));
+        while let Some(start) = runs.len().checked_sub(RUNS_PER_LEVEL)
+            && runs[start].0 == runs[runs.len() - 1].0
         {
-            let level = self.runs[start].0 + 1;
-            let runs = self.runs.drain(start..).map(|(_, batch)| batch).collect();
-            if let Some(merged) = merge_all(runs) {
-                self.runs.push((level, merged));
+            let level = runs[start].0 + 1;
+            let equal = runs.drain(start..).map(|(_, batch)| batch).collect();
+            if let Some(merged) = merge_all(equal) {
+                runs.push((level, merged));
             }
         }
     }
@@ -80,7 +91,8 @@ impl Extract for ChunkBatcher {
     ) -> (Option<Batch>, AntichainRef<'a, u64>) {
         self.least = Antichain::new();
         let mut complete = Vec::new();
-        for (_, batch) in std::mem::take(&mut self.runs) {
+        let runs = self.runs.take();
+        for (_, batch) in runs {
             let mut early = Vec::new();
             let mut late = Vec::new();
             for chunk in batch.chunks.iter() {
@@ -91,7 +103,8 @@ impl Extract for ChunkBatcher {
                 continue;
             }
             complete.extend(Batch::new(early));
-            self.runs.extend(Batch::new(late).map(|batch| (0, batch)));
+            let late = Batch::new(late).map(|batch| (0, batch));
+            self.runs.borrow_mut().extend(late);
         }
         (merge_all(complete), self.least.borrow())
     }

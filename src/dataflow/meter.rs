@@ -7,7 +7,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::rc::Rc;
+use std::rc::{self, Rc};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use timely::logging::{StartStop, TimelyEvent, TimelyEventBuilder};
 use timely::worker::Worker;
 
 use super::arrange::Trace;
-use super::batch::Batch;
+use super::batch::{Batch, Runs};
 use super::chunk::Chunk;
 use super::measure::{Held, OperatorMeasure};
 use super::size::{body_bytes, summary_bytes};
@@ -189,8 +189,8 @@ pub fn note(worker: &Worker, operator: usize, gauge: Gauge) {
     }
 }
 
-/// Lets the worker's meter read how large an arrangement is.
-pub fn note_arrangement(worker: &Worker, trace: &Trace) {
+/// Lets the worker's meter read how large an arrangement is, with what waits to go into it.
+pub fn note_arrangement(worker: &Worker, trace: &Trace, waiting: rc::Weak<RefCell<Runs>>) {
     let kept = Rc::downgrade(&trace.trace_box_unstable());
     let known: RefCell<Vec<KnownBatch>> = RefCell::default();
     let gauge = move || {
@@ -209,6 +209,11 @@ pub fn note_arrangement(worker: &Worker, trace: &Trace) {
         let held = batches.iter().map(|(_, held)| *held);
         let mut held = held.fold(Held::default(), Held::plus);
         held.bytes += summaries as u64;
+        if let Some(waiting) = waiting.upgrade() {
+            let waiting = waiting.borrow();
+            let waiting = waiting.iter().map(|(_, batch)| held_by(batch));
+            held = waiting.fold(held, Held::plus);
+        }
         *known = batches;
         held
     };
@@ -223,11 +228,14 @@ fn measured(known: &[KnownBatch], batch: &Batch) -> KnownBatch {
     if let Some((_, held)) = known.iter().find(|(other, _)| other.ptr_eq(&this)) {
         return (this, *held);
     }
+    (this, held_by(batch))
+}
+
+fn held_by(batch: &Batch) -> Held {
     let bytes = batch.chunks.iter().map(|chunk| body_bytes(chunk.body()));
-    let held = Held {
+    Held {
         rows: batch.rows() as u64,
         bytes: bytes.sum::<usize>() as u64,
         batches: 1,
-    };
-    (this, held)
+    }
 }

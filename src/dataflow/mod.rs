@@ -21,6 +21,7 @@ mod extremes;
 mod fill;
 mod float_sum;
 mod form;
+mod given_up;
 mod group_changes;
 mod grouping;
 mod lane;

@@ -7,6 +7,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::datatypes::SchemaRef;
@@ -137,6 +138,8 @@ pub struct PublishedViews {
 /// How far the workers have come, and what they have published.
 pub struct Progress {
     state: Mutex<State>,
+    /// How often views have been given up.
+    times_given_up: AtomicU64,
     /// How far behind the newest completed timestamp history is kept (ms).
     history_ms: u64,
     advanced: Box<dyn Fn(u64) + Send + Sync>,
@@ -150,6 +153,8 @@ struct State {
     views: BTreeMap<u64, PublishedView>,
     /// How many workers have dropped each view that some still have.
     withdrawn: BTreeMap<u64, usize>,
+    /// Views of which nothing more is published, although some workers still have them.
+    given_up: BTreeSet<u64>,
     /// The queues of those who have subscribed, with the view.
     subscribers: Vec<(u64, Weak<Mutex<Queue>>)>,
     retired: Retired,
@@ -192,11 +197,13 @@ impl Progress {
                 next_changes: vec![None; workers],
                 views: BTreeMap::new(),
                 withdrawn: BTreeMap::new(),
+                given_up: BTreeSet::new(),
                 subscribers: Vec::new(),
                 retired: Retired::default(),
                 shown_ms: u64::MAX,
                 failure: None,
             }),
+            times_given_up: AtomicU64::new(0),
             advanced,
         }
     }
@@ -262,6 +269,9 @@ impl Progress {
         let mut state = self.state();
         let workers = state.completed.len();
         for publication in changed {
+            if state.given_up.contains(&publication.view) {
+                continue;
+            }
             state.give(&publication);
             let State { views, retired, .. } = &mut *state;
             let view = views.entry(publication.view);
@@ -295,6 +305,7 @@ impl Progress {
             return;
         }
         state.withdrawn.remove(&view);
+        state.given_up.remove(&view);
         if let Some(view) = state.views.remove(&view) {
             state.retired.take_in(&view);
         }
@@ -304,6 +315,30 @@ impl Progress {
         if had_subscribers {
             (self.advanced)(now);
         }
+    }
+
+    /// Gives up views that are not complete yet and are about to be dropped: nothing of them is
+    /// published any more, and their joins end.
+    pub fn give_up(&self, views: &[u64]) {
+        let mut state = self.state();
+        for number in views {
+            state.given_up.insert(*number);
+            if let Some(view) = state.views.remove(number) {
+                state.retired.take_in(&view);
+            }
+        }
+        drop(state);
+        self.times_given_up.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often that has happened.
+    pub(super) fn times_given_up(&self) -> u64 {
+        self.times_given_up.load(Ordering::Acquire)
+    }
+
+    /// The views that are given up and that some workers still have.
+    pub(super) fn given_up(&self) -> BTreeSet<u64> {
+        self.state().given_up.clone()
     }
 
     /// The views that somebody has subscribed to.

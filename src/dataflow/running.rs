@@ -7,6 +7,7 @@ use timely::dataflow::{ProbeHandle, Scope};
 
 use super::arrange::{Changes, Trace};
 use super::command::ViewTask;
+use super::given_up::GivenUp;
 use super::meter::Lines;
 use super::operator::temporal::Due;
 use super::output::OutputShape;
@@ -34,6 +35,7 @@ pub struct RunningView {
     pub errors: Output,
     pub indexes: Vec<IndexName>,
     pub is_published: bool,
+    pub given_up: GivenUp,
 }
 
 /// An index that several views read.

@@ -53,6 +53,8 @@ pub struct Running<'w> {
     measurements: Arc<Measurements>,
     /// The newest question about measures that has been answered.
     answered: u64,
+    /// How often views have been given up, as far as it has been heeded.
+    heeded: u64,
     completed_ms: u64,
 }
 
@@ -73,6 +75,7 @@ impl<'w> Running<'w> {
             meter: Meter::attach(worker),
             measurements,
             answered: 0,
+            heeded: 0,
             worker,
             progress,
             views: BTreeMap::new(),
@@ -93,6 +96,7 @@ impl<'w> Running<'w> {
                 }
             }
             self.measure_if_asked();
+            self.end_given_up();
             if self.complete() {
                 // Room for further commands, once what came is paid for.
                 merge_what_is_due();
@@ -131,7 +135,7 @@ impl<'w> Running<'w> {
                 let inputs = &mut running.flow.inputs;
                 fill::fill(inputs, self.place(), since_ms, &tables);
                 fill::fill_past(inputs, self.place(), &past, newest_ms);
-                self.views.insert(view.number, running);
+                self.insert(view.number, running);
             }
             Command::Drop { view } => {
                 // Readers of the timestamps before may still look for the view.
@@ -268,10 +272,31 @@ impl<'w> Running<'w> {
     /// Works until everything that has been taken in is complete.
     fn complete_all(&mut self) {
         while !self.in_flight.is_empty() {
+            self.end_given_up();
             if !self.complete() {
                 self.worker.step_or_park(None);
             }
         }
+    }
+
+    /// Ends the joins of views that are given up.
+    fn end_given_up(&mut self) {
+        let times = self.progress.times_given_up();
+        if times == self.heeded {
+            return;
+        }
+        self.heeded = times;
+        for number in self.progress.given_up() {
+            if let Some(view) = self.views.get(&number) {
+                view.given_up.set();
+            }
+        }
+    }
+
+    fn insert(&mut self, number: u64, view: RunningView) {
+        self.views.insert(number, view);
+        // It may have been given up before it came.
+        self.heeded = 0;
     }
 
     /// Lets the history before what readers may still ask for be forgotten.
@@ -298,7 +323,7 @@ impl<'w> Running<'w> {
         }
         let mut running = self.build_view(view, indexes, timestamp_ms);
         fill::fill(&mut running.flow.inputs, self.place(), timestamp_ms, tables);
-        self.views.insert(view.number, running);
+        self.insert(view.number, running);
     }
 
     /// Builds the dataflow of a view.
@@ -344,6 +369,7 @@ impl<'w> Running<'w> {
                 errors,
                 indexes: names,
                 is_published: false,
+                given_up: renderer.given_up.clone(),
             }
         })
     }

@@ -11,6 +11,7 @@ use super::catalog::{Definitions, apply_to_catalog, live_view};
 use super::checkpointing::{Checkpoints, Outcome};
 use super::definition::FROM_FILE;
 use super::disk::{Disk, Unanswered};
+use super::fills::Fills;
 use super::memory::{Memory, MemoryClock};
 use super::metrics::Metrics;
 use super::offsets::{Offsets, Place};
@@ -86,6 +87,7 @@ pub struct Conductor {
     /// Whether the newest transaction has come with a timestamp of its own.
     pub(super) replays_history: bool,
     pub(super) temporaries: super::temporary::Temporaries,
+    pub(super) fills: Fills,
     pub(super) next_number: u64,
     /// For how long events are remembered, where that has ever been said.
     pub(super) remembering: Option<Option<u64>>,
@@ -143,6 +145,7 @@ impl Conductor {
             broken: Vec::new(),
             replays_history: false,
             temporaries: BTreeMap::new(),
+            fills: Fills::new(),
             next_number: 1,
             remembering: None,
             replayed: 0,
@@ -195,6 +198,7 @@ impl Conductor {
                 break;
             }
             self.measure_memory_if_due();
+            self.drop_fills_if_full(shared);
             self.checkpoint_if_due(shared);
         }
         self.give_up_checkpoint(inbox);
@@ -249,7 +253,7 @@ impl Conductor {
     }
 
     /// Changes the catalog: checked as a whole, logged, then carried out.
-    fn change_catalog(
+    pub(super) fn change_catalog(
         &mut self,
         changes: Vec<CatalogChange>,
         shared: &Weak<Shared>,
@@ -290,9 +294,11 @@ impl Conductor {
         // Before the workers are told, so that a reader who misses a dropped view finds the new
         // catalog.
         self.publish(shared);
+        self.give_up_dropped(&commands);
         for command in &commands {
             self.workers.send(command)?;
         }
+        self.note_fills(&commands);
         // Also where no view was touched, so that whoever waits for the timestamp gets it.
         self.announce(timestamp_ms)?;
         Ok(timestamp_ms)

@@ -21,6 +21,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits until the views that were created at a timestamp are filled; fails if they were dropped
+    /// instead, as the state outgrew its budget.
+    pub(super) async fn filled(&self, timestamp_ms: u64) -> Result<(), EngineError> {
+        self.completed(timestamp_ms).await?;
+        match self.shared.memory.refusal_of_fill(timestamp_ms) {
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
     /// Waits until there is a complete timestamp beyond the given one, or a reason to look for the
     /// end of a subscription; the newest that is complete.
     pub(super) async fn completed_after(&self, timestamp_ms: u64) -> Result<u64, EngineError> {

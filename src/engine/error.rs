@@ -66,6 +66,19 @@ pub enum EngineError {
         /// The largest of them, with their bytes.
         largest: Vec<(String, u64)>,
     },
+    /// A view was dropped while it was being filled.
+    #[error(
+        "the view \"{view}\" is not created: while it was being filled the state came to take \
+         {used_bytes} bytes, more than the memory budget of {budget_bytes} bytes"
+    )]
+    TooLargeToFill {
+        /// The view.
+        view: String,
+        /// The memory of tables and views in bytes, with what was filled of it.
+        used_bytes: u64,
+        /// What they may take, in bytes.
+        budget_bytes: u64,
+    },
     /// A function of the embedding program is not taken.
     #[error(transparent)]
     Function(#[from] FunctionError),
@@ -99,7 +112,7 @@ impl EngineError {
                 _ => "22000",
             },
             EngineError::DiskFull { .. } => "53100",
-            EngineError::MemoryFull { .. } => "53200",
+            EngineError::MemoryFull { .. } | EngineError::TooLargeToFill { .. } => "53200",
             EngineError::Log(error) if error.is_disk_full() => "53100",
             EngineError::Log(_) | EngineError::Checkpoint(_) => "58030",
             EngineError::NothingToStartFrom { .. } => "XX001",
@@ -131,6 +144,11 @@ impl EngineError {
                  DESC` shows what takes how much), end queries that are not read (query.timeout \
                  does), or raise memory.budget; reading, deleting and \
                  dropping go on, and changes are taken again by themselves"
+                    .to_owned(),
+            ),
+            EngineError::TooLargeToFill { .. } => Some(
+                "let the view keep less: fewer rows of its joins, aggregates instead of rows, fewer \
+                 columns; or drop other views, delete rows, or raise memory.budget"
                     .to_owned(),
             ),
             EngineError::NothingToStartFrom { .. } => {

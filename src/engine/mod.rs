@@ -19,6 +19,7 @@ mod durability;
 mod error;
 mod examine;
 mod failure;
+mod fills;
 mod memory;
 mod metrics;
 mod offsets;

@@ -11,9 +11,11 @@ use datafusion::sql::sqlparser::ast::{
 use super::error::SqlError;
 use super::far_time::in_microseconds;
 use super::grouping_elements;
+use super::row_values::compare_values;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
+use super::time_pattern::as_strftime;
 use super::written_bytes::bytes_of;
 
 /// Writes all of them anew.
@@ -36,6 +38,8 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         written_bytes(expression);
         cut_to_length(expression);
         let written = row_in_value(expression)
+            .and_then(|()| compare_values(expression))
+            .and_then(|()| as_strftime(expression))
             .and_then(|()| in_microseconds(expression))
             .and_then(|()| as_regular_expression(expression))
             .and_then(|()| substring_by_pattern(expression));

@@ -3,29 +3,49 @@
 //! DataFusion notes which columns determine others, and leaves out of a GROUP BY those that are
 //! determined. Of an aggregation it notes that a key of one of its joined inputs determines all of
 //! its columns, also where other columns are grouped by beside it: a grouping of the groups by both
-//! then loses the others, and gives too few groups. Here such a note is taken back.
+//! then loses the others, and gives too few groups. And of rows whose lists are taken apart it notes
+//! what it did of those that have the lists: that there is one for each key, and that the key
+//! determines the elements. Here such notes are taken back.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, Dependency, FunctionalDependence, FunctionalDependencies};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Aggregate, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, LogicalPlan, Unnest};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::null_keys::Rule;
+use super::relation::is_list_in_from;
 
-/// The rules, with what is noted corrected before those that ask for it: the first, and the one that
-/// leaves columns out, as others make aggregations in between.
+/// The rules that ask for what is noted.
+const ASKING: [&str; 3] = [
+    "replace_distinct_aggregate",
+    "eliminate_duplicated_expr",
+    "optimize_projections",
+];
+
+/// The rules, with what is noted corrected before the first and before those that ask for it, as
+/// others note it anew in between.
 pub fn corrected_before(mut rules: Vec<Rule>) -> Vec<Rule> {
-    let asks = rules
-        .iter()
-        .position(|rule| rule.name() == "optimize_projections");
-    if let Some(position) = asks {
-        rules.insert(position, Arc::new(GroupKeys));
+    for asking in ASKING {
+        if let Some(position) = rules.iter().position(|rule| rule.name() == asking) {
+            rules.insert(position, Arc::new(GroupKeys));
+        }
     }
     rules.insert(0, Arc::new(GroupKeys));
     rules
+}
+
+/// Rows of elements with nothing noted of them.
+pub fn of_elements(plan: LogicalPlan) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Unnest(mut rows) => {
+            rows.schema = with_notes(&rows.schema, FunctionalDependencies::empty())?;
+            Ok(LogicalPlan::Unnest(rows))
+        }
+        plan => Ok(plan),
+    }
 }
 
 /// Has it noted of groups that what they are grouped by determines them, where less does not.
@@ -73,6 +93,14 @@ fn corrected(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             }
             (LogicalPlan::Aggregate(groups), is_corrected)
         }
+        LogicalPlan::Unnest(mut rows) => {
+            let notes = notes_of_elements(&rows);
+            let is_corrected = notes.is_some();
+            if let Some(notes) = notes {
+                rows.schema = with_notes(&rows.schema, notes)?;
+            }
+            (LogicalPlan::Unnest(rows), is_corrected)
+        }
         plan => (plan, false),
     };
     let is_changed = is_changed || is_corrected;
@@ -81,6 +109,25 @@ fn corrected(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         is_changed,
         TreeNodeRecursion::Continue,
     ))
+}
+
+/// What holds of rows of elements; `None` if it is what is noted.
+///
+/// Of elements in SELECT the planner has noted it, too, and whatever groups by the key was planned
+/// to group by the elements beside it. The note that takes that back is left to them.
+fn notes_of_elements(rows: &Unnest) -> Option<FunctionalDependencies> {
+    let noted = rows.schema.functional_dependencies();
+    if rows.exec_columns.iter().all(is_list_in_from) {
+        return (!noted.is_empty()).then(FunctionalDependencies::empty);
+    }
+    let mut modes = noted.iter().map(|note| note.mode);
+    let is_single = modes.any(|mode| mode == Dependency::Single);
+    is_single.then(|| noted.clone().with_dependency(Dependency::Multi))
+}
+
+fn with_notes(schema: &DFSchemaRef, notes: FunctionalDependencies) -> Result<DFSchemaRef> {
+    let schema = schema.as_ref().clone();
+    Ok(Arc::new(schema.with_functional_dependencies(notes)?))
 }
 
 /// The columns of groups, determined by all that they are grouped by; `None` if what is noted is
@@ -105,9 +152,7 @@ fn corrected_schema(groups: &Aggregate) -> Result<Option<DFSchemaRef>> {
     let fields = groups.schema.fields();
     let nullable = key.iter().any(|position| fields[*position].is_nullable());
     let key = FunctionalDependence::new(key, all, nullable).with_mode(Dependency::Single);
-    let schema = groups.schema.as_ref().clone();
-    let schema = schema.with_functional_dependencies(FunctionalDependencies::new(vec![key]))?;
-    Ok(Some(Arc::new(schema)))
+    with_notes(&groups.schema, FunctionalDependencies::new(vec![key])).map(Some)
 }
 
 /// Whether the columns that are said to determine groups determine, below them, all columns that

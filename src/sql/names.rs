@@ -79,7 +79,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        let name = own_name(name);
+        let name = scalar::meant(own_name(name));
         let system = self.sources.system_function(name);
         let functions = self.state.scalar_functions();
         system.or_else(|| functions.get(name).cloned()).or_else(|| {

@@ -205,9 +205,11 @@ impl Planner {
         let planner = SqlToRel::new_with_options(&provider, options);
         guard::check_expansion(query)?;
         shape::check_grouping(query)?;
-        let planned = same_names::planned(&|| self.rewritten(query), &|query| {
-            let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
-            planned.map_err(SqlError::from)
+        let planned = self.rewritten(query).and_then(|rewritten| {
+            same_names::planned(rewritten, &|query| {
+                let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
+                planned.map_err(SqlError::from)
+            })
         });
         let planned = planned.map_err(|error| located(error, query))?;
         self_reference::check(&planned)
@@ -228,7 +230,7 @@ impl Planner {
         merged_columns::rewrite(&mut query)?;
         decimal::keep_long(&mut query);
         like::with_backslashes(&mut query);
-        relation::arrange(&mut query);
+        relation::arrange(&mut query)?;
         Ok(query)
     }
 }

@@ -8,35 +8,33 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use arrow::datatypes::Schema;
-use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, TableReference};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
     Expr as Ast, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
 };
 
+use super::doubled_columns;
 use super::error::SqlError;
 use super::statement::{calls_functions, identifier};
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 
-/// Plans a query, with columns of one name told apart if it cannot be planned otherwise. Planning
-/// takes it away, so it is asked for again then.
+/// Plans a query, with columns of one name told apart if it cannot be planned otherwise.
 pub fn planned(
-    query: &dyn Fn() -> Result<Query, SqlError>,
+    query: Query,
     plan: &dyn Fn(Query) -> Result<LogicalPlan, SqlError>,
 ) -> Result<LogicalPlan, SqlError> {
-    let error = match plan(query()?) {
+    let plan = |query: Query| doubled_columns::checked(plan(query.clone())?, &query);
+    let error = match plan(query.clone()) {
         Ok(planned) => return Ok(planned),
         Err(error) => error,
     };
-    if !matches!(error.sqlstate, "42701" | "42702") {
+    if !matches!(error.sqlstate, "42701" | "42702") || matches_names(&query) {
         return Err(error);
     }
-    let mut told_apart = query()?;
-    if matches_names(&told_apart) {
-        return Err(error);
-    }
+    let mut told_apart = query;
     let mut names = Names::default();
     names.give(&mut told_apart);
     if names.given.is_empty() {
@@ -72,10 +70,33 @@ pub fn refuse(view: &str, columns: &Schema) -> Result<(), SqlError> {
 }
 
 /// What is said of a name that does not tell which column is meant.
-fn several_columns(name: &str) -> SqlError {
+pub fn several_columns(name: &str) -> SqlError {
     SqlError::new("42702", format!("several columns are called \"{name}\""))
         .about(name)
         .with_hint("give each of them a name of its own with AS")
+}
+
+/// Rows with these names of their columns. A name that several have is told apart by a table's name
+/// before it, which rows do not show.
+pub fn with_names(
+    plan: LogicalPlan,
+    columns: &[Column],
+    names: &[&String],
+) -> DataFusionResult<LogicalPlan> {
+    let expressions = columns.iter().zip(names).enumerate();
+    let expressions = expressions.map(|(position, (column, name))| {
+        let value = Expr::Column(column.clone());
+        let is_alone = names.iter().filter(|other| *other == name).count() == 1;
+        match is_alone && column.name == **name {
+            true => value,
+            false => {
+                let table = TableReference::bare(format!("[column {}]", position + 1));
+                value.alias_qualified(Some(table), name.as_str())
+            }
+        }
+    });
+    let expressions: Vec<Expr> = expressions.collect();
+    LogicalPlanBuilder::from(plan).project(expressions)?.build()
 }
 
 /// Whether columns of several tables are matched by their names, which must stay what they are.
@@ -161,8 +182,7 @@ impl Names {
         self.given.insert(name, written);
     }
 
-    /// The rows under the names that are written. A name that several have is told apart by a
-    /// table's name before it, which rows do not show.
+    /// The rows under the names that are written.
     fn restored(&self, plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
         let columns = plan.schema().columns();
         if !columns
@@ -180,23 +200,7 @@ impl Names {
                 None => &column.name,
             })
             .collect();
-        let expressions: Vec<Expr> = columns
-            .iter()
-            .enumerate()
-            .map(|(position, column)| {
-                let name = names[position];
-                let value = Expr::Column(column.clone());
-                let is_alone = names.iter().filter(|other| **other == name).count() == 1;
-                match is_alone && column.name == *name {
-                    true => value,
-                    false => {
-                        let table = TableReference::bare(format!("[column {}]", position + 1));
-                        value.alias_qualified(Some(table), name.as_str())
-                    }
-                }
-            })
-            .collect();
-        LogicalPlanBuilder::from(plan).project(expressions)?.build()
+        with_names(plan, &columns, &names)
     }
 
     /// What DataFusion calls the columns for which no name is written.

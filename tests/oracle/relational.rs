@@ -58,6 +58,26 @@ pub const RELATIONAL: &[&str] = &[
 /// the same in other words.
 const IN_OTHER_WORDS: &[(&str, &str)] = &[
     (
+        "SELECT a, b, (SELECT count(*) FROM generate_series(1, r.b) AS g(i) WHERE i % 2 = 0) AS n FROM r",
+        "SELECT a, b, CASE WHEN b > 0 THEN b / 2 ELSE 0 END AS n FROM r",
+    ),
+    (
+        "SELECT a, b FROM r WHERE EXISTS (SELECT 1 FROM unnest(make_array(r.a, r.b + 1)) AS u(x) WHERE u.x = r.b)",
+        "SELECT a, b FROM r WHERE a = b",
+    ),
+    (
+        "SELECT r.a, r.b, g.i FROM r LEFT JOIN LATERAL generate_series(1, r.b) AS g(i) ON g.i > r.a",
+        "SELECT q.a, q.b, g.i FROM r AS q LEFT JOIN (SELECT b, unnest(generate_series(1, b)) AS i FROM (SELECT DISTINCT b FROM r WHERE b > 0) AS d) AS g ON g.b = q.b AND g.i > q.a",
+    ),
+    (
+        "SELECT k, count(*) AS n FROM (SELECT a AS k, array_agg(b ORDER BY b) AS l FROM r GROUP BY a) AS q, unnest(q.l) AS u(x) GROUP BY k, x",
+        "SELECT a AS k, count(*) AS n FROM r GROUP BY a, b",
+    ),
+    (
+        "SELECT DISTINCT k FROM (SELECT a AS k, array_agg(b ORDER BY b) AS l FROM r GROUP BY a) AS q, unnest(q.l) AS u(x)",
+        "SELECT DISTINCT a AS k FROM r",
+    ),
+    (
         "SELECT a, b FROM r WHERE b > 3 OR a NOT IN (SELECT k FROM s WHERE v > 1)",
         "SELECT a, b FROM r WHERE b > 3 OR NOT EXISTS (SELECT 1 FROM s WHERE v > 1 AND (k = r.a OR k IS NULL))",
     ),

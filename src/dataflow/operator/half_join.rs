@@ -21,6 +21,7 @@ use timely::progress::frontier::MutableAntichain;
 use super::super::arrange::{Changes, Index, Trace, by_hash};
 use super::super::batch::Batch;
 use super::super::chunk::Chunk;
+use super::super::given_up::GivenUp;
 use super::super::lane::Lane;
 use super::super::measure::Held;
 use super::super::meter;
@@ -50,13 +51,14 @@ impl Sees {
     }
 }
 
-/// Pairs changes, sorted by the key they look up, with the rows of an arrangement. A pair happens
-/// when the change does.
+/// Pairs changes, sorted by the key they look up, with the rows of an arrangement, until the pairs
+/// are given up. A pair happens when the change does.
 pub fn half_join<'scope>(
     changes: Stream<'scope, u64, Chunk>,
     index: Index<'scope>,
     sees: Sees,
     shape: Shape,
+    given_up: GivenUp,
 ) -> Changes<'scope> {
     let scope = changes.scope();
     let lookups = Rc::new(RefCell::new(Lookups {
@@ -89,6 +91,9 @@ pub fn half_join<'scope>(
                     }
                     lookups.add(capabilities, std::mem::take(chunk));
                 });
+                if given_up.is_set() {
+                    lookups.forget();
+                }
                 if let Some(trace) = &mut trace {
                     lookups.begin(trace, incomplete);
                 }
@@ -146,6 +151,12 @@ impl Lookups {
             earliest,
             latest,
         });
+    }
+
+    /// Lets go of all changes.
+    fn forget(&mut self) {
+        self.waiting.clear();
+        self.at_work.clear();
     }
 
     /// Begins with the changes for which the arrangement is complete.

@@ -13,6 +13,7 @@ use super::super::batch::Batch;
 use super::super::chunk::{Chunk, columns};
 use super::super::column::Column;
 use super::super::cursor::{Reader, drain_hash, keep_picked, least_hash, seek_all};
+use super::super::given_up::GivenUp;
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
 
@@ -37,8 +38,19 @@ pub fn join<'scope>(
     schema: SchemaRef,
     output: Vec<(Side, usize)>,
 ) -> Changes<'scope> {
+    join_until(left, right, schema, output, GivenUp::default())
+}
+
+/// The same until its rows are given up.
+pub fn join_until<'scope>(
+    left: Index<'scope>,
+    right: Index<'scope>,
+    schema: SchemaRef,
+    output: Vec<(Side, usize)>,
+    given_up: GivenUp,
+) -> Changes<'scope> {
     let shape = Arc::new(Shape { schema, output });
-    join_with_tactic(left, right, "Join", Pairing { shape })
+    join_with_tactic(left, right, "Join", Pairing { shape, given_up })
 }
 
 /// What pairs of rows become.
@@ -51,6 +63,7 @@ pub struct Shape {
 
 struct Pairing {
     shape: Arc<Shape>,
+    given_up: GivenUp,
 }
 
 impl JoinTactic<u64, Batch, Batch, Updates> for Pairing {
@@ -62,7 +75,9 @@ impl JoinTactic<u64, Batch, Batch, Updates> for Pairing {
         _meet: u64,
     ) -> Box<dyn Iterator<Item = Updates>> {
         let meet = |left: u64, right: u64| Some(left.max(right));
-        Box::new(pairs(left, right, meet, Arc::clone(&self.shape)))
+        let pairs = pairs(left, right, meet, Arc::clone(&self.shape));
+        let given_up = self.given_up.clone();
+        Box::new(pairs.take_while(move |_| !given_up.is_set()))
     }
 }
 

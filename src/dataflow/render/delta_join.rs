@@ -156,7 +156,8 @@ impl<'scope> Renderer<'_, 'scope> {
             output: output.collect(),
         };
         let changes = key_by(found.rows.clone(), sorted, true, |_| Vec::new());
-        half_join(changes, self.index(&side, false), sees, shape)
+        let index = self.index(&side, false);
+        half_join(changes, index, sees, shape, self.given_up.clone())
     }
 }
 

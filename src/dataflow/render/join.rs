@@ -16,7 +16,7 @@ use super::super::arrange::{Changes, Index, Layout, arrange, key_by};
 use super::super::chunk::SumLane;
 use super::super::lane::Lane;
 use super::super::operator::accumulate::multiplicity;
-use super::super::operator::join::{Side, join};
+use super::super::operator::join::{Side, join, join_until};
 use super::super::operator::negate;
 use super::{IndexName, Renderer, all_columns, build_index, column_of, index_layout};
 use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan};
@@ -211,7 +211,14 @@ impl<'scope> Renderer<'_, 'scope> {
         output.extend(right.output(Side::Right));
         let left_index = self.index(left, false);
         let right_index = self.index(right, false);
-        let rows = join(left_index, right_index, Arc::clone(&schema), output);
+        let given_up = self.given_up.clone();
+        let rows = join_until(
+            left_index,
+            right_index,
+            Arc::clone(&schema),
+            output,
+            given_up,
+        );
         match residual {
             None => rows,
             Some(residual) => self.map(

@@ -29,6 +29,7 @@ use timely::dataflow::{InputHandle, Scope};
 
 use self::utc_date::with_utc_dates;
 use super::arrange::{Changes, Index, Layout, arrange, key_by};
+use super::given_up::GivenUp;
 use super::lane::Lane;
 use super::meter::Lines;
 use super::operator::accumulate;
@@ -78,6 +79,8 @@ pub struct Renderer<'r, 'scope> {
     pub dues: Vec<Due>,
     /// Which operators work for which line of the plan.
     pub lines: Lines,
+    /// Ends the joins.
+    pub given_up: GivenUp,
 }
 
 impl<'r, 'scope> Renderer<'r, 'scope> {
@@ -105,6 +108,7 @@ impl<'r, 'scope> Renderer<'r, 'scope> {
             levels: HashMap::new(),
             dues: Vec::new(),
             lines: Vec::new(),
+            given_up: GivenUp::default(),
         }
     }
 

@@ -92,9 +92,15 @@ impl Session {
             _ => return Err(SqlError::unsupported("this statement is not supported").into()),
         };
         if !changes.is_empty() {
+            let fills = changes
+                .iter()
+                .any(|change| matches!(change, CatalogChange::CreateLiveView { .. }));
             let changed = self.call(|reply| Request::Catalog { changes, reply }).await;
             let timestamp_ms = changed.map_err(|error| self.located(error, catalog, statement))?;
             self.last_write_ms = self.last_write_ms.max(timestamp_ms);
+            if fills {
+                self.engine.filled(timestamp_ms).await?;
+            }
         }
         Ok(tag.to_owned())
     }

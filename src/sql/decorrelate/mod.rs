@@ -11,6 +11,7 @@ mod branches;
 mod cases;
 mod farther;
 mod hard;
+mod joins;
 mod names;
 mod references;
 mod rows;

@@ -7,13 +7,14 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprFunctionExt, ExprSchemable, FetchType, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, Operator, SkipType, SortExpr, Subquery, Window, binary_expr, lit, when,
+    Aggregate, Distinct, Expr, ExprFunctionExt, ExprSchemable, FetchType, Limit, LogicalPlan,
+    LogicalPlanBuilder, SkipType, SortExpr, Subquery, Unnest, Window, lit, when,
 };
 
 use super::names::Names;
 use super::references::{is_correlated, outer_columns};
 use crate::sql::first_rows::by_whole_row;
+use crate::sql::relation::is_list_in_from;
 
 /// The outer columns that a subquery reads.
 pub struct Outer<'n> {
@@ -33,7 +34,7 @@ pub struct Rows {
     pub keys: Vec<Column>,
     /// The column with the positions of rows among those of their combination, where they are
     /// ordered.
-    position: Option<Column>,
+    pub(super) position: Option<Column>,
 }
 
 /// The aggregates of a subquery for the combinations of outer columns for which it has rows.
@@ -103,11 +104,11 @@ impl<'n> Outer<'n> {
     /// The rows of a plan for each combination, with their positions if their order is asked for;
     /// `None` if they can't be told.
     pub fn rows(&self, plan: &LogicalPlan, in_order: bool) -> Result<Option<Rows>> {
-        if is_row_of_nothing(plan) {
-            return self.combinations().map(Some);
-        }
         if !is_correlated(plan)? {
             let combinations = self.combinations()?;
+            if is_one_row_without_columns(plan) {
+                return Ok(Some(combinations));
+            }
             let rows = LogicalPlanBuilder::from(plan.clone()).cross_join(combinations.plan)?;
             let plan = rows.build()?;
             return Ok(Some(Rows {
@@ -169,11 +170,12 @@ impl<'n> Outer<'n> {
             LogicalPlan::Aggregate(node) => self.many_groups(node),
             LogicalPlan::Join(join) => self.joined(join),
             LogicalPlan::Union(union) => self.united(union),
+            LogicalPlan::Unnest(node) => self.elements(node),
             _ => Ok(None),
         }
     }
 
-    fn below(
+    pub(super) fn below(
         &self,
         input: &LogicalPlan,
         in_order: bool,
@@ -208,6 +210,23 @@ impl<'n> Outer<'n> {
             };
             let columns = node.schema.columns().into_iter();
             rows.projected(columns.map(Expr::Column).collect())
+        })
+    }
+
+    /// The elements of the lists of each combination. Of those in SELECT the optimiser takes it that
+    /// the combination determines them.
+    fn elements(&self, node: &Unnest) -> Result<Option<Rows>> {
+        if !node.exec_columns.iter().all(is_list_in_from) {
+            return Ok(None);
+        }
+        self.below(&node.input, false, |rows| {
+            let lists = node.exec_columns.clone();
+            let plan = LogicalPlanBuilder::from(rows.plan)
+                .unnest_columns_with_options(lists, node.options.clone())?;
+            Ok(Rows {
+                plan: plan.build()?,
+                ..rows
+            })
         })
     }
 
@@ -330,82 +349,6 @@ impl<'n> Outer<'n> {
             values,
         }))
     }
-
-    /// A join one side of which is correlated, or both, or none but its condition.
-    fn joined(&self, join: &Join) -> Result<Option<Rows>> {
-        let keeps_left = matches!(
-            join.join_type,
-            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
-        );
-        if !keeps_left {
-            return Ok(None);
-        }
-        let right_only = is_correlated(&join.right)?;
-        if right_only && (is_correlated(&join.left)? || join.join_type != JoinType::Inner) {
-            return self.joined_by_combination(join);
-        }
-        let side = if right_only { &join.right } else { &join.left };
-        self.below(side, false, |rows| {
-            let keys = rows.keys;
-            let conditions = self.conditions(join, &keys, &join.schema)?;
-            let (left, right) = match right_only {
-                true => (join.left.as_ref().clone(), rows.plan),
-                false => (rows.plan, join.right.as_ref().clone()),
-            };
-            let builder = LogicalPlanBuilder::from(left);
-            let plan = match conditions.is_empty() {
-                true if join.join_type == JoinType::Inner => builder.cross_join(right)?,
-                _ => builder.join_on(right, join.join_type, conditions)?,
-            };
-            let rows = Rows::unordered(plan.build()?, keys);
-            let columns = join.schema.columns().into_iter();
-            rows.projected(columns.map(Expr::Column).collect())
-        })
-    }
-}
-
-impl Outer<'_> {
-    /// A join in which the rows of each combination meet those of the same one.
-    fn joined_by_combination(&self, join: &Join) -> Result<Option<Rows>> {
-        let (left, right) = (
-            self.rows(&join.left, false)?,
-            self.rows(&join.right, false)?,
-        );
-        let (Some(left), Some(right)) = (left, right) else {
-            return Ok(None);
-        };
-        let conditions = self.conditions(join, &left.keys, &join.schema)?;
-        let plan = LogicalPlanBuilder::from(left.plan)
-            .join_detailed(
-                right.plan,
-                join.join_type,
-                (left.keys.clone(), right.keys),
-                conjunction(conditions),
-                NullEquality::NullEqualsNull,
-            )?
-            .build()?;
-        let rows = Rows::unordered(plan, left.keys);
-        let columns = join.schema.columns().into_iter();
-        rows.projected(columns.map(Expr::Column).collect())
-            .map(Some)
-    }
-
-    fn conditions(&self, join: &Join, keys: &[Column], own: &DFSchema) -> Result<Vec<Expr>> {
-        let equality = match join.null_equality {
-            NullEquality::NullEqualsNull => Operator::IsNotDistinctFrom,
-            NullEquality::NullEqualsNothing => Operator::Eq,
-        };
-        let equalities = join.on.iter().map(|(left, right)| {
-            let left = self.replaced(left.clone(), keys, own)?;
-            let right = self.replaced(right.clone(), keys, own)?;
-            Ok(binary_expr(left, equality, right))
-        });
-        let mut conditions = equalities.collect::<Result<Vec<Expr>>>()?;
-        if let Some(filter) = &join.filter {
-            conditions.push(self.replaced(filter.clone(), keys, own)?);
-        }
-        Ok(conditions)
-    }
 }
 
 impl Rows {
@@ -419,7 +362,7 @@ impl Rows {
     }
 
     /// The rows with these columns in place of their own.
-    fn projected(self, mut columns: Vec<Expr>) -> Result<Rows> {
+    pub(super) fn projected(self, mut columns: Vec<Expr>) -> Result<Rows> {
         let hidden = self.keys.iter().chain(&self.position);
         columns.extend(hidden.cloned().map(Expr::Column));
         let plan = LogicalPlanBuilder::from(self.plan).project(columns)?;
@@ -457,10 +400,10 @@ impl Rows {
     }
 }
 
-/// Whether a plan is what stands below a SELECT without FROM.
-fn is_row_of_nothing(plan: &LogicalPlan) -> bool {
+/// What stands for FROM where there is none.
+fn is_one_row_without_columns(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::EmptyRelation(row) => row.produce_one_row && row.schema.fields().is_empty(),
+        LogicalPlan::EmptyRelation(rows) => rows.produce_one_row && rows.schema.fields().is_empty(),
         _ => false,
     }
 }

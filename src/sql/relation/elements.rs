@@ -22,8 +22,12 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::call::own_column;
 use crate::sql::error::SqlError;
+use crate::sql::group_keys;
 use crate::sql::planner::external;
 use crate::sql::syntax::edit_expressions;
+
+/// How the names of lists begin, before they are taken apart.
+const LIST: &str = "[list ";
 
 /// One of the functions.
 struct Function {
@@ -50,7 +54,7 @@ const fn members(name: &'static str, member: &'static str) -> Function {
     }
 }
 
-static FUNCTIONS: [Function; 12] = [
+static FUNCTIONS: [Function; 13] = [
     Function {
         name: "unnest",
         list: None,
@@ -59,6 +63,7 @@ static FUNCTIONS: [Function; 12] = [
     function("generate_series", "generate_series"),
     function("range", "range"),
     function("string_to_table", "string_to_array"),
+    function("regexp_split_to_table", "regexp_split_to_array"),
     function("json_array_elements", "json_get_array"),
     function("jsonb_array_elements", "json_get_array"),
     function("json_object_keys", "json_object_keys"),
@@ -84,6 +89,11 @@ pub fn refusal(name: &str) -> SqlError {
              apart by unnest({name}(…))",
             known.join(", ")
         ))
+}
+
+/// Whether a column is a list of such a function.
+pub fn is_list_in_from(column: &Column) -> bool {
+    column.name.starts_with(LIST)
 }
 
 /// Makes one list of joins of a list of tables with such functions, which are for each row of all
@@ -139,6 +149,11 @@ pub fn is_joined(join: &Join) -> bool {
         // What is the same list for all rows is better joined by its elements.
         Some(Joined { condition, .. }) => condition.is_none() || has_columns(&join.relation),
     }
+}
+
+/// Whether a join leaves all rows, or those for which a condition holds.
+pub fn is_filter(operator: &JoinOperator) -> bool {
+    Joined::of(operator).is_some()
 }
 
 /// Plans such a function, alone or with the rows before it.
@@ -241,12 +256,18 @@ fn is_true(condition: &Ast) -> bool {
     }
 }
 
-fn has_columns(relation: &TableFactor) -> bool {
+/// Whether a function asks for columns.
+pub fn has_columns(relation: &TableFactor) -> bool {
     let found = edit_expressions(&mut relation.clone(), &mut |part| match part {
         Ast::Identifier(_) | Ast::CompoundIdentifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
     found.is_break()
+}
+
+/// What the function that stands in FROM is called, if it is one of these.
+pub fn name_of(relation: &TableFactor) -> Option<&'static str> {
+    function_of(relation).map(|function| function.name)
 }
 
 /// The function that stands in FROM, if it is one of these.
@@ -326,7 +347,8 @@ impl Elements {
         let schema = Arc::clone(rows.schema());
         let mut arguments = Vec::new();
         for argument in &self.arguments {
-            arguments.push(context.sql_to_expr(argument.clone(), &schema)?);
+            let planned = context.sql_to_expr(argument.clone(), &schema);
+            arguments.push(planned.map_err(unread)?);
         }
         let json = arguments.first().cloned();
         let mut lists = match self.function.list {
@@ -342,7 +364,7 @@ impl Elements {
         }
         let kept: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
         // Several calls in one FROM must not meet.
-        let lanes = (1..=lists.len()).map(|n| format!("[list {n} of {table}]"));
+        let lanes = (1..=lists.len()).map(|n| format!("{LIST}{n} of {table}]"));
         let lanes: Vec<String> = lanes.collect();
         let mut values: Vec<Expr> = lanes.iter().map(|lane| own_column(lane)).collect();
         if let (Some(member), Some(json), Some(key)) =
@@ -359,9 +381,11 @@ impl Elements {
         let apart = lanes.iter().map(Column::new_unqualified);
         let apart: Vec<Column> = apart.collect();
         let options = UnnestOptions::new().with_null_handling(nulls);
-        LogicalPlanBuilder::from(rows)
+        let elements = LogicalPlanBuilder::from(rows)
             .project(given)?
             .unnest_columns_with_options(apart, options)?
+            .build()?;
+        LogicalPlanBuilder::from(group_keys::of_elements(elements)?)
             .project(named)?
             .build()
     }
@@ -437,6 +461,20 @@ fn scalar(context: &dyn RelationPlannerContext, name: &str, arguments: Vec<Expr>
         Some(function) => Ok(function.call(arguments)),
         None => Err(external(refusal(name))),
     }
+}
+
+/// Why an argument cannot be planned; where nothing stands before the function, which columns it may
+/// ask for.
+fn unread(error: DataFusionError) -> DataFusionError {
+    let error = SqlError::from(error);
+    let is_unexplained = error.hint.is_none() && error.sqlstate == "42703";
+    external(match is_unexplained {
+        true => error.with_hint(
+            "a function in FROM reads the tables before it to which it is joined by a comma, \
+             CROSS JOIN, JOIN … ON or LEFT JOIN … ON, and those of the queries around it",
+        ),
+        false => error,
+    })
 }
 
 fn misused(function: &str, how: &str) -> DataFusionError {

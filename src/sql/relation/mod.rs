@@ -6,6 +6,7 @@
 mod as_of;
 mod call;
 mod elements;
+mod lateral;
 mod latest;
 mod session;
 mod time_window;
@@ -24,9 +25,10 @@ use datafusion::sql::sqlparser::ast::{
     JoinOperator, ObjectName, Query, TableFactor, TableWithJoins,
 };
 
+use super::error::SqlError;
 use super::syntax::{edit_joins, edit_selects};
 use call::{Call, Function};
-pub use elements::refusal;
+pub use elements::{is_list_in_from, refusal};
 pub use latest::LATEST;
 pub use session::{SESSION_END, SESSION_START, gap_in_microseconds};
 
@@ -39,13 +41,22 @@ pub fn planners() -> &'static [Arc<dyn RelationPlanner>] {
 
 /// Puts each join that is planned here, with all that stands before it, in parentheses of its own,
 /// where the planners find it.
-pub fn arrange(query: &mut Query) {
+pub fn arrange(query: &mut Query) -> Result<(), SqlError> {
     edit_selects(query, &mut |select| elements::gather(&mut select.from));
-    edit_joins(query, &mut nest);
+    let mut refusal = Ok(());
+    edit_joins(query, &mut |tables| {
+        if let Err(error) = nest(tables) {
+            refusal = Err(error);
+        }
+    });
+    refusal
 }
 
-fn nest(tables: &mut TableWithJoins) {
-    for join in take(&mut tables.joins) {
+fn nest(tables: &mut TableWithJoins) -> Result<(), SqlError> {
+    lateral::as_table(&mut tables.relation);
+    for mut join in take(&mut tables.joins) {
+        lateral::as_table(&mut join.relation);
+        lateral::keep_rows(&mut join)?;
         let is_as_of = matches!(join.join_operator, JoinOperator::AsOf { .. });
         let is_nested = is_as_of || elements::is_joined(&join);
         tables.joins.push(join);
@@ -60,6 +71,7 @@ fn nest(tables: &mut TableWithJoins) {
             };
         }
     }
+    Ok(())
 }
 
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! Scalar functions of Postgres that DataFusion does not have.
 
 mod number;
+mod split;
 mod text;
 mod time;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array};
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
@@ -36,6 +37,19 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("variance", "var_samp"),
 ];
 
+/// Names that Postgres has for functions which are about all elements of a list, and DataFusion for
+/// those about the first.
+const OF_ALL_ELEMENTS: &[(&str, &str)] = &[
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+];
+
+/// The name of the function that is meant where DataFusion and Postgres mean two by one name.
+pub fn meant(name: &str) -> &str {
+    let found = OF_ALL_ELEMENTS.iter().find(|(known, _)| *known == name);
+    found.map_or(name, |(_, meant)| *meant)
+}
+
 /// The name under which a function that Postgres calls otherwise is there.
 pub fn other_name(name: &str) -> Option<&'static str> {
     let found = OTHER_NAMES.iter().find(|(known, _)| *known == name);
@@ -60,12 +74,14 @@ const ALL: &[(&str, Does)] = &[
     ("date", Does::Date),
     ("div", Does::Quotient),
     ("format", Does::Format),
+    ("make_timestamp", Does::MakeTime),
     ("mod", Does::Remainder),
     ("num_nonnulls", Does::CountValues),
     ("num_nulls", Does::CountNulls),
     ("quote_ident", Does::QuoteName),
     ("quote_literal", Does::QuoteLiteral),
     ("quote_nullable", Does::QuoteNullable),
+    ("regexp_split_to_array", Does::Split),
     ("width_bucket", Does::Bucket),
 ];
 
@@ -78,11 +94,13 @@ enum Does {
     CountValues,
     Date,
     Format,
+    MakeTime,
     QuoteLiteral,
     QuoteName,
     QuoteNullable,
     Quotient,
     Remainder,
+    Split,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -116,6 +134,8 @@ impl ScalarUDFImpl for Function {
                  age(current_date, at)"
             ),
             (Does::Date, [_]) => time::dates(given),
+            (Does::MakeTime, [_, _, _, _, _, _]) => Ok(time::parts()),
+            (Does::Split, [_, _] | [_, _, _]) => Ok(vec![DataType::Utf8; given.len()]),
             _ => plan_err!("{}() takes {}", self.name, self.does.arguments()),
         }
     }
@@ -130,6 +150,8 @@ impl ScalarUDFImpl for Function {
             }
             Does::Age => DataType::Interval(IntervalUnit::MonthDayNano),
             Does::Date => DataType::Date32,
+            Does::MakeTime => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Does::Split => DataType::new_list(DataType::Utf8, true),
         })
     }
 
@@ -156,8 +178,10 @@ impl Does {
             Does::CountNulls | Does::CountValues => "values",
             Does::Date => "a time",
             Does::Format => "a text and the values in it",
+            Does::MakeTime => "a year, a month, a day, an hour, a minute and seconds",
             Does::QuoteLiteral | Does::QuoteName | Does::QuoteNullable => "one value",
             Does::Quotient | Does::Remainder => "two numbers",
+            Does::Split => "a text, a regular expression and, if need be, flags",
         }
     }
 
@@ -174,6 +198,8 @@ impl Does {
             Does::QuoteNullable => text::quote_literals(arguments, Some("NULL")),
             Does::Age => time::age(arguments),
             Does::Date => time::date(arguments),
+            Does::MakeTime => time::made(arguments, rows),
+            Does::Split => split::split(arguments, rows),
         }
     }
 }

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
-use arrow::datatypes::{
-    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
 };
-use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+    TimestampMicrosecondType,
+};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
+
+use crate::sql::error::SqlError;
+use crate::sql::planner::external;
 
 /// Timestamps without a zone, for times of any kind: those with one are told in UTC.
 pub fn moments(given: &[DataType]) -> Result<Vec<DataType>> {
@@ -70,6 +76,61 @@ pub fn age(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(
         ages.collect::<Result<IntervalMonthDayNanoArray>>()?,
     ))
+}
+
+/// The parts of a time: whole numbers from the year to the minute, and seconds.
+pub fn parts() -> Vec<DataType> {
+    let mut parts = vec![DataType::Int64; 5];
+    parts.push(DataType::Float64);
+    parts
+}
+
+/// The times that have these parts.
+pub fn made(arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let [whole @ .., seconds] = arguments else {
+        return exec_err!("make_timestamp() takes the parts of a time");
+    };
+    let whole = whole.iter().map(|part| part.as_primitive::<Int64Type>());
+    let whole: Vec<&Int64Array> = whole.collect();
+    let seconds = seconds.as_primitive::<Float64Type>();
+    let times = (0..rows).map(|row| {
+        let parts = whole.iter();
+        let parts = parts.map(|part| part.is_valid(row).then(|| part.value(row)));
+        let parts: Option<Vec<i64>> = parts.collect();
+        match parts.filter(|_| seconds.is_valid(row)) {
+            Some(parts) => microseconds_of(&parts, seconds.value(row)).map(Some),
+            None => Ok(None),
+        }
+    });
+    Ok(Arc::new(
+        times.collect::<Result<TimestampMicrosecondArray>>()?,
+    ))
+}
+
+fn microseconds_of(parts: &[i64], seconds: f64) -> Result<i64> {
+    let [year, month, day, hour, minute] = *parts else {
+        return exec_err!("make_timestamp() takes the parts of a time");
+    };
+    let year = i32::try_from(year)
+        .ok()
+        .filter(|year| (1..=9999).contains(year));
+    let month_and_day = u32::try_from(month).ok().zip(u32::try_from(day).ok());
+    let date = year.zip(month_and_day);
+    let date = date.and_then(|(year, (month, day))| NaiveDate::from_ymd_opt(year, month, day));
+    let is_time =
+        (0..24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&seconds);
+    match date.filter(|_| is_time) {
+        Some(date) => {
+            let midnight = date.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
+            let minutes = hour * 60 + minute;
+            Ok(midnight + minutes * 60_000_000 + (seconds * 1e6).round() as i64)
+        }
+        None => {
+            let message =
+                format!("make_timestamp(): there is no such time as {parts:?}, {seconds}");
+            Err(external(SqlError::new("22008", message)))
+        }
+    }
 }
 
 fn calendar(microseconds: i64) -> Option<NaiveDateTime> {

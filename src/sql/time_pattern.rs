@@ -1,0 +1,196 @@
+//! Patterns of Postgres for times, such as `'YYYY-MM-DD'`, written as those of `strftime`.
+//!
+//! DataFusion takes the latter, and one without `%` for a text that stands for itself.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+};
+
+use super::error::SqlError;
+
+/// The functions that read times, and that which writes them.
+const READING: [&str; 2] = ["to_date", "to_timestamp"];
+const WRITING: &str = "to_char";
+
+/// Patterns of DataFusion's own for lengths of time.
+const OF_DURATIONS: [&str; 2] = ["iso8601", "pretty"];
+
+/// Fields in either case, with what they are and what they are behind `FM`: not padded. One that
+/// begins like another stands before it.
+static FIELDS: [(&str, &str, &str); 16] = [
+    ("HH24", "%H", "%-H"),
+    ("HH12", "%I", "%-I"),
+    ("HH", "%I", "%-I"),
+    ("IYYY", "%G", "%G"),
+    ("IW", "%V", "%-V"),
+    ("ID", "%u", "%u"),
+    ("YYYY", "%Y", "%Y"),
+    ("YY", "%y", "%-y"),
+    ("MM", "%m", "%-m"),
+    ("DDD", "%j", "%-j"),
+    ("DD", "%d", "%-d"),
+    ("MI", "%M", "%-M"),
+    ("SS", "%S", "%-S"),
+    ("MS", "%3f", "%3f"),
+    ("US", "%6f", "%6f"),
+    ("Q", "%q", "%q"),
+];
+
+/// Fields that begin like others and mean something else.
+const OTHERS: [&str; 2] = ["IDDD", "SSSS"];
+
+/// Fields whose case tells that of what is written.
+static IN_CASE: [(&str, &str); 6] = [
+    ("Mon", "%b"),
+    ("Dy", "%a"),
+    ("AM", "%p"),
+    ("PM", "%p"),
+    ("am", "%P"),
+    ("pm", "%P"),
+];
+
+/// Names, which are filled up with blanks to nine characters where they are not behind `FM`.
+static NAMES: [(&str, &str); 2] = [("Month", "%B"), ("Day", "%A")];
+
+/// Writes the pattern of a call anew if it is one of Postgres: a text with letters and without `%`.
+pub fn as_strftime(expression: &mut Expr) -> Result<(), SqlError> {
+    let Expr::Function(call) = expression else {
+        return Ok(());
+    };
+    let name = function_name(call);
+    let reads = READING.contains(&name.as_str());
+    if !reads && name != WRITING {
+        return Ok(());
+    }
+    let Some(pattern) = pattern_of(call) else {
+        return Ok(());
+    };
+    let has_letters = pattern.contains(|c: char| c.is_ascii_alphabetic());
+    let is_of_durations = OF_DURATIONS.contains(&pattern.to_lowercase().as_str());
+    if pattern.contains('%') || !has_letters || is_of_durations {
+        return Ok(());
+    }
+    let written = translated(pattern, reads).map_err(|rest| refusal(&name, rest))?;
+    *pattern = written;
+    Ok(())
+}
+
+fn function_name(call: &Function) -> String {
+    let last = call.name.0.last().and_then(|part| part.as_ident());
+    last.map_or_else(String::new, |name| name.value.to_lowercase())
+}
+
+/// The second of two arguments, if it is a text.
+fn pattern_of(call: &mut Function) -> Option<&mut String> {
+    let FunctionArguments::List(list) = &mut call.args else {
+        return None;
+    };
+    let [
+        _,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(pattern))),
+    ] = &mut list.args[..]
+    else {
+        return None;
+    };
+    match &mut pattern.value {
+        Value::SingleQuotedString(pattern) => Some(pattern),
+        _ => None,
+    }
+}
+
+/// The pattern of `strftime`, or from where on there is none.
+fn translated(pattern: &str, reads: bool) -> Result<String, &str> {
+    let mut written = String::new();
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (text, behind) = quoted.split_once('"').ok_or(rest)?;
+            written.push_str(text);
+            rest = behind;
+            continue;
+        }
+        let field = without_prefix(rest, "FM");
+        let is_short = field.is_some();
+        let field = field.unwrap_or(rest);
+        match field_of(field, is_short, reads) {
+            Some((length, means)) => {
+                written.push_str(means);
+                rest = &field[length..];
+            }
+            None if first.is_ascii_alphabetic() => return Err(rest),
+            None => {
+                written.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// The field that a pattern begins with: its length, and what it is in `strftime`.
+fn field_of(pattern: &str, is_short: bool, reads: bool) -> Option<(usize, &'static str)> {
+    if let Some((name, means)) = NAMES.iter().find(|(name, _)| pattern.starts_with(*name)) {
+        return (is_short || reads).then_some((name.len(), *means));
+    }
+    let mut in_case = IN_CASE.iter();
+    if let Some((field, means)) = in_case.find(|(field, _)| pattern.starts_with(*field)) {
+        return Some((field.len(), *means));
+    }
+    let mut others = OTHERS.iter();
+    if others.any(|other| without_prefix(pattern, other).is_some()) {
+        return None;
+    }
+    let found = FIELDS
+        .iter()
+        .find(|(field, ..)| without_prefix(pattern, field).is_some());
+    found.map(|(field, padded, short)| (field.len(), if is_short { *short } else { *padded }))
+}
+
+/// What is behind a prefix in either case.
+fn without_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let (found, behind) = text.split_at_checked(prefix.len())?;
+    found.eq_ignore_ascii_case(prefix).then_some(behind)
+}
+
+fn refusal(function: &str, rest: &str) -> SqlError {
+    let message = format!("{function}() does not know its pattern from \"{rest}\" on");
+    let hint = match NAMES.iter().find(|(name, _)| rest.starts_with(*name)) {
+        Some((name, _)) => format!("write FM{name}: without FM it is filled up with blanks"),
+        None => "put text into double quotes, or write the pattern of strftime: '%Y-%m-%d %H:%M'"
+            .to_owned(),
+    };
+    SqlError::unsupported(message)
+        .about(function)
+        .with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_postgres_become_those_of_strftime() {
+        for (pattern, expected) in [
+            ("YYYY-MM-DD", "%Y-%m-%d"),
+            ("yyyymmdd hh24miss", "%Y%m%d %H%M%S"),
+            ("FMDD Mon YY, HH12:MI pm", "%-d %b %y, %I:%M %P"),
+            ("FMMonth Dy FMHH:MI:SS.US", "%B %a %-I:%M:%S.%6f"),
+            ("IYYY\"-W\"IW-ID Q DDD.MS", "%G-W%V-%u %q %j.%3f"),
+            ("YYYY\"年\"MM月", "%Y年%m月"),
+        ] {
+            assert_eq!(translated(pattern, false).as_deref(), Ok(expected));
+        }
+        assert_eq!(translated("DD Month YYYY", true).as_deref(), Ok("%d %B %Y"));
+        for (pattern, rest) in [
+            ("DD Month", "Month"),
+            ("DDTH", "TH"),
+            ("MON", "MON"),
+            ("IDDD", "IDDD"),
+            ("SSSS", "SSSS"),
+            ("YYYY \"open", "\"open"),
+            ("FM999", "FM999"),
+        ] {
+            assert_eq!(translated(pattern, false), Err(rest));
+        }
+    }
+}
