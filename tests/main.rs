@@ -32,6 +32,7 @@ mod shell;
 mod shutdown;
 mod slt;
 mod subscribe;
+mod tags;
 mod time;
 mod tools;
 mod tpch;
