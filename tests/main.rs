@@ -22,6 +22,7 @@ mod nexmark;
 mod notebook;
 mod operations;
 mod oracle;
+mod parameters;
 mod plans;
 mod program;
 mod readme;

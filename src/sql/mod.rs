@@ -34,6 +34,7 @@ mod join_order;
 mod joined_text;
 pub mod json;
 mod like;
+pub mod list_text;
 mod lower;
 pub mod mapping;
 mod merged_columns;
