@@ -28,6 +28,7 @@ mod guard;
 mod guarded_conditions;
 mod interrupt;
 mod interval_length;
+mod interval_order;
 mod interval_product;
 mod interval_text;
 mod join_order;

@@ -29,6 +29,7 @@ use super::first_rows;
 use super::forms;
 use super::group_keys;
 use super::guard;
+use super::interval_order;
 use super::interval_product::IntervalProducts;
 use super::join_order::JoinOrder;
 use super::joined_text::JoinedTexts;
@@ -228,6 +229,7 @@ impl Planner {
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
         let planned = decimal::in_conditions(planned)?;
+        let planned = interval_order::by_length(planned)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }
