@@ -3,6 +3,7 @@
 mod number;
 mod text;
 mod time;
+mod truncate;
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         };
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
-    Ok(())
+    truncate::register(registry)
 }
 
 const ALL: &[(&str, Does)] = &[
