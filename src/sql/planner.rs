@@ -102,6 +102,11 @@ impl Planner {
         })
     }
 
+    /// DataFusion's functions with Mainstem's and those of the embedding program.
+    pub(super) fn functions(&self) -> &SessionState {
+        &self.state
+    }
+
     /// Plans a live view without options, or says why it cannot be maintained.
     pub fn plan_view(
         &self,

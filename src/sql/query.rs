@@ -205,7 +205,9 @@ impl QueryContext {
             self.planner.query_schema(catalog, &query).ok()
         };
         let statistics = |name: &str| self.relations.statistics(name, wants_bytes);
-        Facts::new(catalog, Arc::clone(&self.settings), columns, statistics)
+        let routines = system::routines(self.planner.functions(), &text);
+        let settings = Arc::clone(&self.settings);
+        Facts::new(catalog, settings, columns, statistics, routines)
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the

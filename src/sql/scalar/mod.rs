@@ -20,7 +20,7 @@ use datafusion::scalar::ScalarValue;
 pub use text::quoted_name;
 
 /// Names that Postgres has for functions that are there under others.
-const OTHER_NAMES: &[(&str, &str)] = &[
+pub const OTHER_NAMES: &[(&str, &str)] = &[
     ("array_to_json", "to_json"),
     // Lists begin at 1.
     ("array_upper", "array_length"),
