@@ -39,6 +39,7 @@ pub mod list_text;
 mod lower;
 pub mod mapping;
 mod merged_columns;
+mod mixed_types;
 pub mod mode;
 mod names;
 mod null_keys;

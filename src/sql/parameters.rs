@@ -122,7 +122,7 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The values of which an expression gives one.
-fn alternatives(value: &Expr) -> Vec<&Expr> {
+pub(super) fn alternatives(value: &Expr) -> Vec<&Expr> {
     match value {
         Expr::ScalarFunction(call) if OF_ALTERNATIVES.contains(&call.name()) => {
             call.args.iter().collect()

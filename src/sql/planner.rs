@@ -37,6 +37,7 @@ use super::json;
 use super::like;
 use super::lower::{self, output_map};
 use super::merged_columns;
+use super::mixed_types;
 use super::mode;
 use super::names::Provider;
 use super::null_keys;
@@ -231,10 +232,10 @@ impl Planner {
         let planned = planned.map_err(|error| located(error, query))?;
         self_reference::check(&planned)
             .and_then(|()| outer_aggregate::check(&planned))
+            .and_then(|()| mixed_types::refuse(&planned))
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
-        let planned = decimal::in_conditions(planned)?;
-        let planned = interval_order::by_length(planned)?;
+        let planned = interval_order::by_length(decimal::in_conditions(planned)?)?;
         Ok(json::told(first_rows::rewrite(planned)?)?)
     }
 }

@@ -88,8 +88,8 @@ impl ScalarUDFImpl for DateTrunc {
         let moments = moments.to_array(rows)?;
         let moments = moments.as_primitive::<TimestampMicrosecondType>();
         let truncated = moments.try_unary::<_, TimestampMicrosecondType, ArrowError>(|moment| {
-            let out_of_range = || ArrowError::ComputeError(format!("Timestamp {moment} out of range"));
-            unit.begin(moment).ok_or_else(out_of_range)
+            let begin = unit.begin(moment);
+            begin.ok_or_else(|| ArrowError::ComputeError(format!("Timestamp {moment} out of range")))
         })?;
         let truncated = truncated.with_timezone_opt(zone);
         Ok(match is_constant {
