@@ -155,3 +155,28 @@ fn lists_of_all_types_are_bound() {
         }
     });
 }
+
+#[test]
+fn parameters_meet_the_columns_of_a_table_made_anew() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        let table = "CREATE TABLE r (id INT PRIMARY KEY, v NUMERIC(6, 2), w INT)";
+        client.batch_execute(table).await.expect("created");
+        let sql = "SELECT id FROM r WHERE v = $1";
+        let of_number = client.prepare(sql).await.expect("prepared");
+        assert_eq!(of_number.params(), [Type::NUMERIC]);
+        let sql = "SELECT id FROM r WHERE w = $1";
+        let of_integer = client.prepare(sql).await.expect("prepared");
+        let anew = "DROP TABLE r; CREATE TABLE r (id INT PRIMARY KEY, v DOUBLE, w DATE); \
+                    INSERT INTO r VALUES (1, 0.1, '1970-01-06'), (2, CAST('Infinity' AS DOUBLE), NULL)";
+        client.batch_execute(anew).await.expect("made anew");
+        let rows = client.query(&of_number, &[&text("0.1")]).await;
+        let rows = rows.expect("as doubles");
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].get::<_, i32>(0), 1);
+        let refused = client.query(&of_integer, &[&5_i32]).await;
+        let refused = refused.expect_err("no date");
+        assert_eq!(code(&refused), Some("42804"), "{refused:?}");
+    });
+}

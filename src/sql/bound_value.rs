@@ -5,11 +5,15 @@ use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 use rust_decimal::Decimal;
 
+use super::error::SqlError;
 use super::list_text;
+use super::planner::external;
+use super::types::sql_name;
 
 /// A value in the type that the statement expects, or, where that would change it, as it is: what it
 /// is compared with is then brought to its type.
 pub fn bound_value(value: ScalarValue, expected: &DataType) -> Result<ScalarValue> {
+    refuse_number_as_time(&value, expected)?;
     if let DataType::Decimal128(precision, scale) = expected
         && let Some(text) = number_text(&value)
     {
@@ -36,6 +40,36 @@ pub fn bound_value(value: ScalarValue, expected: &DataType) -> Result<ScalarValu
         }
         _ => value,
     })
+}
+
+/// Values that have been bound for a statement whose parameters are now of these types: its tables may
+/// have been made anew since. A decimal beside doubles is one.
+pub fn rebound(values: &[ScalarValue], expected: &[DataType]) -> Result<Vec<ScalarValue>> {
+    let values = values.iter().enumerate();
+    let values = values.map(|(position, value)| match expected.get(position) {
+        Some(expected) if expected.is_floating() && value.data_type().is_decimal() => {
+            value.cast_to(&DataType::Float64)
+        }
+        Some(expected) => {
+            refuse_number_as_time(value, expected)?;
+            Ok(value.clone())
+        }
+        None => Ok(value.clone()),
+    });
+    values.collect()
+}
+
+/// A number would be taken for days or microseconds since 1970.
+pub fn refuse_number_as_time(value: &ScalarValue, expected: &DataType) -> Result<()> {
+    let found = value.data_type();
+    let is_length = matches!(expected, DataType::Interval(_) | DataType::Duration(_));
+    if value.is_null() || !found.is_numeric() || !expected.is_temporal() || is_length {
+        return Ok(());
+    }
+    let (found, expected) = (sql_name(&found), sql_name(expected));
+    let message = format!("a value of type {found} is given for one of type {expected}");
+    let refusal = SqlError::new("42804", message);
+    Err(external(refusal.with_hint("give the date or time, or its text")))
 }
 
 /// Whether values of a type may become others in the expected one: numbers, and times.

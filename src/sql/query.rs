@@ -26,6 +26,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
 
+use super::bound_value::rebound;
 use super::catalog::Catalog;
 use super::checked_numbers::CheckedNumbers;
 use super::clock;
@@ -269,7 +270,8 @@ impl QueryContext {
         if parameters.is_empty() {
             return Ok(plan);
         }
-        let values = ParamValues::from(parameters.to_vec());
+        let values = rebound(parameters, &QueryContext::parameter_types(&plan)?)?;
+        let values = ParamValues::from(values);
         Ok(plan.with_param_values(values)?)
     }
 
