@@ -8,7 +8,7 @@ use crate::serve::{Served, code_of, received};
 /// The tag of each statement of a text.
 async fn tags(stream: &mut TcpStream, sql: &str) -> Vec<String> {
     let length = u32::try_from(sql.len() + 5).expect("short");
-    let message = [b"Q", &length.to_be_bytes()[..], sql.as_bytes(), b"\0"].concat();
+    let message = [&b"Q"[..], &length.to_be_bytes()[..], sql.as_bytes(), b"\0"].concat();
     stream.write_all(&message).await.expect("sent");
     let mut tags = Vec::new();
     loop {
