@@ -183,7 +183,7 @@ impl Sent<'_> {
     }
 
     /// An element of a list.
-    fn element<'e>(self, bytes: Option<&'e [u8]>) -> Sent<'e> {
+    fn element(self, bytes: Option<&[u8]>) -> Sent<'_> {
         Sent {
             bytes,
             is_text: self.is_text,
