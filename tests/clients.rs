@@ -49,6 +49,7 @@ with psycopg.connect(url, autocommit=True) as db:
     print(db.execute("SELECT * FROM by_shop ORDER BY shop").fetchall())
     print(db.execute("SELECT * FROM sales WHERE id = %s", [1]).fetchone())
     print(db.execute("SELECT id FROM sales WHERE id = ANY(%s::bigint[]) ORDER BY id", [[1, 4]]).fetchall())
+    print(db.execute("SELECT id FROM sales WHERE id = ANY(%s) AND price = ANY(%s) AND sold_at <> ALL(%s) AND shop = ANY(%b) ORDER BY id", [[0, 1, 2, 4], [decimal.Decimal("12.5")], [datetime.datetime(2026, 5, 4, 10, 20, 1)], ["north"]]).fetchall())
     print(db.execute("SELECT %b::bigint + 1, %t || '!', %b::bool, %b::double", [41, "ü", True, 0.5]).fetchone())
     print(db.cursor(binary=True).execute("SELECT id, price, sold_at, is_gift FROM sales WHERE id = 4").fetchone())
     with db.cursor() as cursor:
@@ -92,6 +93,7 @@ with psycopg.connect(url, row_factory=dict_row) as db:
             "[('north', 3, Decimal('37.5000')), ('söuth', 2, Decimal('25.0000'))]",
             "(1, 'north', Decimal('12.5000'), datetime.datetime(2026, 5, 4, 10, 20, 1), True)",
             "[(1,), (4,)]",
+            "[(0,), (2,)]",
             "(42, 'ü!', True, 0.5)",
             "(4, Decimal('12.5000'), datetime.datetime(2026, 5, 4, 10, 20, 4), False)",
             "[('11', 'ea\\tst'), ('12', 'ea\\tst')]",

@@ -474,6 +474,8 @@ fn psql_describes_what_there_is() {
         ("\\dm+\n", &["by_shop", "permanent"]),
         ("\\sv plain\n", &["SELECT id FROM sales"]),
         ("\\conninfo\n", &["shop"]),
+        ("\\df sum*\n", &["public | sum", "agg"]),
+        ("\\df row_number\n", &["window"]),
     ] {
         let (out, error) = served.psql(&[], input);
         assert_eq!(error, "", "{input}");

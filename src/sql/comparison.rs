@@ -1,6 +1,9 @@
 //! Values of two types that meet in a comparison, where DataFusion brings them to another type than
 //! Postgres: doubles beside decimals stay doubles (it would round them to 15 digits, and fail at
-//! infinity), times of two units are compared at all, and intervals by their length.
+//! infinity), times of two units are compared at all, dates beside timestamps in microseconds (it
+//! would take nanoseconds, which reach from 1677 to 2262 only), and intervals by their length.
+
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::DFSchema;
@@ -106,12 +109,34 @@ pub fn common_type<'e>(
     if is_any(has_length) && types.iter().all(may_be_long) {
         return Some(LENGTH);
     }
+    if let Some(moment) = moment_of(&types) {
+        return Some(moment);
+    }
     let is_time =
         |data_type: &&DataType| matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
     let mut times = types.iter().filter(is_time);
     let first = times.next()?;
     let differ = times.any(|other| other != first);
     differ.then_some(DataType::Time64(TimeUnit::Nanosecond))
+}
+
+/// The type in which dates are compared with timestamps; `None` of other types. As in Postgres they
+/// begin in the zone of the session, which is UTC.
+fn moment_of(types: &[DataType]) -> Option<DataType> {
+    let is_meant = |found: &DataType| {
+        let is_moment = matches!(found, DataType::Date32 | DataType::Timestamp(..));
+        is_moment || found.is_string() || *found == DataType::Null
+    };
+    let zones = types.iter().filter_map(|found| match found {
+        DataType::Timestamp(_, zone) => Some(zone.is_some()),
+        _ => None,
+    });
+    let zones: Vec<bool> = zones.collect();
+    if zones.is_empty() || !types.contains(&DataType::Date32) || !types.iter().all(is_meant) {
+        return None;
+    }
+    let zone = zones.contains(&true).then(|| Arc::from("UTC"));
+    Some(DataType::Timestamp(TimeUnit::Microsecond, zone))
 }
 
 /// A value in the common type, if it is one of those that are brought to it.
@@ -125,6 +150,9 @@ pub fn in_type(value: Expr, common: &DataType, schema: &DFSchema) -> Expr {
     }
     let is_brought = |found: DataType| match common {
         DataType::Float64 => found.is_decimal(),
+        DataType::Timestamp(..) => {
+            matches!(found, DataType::Date32 | DataType::Timestamp(..)) && found != *common
+        }
         other => matches!(found, DataType::Time32(_) | DataType::Time64(_)) && found != *other,
     };
     match value.get_type(schema).is_ok_and(is_brought) {

@@ -26,8 +26,20 @@ fn is_far(text: &str) -> bool {
     year.is_some_and(|year: u16| !NEAR.contains(&year))
 }
 
-/// `TIMESTAMP '9999-12-31 00:00:00'`, and the same as a cast, in microseconds.
+/// `TIMESTAMP '9999-12-31 00:00:00'`, and the same as a cast, in microseconds, and so all casts of
+/// values that are no literals.
 pub fn in_microseconds(expression: &mut Ast) -> Result<(), SqlError> {
+    if let Ast::Cast {
+        expr,
+        data_type: SqlType::Timestamp(precision, _),
+        ..
+    } = &mut *expression
+        && precision.is_none()
+        && !is_text(expr)
+    {
+        *precision = Some(6);
+        return Ok(());
+    }
     let written = match &*expression {
         Ast::TypedString(typed) => text_of(&typed.value).zip(zone_of(&typed.data_type)),
         Ast::Cast {
@@ -49,6 +61,10 @@ pub fn in_microseconds(expression: &mut Ast) -> Result<(), SqlError> {
         *expression = literal;
     }
     Ok(())
+}
+
+fn is_text(value: &Ast) -> bool {
+    matches!(value, Ast::Value(value) if text_of(value).is_some())
 }
 
 fn text_of(value: &ValueWithSpan) -> Option<&str> {

@@ -82,6 +82,7 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
                     other => {
                         found.meet(other);
                         found.stand_for(&alternatives(other), &schema);
+                        found.note_list(other, &schema);
                     }
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -121,7 +122,7 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The values of which an expression gives one.
-fn alternatives(value: &Expr) -> Vec<&Expr> {
+pub(super) fn alternatives(value: &Expr) -> Vec<&Expr> {
     match value {
         Expr::ScalarFunction(call) if OF_ALTERNATIVES.contains(&call.name()) => {
             call.args.iter().collect()
@@ -131,6 +132,16 @@ fn alternatives(value: &Expr) -> Vec<&Expr> {
             branches.chain(case.else_expr.as_deref()).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// The list of which a value is the least or the greatest element.
+fn extreme_of(value: &Expr) -> Option<&Expr> {
+    match value {
+        Expr::ScalarFunction(call) if ["array_min", "array_max"].contains(&call.name()) => {
+            call.args.first()
+        }
+        _ => None,
     }
 }
 
@@ -160,6 +171,31 @@ impl Found {
         });
         if let Some(data_type) = types.find(|data_type| *data_type != DataType::Null) {
             values.iter().for_each(|value| self.note(value, &data_type));
+        }
+    }
+
+    /// What `= ANY($1)`, and other operators before ANY and ALL, have become: the parameter is a list
+    /// of what is compared with its elements.
+    fn note_list(&mut self, value: &Expr, schema: &DFSchema) {
+        let (list, element) = match value {
+            Expr::ScalarFunction(call) if call.name() == "array_has" => match &call.args[..] {
+                [list, element] => (list, element),
+                _ => return,
+            },
+            Expr::BinaryExpr(binary) => match (extreme_of(&binary.left), extreme_of(&binary.right))
+            {
+                (Some(list), None) => (list, binary.right.as_ref()),
+                (None, Some(list)) => (list, binary.left.as_ref()),
+                _ => return,
+            },
+            _ => return,
+        };
+        match element.get_type(schema) {
+            Ok(DataType::Null) | Err(_) => {}
+            Ok(element) => {
+                let item = Field::new_list_field(element, true);
+                self.note(list, &DataType::List(Arc::new(item)));
+            }
         }
     }
 

@@ -26,12 +26,14 @@ use super::filtered_arguments;
 use super::first_rows;
 use super::forms;
 use super::guard;
+use super::interval_order;
 use super::interval_product::IntervalProducts;
 use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
 use super::merged_columns;
+use super::mixed_types;
 use super::mode;
 use super::names::Provider;
 use super::outer_aggregate;
@@ -95,6 +97,11 @@ impl Planner {
         Ok(Planner {
             state: Arc::new(state),
         })
+    }
+
+    /// DataFusion's functions with Mainstem's and those of the embedding program.
+    pub(super) fn functions(&self) -> &SessionState {
+        &self.state
     }
 
     /// Plans a live view without options, or says why it cannot be maintained.
@@ -214,9 +221,10 @@ impl Planner {
         let planned = planned.map_err(|error| located(error, query))?;
         self_reference::check(&planned)
             .and_then(|()| outer_aggregate::check(&planned))
+            .and_then(|()| mixed_types::refuse(&planned))
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
-        let planned = decimal::in_conditions(planned)?;
+        let planned = interval_order::by_length(decimal::in_conditions(planned)?)?;
         let planned = json::told(first_rows::rewrite(planned)?)?;
         Ok(filtered_arguments::guarded(planned)?)
     }

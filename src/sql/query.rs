@@ -25,6 +25,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt;
 
+use super::bound_value::rebound;
 use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
@@ -203,7 +204,9 @@ impl QueryContext {
             self.planner.query_schema(catalog, &query).ok()
         };
         let statistics = |name: &str| self.relations.statistics(name, wants_bytes);
-        Facts::new(catalog, Arc::clone(&self.settings), columns, statistics)
+        let routines = system::routines(self.planner.functions(), &text);
+        let settings = Arc::clone(&self.settings);
+        Facts::new(catalog, settings, columns, statistics, routines)
     }
 
     /// Plans the rows of an INSERT; a parameter that stands for a whole value is of the type of the
@@ -265,7 +268,8 @@ impl QueryContext {
         if parameters.is_empty() {
             return Ok(plan);
         }
-        let values = ParamValues::from(parameters.to_vec());
+        let values = rebound(parameters, &QueryContext::parameter_types(&plan)?)?;
+        let values = ParamValues::from(values);
         Ok(plan.with_param_values(values)?)
     }
 

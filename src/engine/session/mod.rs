@@ -249,7 +249,12 @@ impl Session {
             Statement::Update { .. } => ("UPDATE", self.rewrite(statement, parameters).await?),
             _ => ("DELETE", self.rewrite(statement, parameters).await?),
         };
-        let tag = format!("{verb} {}", written.count);
+        let tag = match statement {
+            Statement::Delete {
+                is_truncate: true, ..
+            } => "TRUNCATE TABLE".to_owned(),
+            _ => format!("{verb} {}", written.count),
+        };
         Ok(match written.returned {
             None => Outcome::Done(tag),
             Some(rows) => Outcome::Returned { rows, tag },
@@ -263,9 +268,9 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<String, EngineError> {
         let tag = match statement {
-            Statement::Begin => {
+            Statement::Begin(tag) => {
                 self.block.begin()?;
-                "BEGIN".to_owned()
+                (*tag).to_owned()
             }
             Statement::Savepoint(name) => {
                 self.block.savepoint(name)?;
@@ -288,8 +293,11 @@ impl Session {
                 }
                 "SET".to_owned()
             }
-            Statement::ResetAll => {
-                self.settings.reset();
+            Statement::Reset(name) => {
+                match name {
+                    Some(name) => self.settings.set(name, None)?,
+                    None => self.settings.reset(),
+                }
                 "RESET".to_owned()
             }
             Statement::DeclareCursor { name, statement } => {
@@ -298,7 +306,8 @@ impl Session {
             }
             Statement::CloseCursor(name) => {
                 self.cursors.close(name.as_deref())?;
-                "CLOSE CURSOR".to_owned()
+                let all = if name.is_none() { " ALL" } else { "" };
+                format!("CLOSE CURSOR{all}")
             }
             Statement::Prepare {
                 name,

@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use super::describe::Described;
 use super::{Outcome, Session};
 use crate::engine::EngineError;
-use crate::sql::bound_value::bound_value;
+use crate::sql::bound_value::{bound_value, refuse_number_as_time};
 use crate::sql::query::QueryContext;
 use crate::sql::statement::parse_query;
 use crate::sql::{SqlError, Statement};
@@ -152,10 +152,15 @@ impl Session {
             match parameter {
                 Parameter::Given(_) => Ok(value),
                 // A number has all its digits, whatever the column has that it is compared with.
-                Parameter::Found(data_type) if data_type.is_decimal() => {
+                Parameter::Found(data_type)
+                    if data_type.is_numeric() || data_type.is_nested() =>
+                {
                     bound_value(value, data_type)
                 }
-                Parameter::Found(data_type) => value.cast_to(data_type),
+                Parameter::Found(data_type) => {
+                    refuse_number_as_time(&value, data_type)?;
+                    value.cast_to(data_type)
+                }
             }
         });
         Ok(values

@@ -92,12 +92,18 @@ impl Connection {
                 self.begin_copy(client, target).await?;
                 return Ok(None);
             }
-            Outcome::Rows(rows) => send_rows(client, Sending::ending(rows), &wanted).await,
+            Outcome::Rows(rows) => {
+                let sent = send_rows(client, Sending::ending(rows), &wanted).await;
+                sent.map(|count| tag_of_rows(statement, count))
+            }
             Outcome::Returned { rows, tag } => {
                 let sent = send_rows(client, Sending::ending(rows), &wanted).await;
                 sent.map(|_| Tag::new(&tag))
             }
-            Outcome::Subscription(rows) => send_rows(client, Sending::live(rows), &wanted).await,
+            Outcome::Subscription(rows) => {
+                let sent = send_rows(client, Sending::live(rows), &wanted).await;
+                sent.map(|count| tag_of_rows(statement, count))
+            }
             Outcome::CopyOut {
                 rows,
                 format,
@@ -180,6 +186,24 @@ impl Connection {
             TransactionState::Failed => TransactionStatus::Error,
         }
     }
+}
+
+/// The tag of a statement that has given rows.
+pub(super) fn tag_of_rows(statement: &Statement, count: usize) -> Tag {
+    let tag = match statement {
+        Statement::Show(_) => return Tag::new("SHOW"),
+        Statement::Explain(_)
+        | Statement::ExplainView(_)
+        | Statement::ExplainAnalyze(_)
+        | Statement::AnalyzeView(_) => return Tag::new("EXPLAIN"),
+        Statement::Fetch { .. } => Tag::new("FETCH"),
+        Statement::Insert(_) => Tag::new("INSERT 0"),
+        Statement::Update { .. } => Tag::new("UPDATE"),
+        Statement::Delete { .. } => Tag::new("DELETE"),
+        // Those of EXECUTE are SELECT's, too, but for a RETURNING that is fetched bit by bit.
+        _ => Tag::new("SELECT"),
+    };
+    tag.with_rows(count)
 }
 
 /// The parameters bound to a portal.

@@ -14,6 +14,7 @@ mod place;
 mod portal;
 mod receive;
 mod send;
+mod sent_value;
 mod structure;
 
 use std::future::Future;

@@ -14,7 +14,9 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::extendedquery::{Execute, PortalSuspended};
 use pgwire::messages::response::EmptyQueryResponse;
 
-use super::conversation::{Connection, Prepared, Wanted, bound, cancel_handle, is_bounded};
+use super::conversation::{
+    Connection, Prepared, Wanted, bound, cancel_handle, is_bounded, tag_of_rows,
+};
 use super::failure;
 use super::send::{Sending, response};
 use crate::engine::Outcome;
@@ -94,7 +96,7 @@ where
     let message = match fetched.suspended {
         true => PgWireBackendMessage::PortalSuspended(PortalSuspended::new()),
         false => {
-            let tag = Tag::new(verb(statement)).with_rows(count);
+            let tag = tag_of_rows(statement, count);
             PgWireBackendMessage::CommandComplete(tag.into())
         }
     };
@@ -110,17 +112,6 @@ where
 {
     if let Statement::Deallocate(Some(name)) = statement {
         client.portal_store().rm_statement(name);
-    }
-}
-
-/// The word of a tag for a statement that has given rows.
-fn verb(statement: &Statement) -> &'static str {
-    match statement {
-        Statement::Insert(_) => "INSERT 0",
-        Statement::Update { .. } => "UPDATE",
-        Statement::Delete { .. } => "DELETE",
-        // Those of EXECUTE are SELECT's, too, but for a RETURNING that is fetched bit by bit.
-        _ => "SELECT",
     }
 }
 

@@ -89,12 +89,12 @@ fn failed(error: DataFusionError) -> PgWireError {
     failure(EngineError::from(SqlError::from(error)))
 }
 
-/// Tells the columns and sends the rows; returns the tag.
+/// Tells the columns and sends the rows; how many there were.
 pub async fn send_rows<C>(
     client: &mut C,
     sending: Sending,
     wanted: &Wanted<'_>,
-) -> PgWireResult<Tag>
+) -> PgWireResult<usize>
 where
     C: Sink<PgWireBackendMessage> + Unpin,
     C::Error: Debug,
@@ -110,8 +110,7 @@ where
     }
     let encoder = DataRowEncoder::new(Arc::clone(&fields));
     let message = PgWireBackendMessage::DataRow;
-    let sent = send_all(client, sending, &fields, encoder, message).await?;
-    Ok(Tag::new("SELECT").with_rows(sent))
+    send_all(client, sending, &fields, encoder, message).await
 }
 
 /// Sends the rows, each in a message of its own; how many there were.

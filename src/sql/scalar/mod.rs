@@ -4,6 +4,7 @@ mod number;
 mod split;
 mod text;
 mod time;
+mod truncate;
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use datafusion::scalar::ScalarValue;
 pub use text::quoted_name;
 
 /// Names that Postgres has for functions that are there under others.
-const OTHER_NAMES: &[(&str, &str)] = &[
+pub const OTHER_NAMES: &[(&str, &str)] = &[
     ("array_to_json", "to_json"),
     // Lists begin at 1.
     ("array_upper", "array_length"),
@@ -66,7 +67,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         };
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
-    Ok(())
+    truncate::register(registry)
 }
 
 const ALL: &[(&str, Does)] = &[

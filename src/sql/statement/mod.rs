@@ -82,6 +82,8 @@ pub enum Statement {
         condition: Option<String>,
         /// What is given back of the rows, as text.
         returning: Option<String>,
+        /// Whether it was written as TRUNCATE.
+        is_truncate: bool,
     },
     /// `COPY table FROM STDIN`.
     Copy(Copy),
@@ -108,10 +110,10 @@ pub enum Statement {
         /// Only until the end of the transaction block.
         is_local: bool,
     },
-    /// All settings back to their defaults.
-    ResetAll,
-    /// Opens a transaction block.
-    Begin,
+    /// A setting back to its default; `None`: all of them.
+    Reset(Option<String>),
+    /// Opens a transaction block; the command tag.
+    Begin(&'static str),
     /// Ends a transaction block; what was written in it takes effect.
     Commit,
     /// Ends a transaction block; what was written in it is forgotten.
@@ -324,7 +326,8 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
 
 fn session(ast: Ast) -> Option<Statement> {
     Some(match ast {
-        Ast::StartTransaction { .. } => Statement::Begin,
+        Ast::StartTransaction { begin: true, .. } => Statement::Begin("BEGIN"),
+        Ast::StartTransaction { .. } => Statement::Begin("START TRANSACTION"),
         Ast::Commit { chain: false, .. } => Statement::Commit,
         Ast::Rollback {
             chain: false,

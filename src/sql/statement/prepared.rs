@@ -66,10 +66,12 @@ pub(super) fn about_prepared(ast: &Ast) -> Option<Result<Statement, SqlError>> {
             let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
             Ok(Statement::Deallocate((!is_all).then(|| identifier(name))))
         }
-        Ast::Discard {
-            object_type: ast::DiscardObject::ALL,
-        } => Ok(Statement::DiscardAll),
-        Ast::Discard { .. } => Ok(Statement::Session("DISCARD")),
+        Ast::Discard { object_type } => Ok(match object_type {
+            ast::DiscardObject::ALL => Statement::DiscardAll,
+            ast::DiscardObject::PLANS => Statement::Session("DISCARD PLANS"),
+            ast::DiscardObject::SEQUENCES => Statement::Session("DISCARD SEQUENCES"),
+            ast::DiscardObject::TEMP => Statement::Session("DISCARD TEMP"),
+        }),
         _ => return None,
     })
 }

@@ -58,14 +58,10 @@ fn value(values: &[Expr]) -> Option<String> {
 }
 
 pub(super) fn reset(reset: ResetStatement) -> Statement {
-    match reset.reset {
-        Reset::ALL => Statement::ResetAll,
-        Reset::ConfigurationParameter(name) => Statement::Set {
-            name: name.to_string().to_lowercase(),
-            value: None,
-            is_local: false,
-        },
-    }
+    Statement::Reset(match reset.reset {
+        Reset::ALL => None,
+        Reset::ConfigurationParameter(name) => Some(name.to_string().to_lowercase()),
+    })
 }
 
 pub(super) fn show(variable: &[Ident]) -> Statement {

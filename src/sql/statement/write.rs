@@ -167,6 +167,7 @@ pub(super) fn delete(delete: ast::Delete) -> Result<Statement, SqlError> {
         using: delete.using.as_deref().map(listed),
         condition: delete.selection.map(|condition| condition.to_string()),
         returning: returning(delete.returning)?,
+        is_truncate: false,
     })
 }
 
@@ -206,6 +207,7 @@ pub(super) fn truncate(truncate: &ast::Truncate) -> Result<Statement, SqlError> 
         using: None,
         condition: None,
         returning: None,
+        is_truncate: true,
     })
 }
 

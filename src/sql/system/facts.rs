@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pg_types;
+use super::routines::Routine;
 use crate::model::TableDefinition;
 use crate::sql::Catalog;
 
@@ -52,6 +53,8 @@ pub(super) struct Relation {
 pub struct Facts {
     pub(super) relations: Vec<Relation>,
     pub(super) settings: Arc<Settings>,
+    /// The functions, where they are asked about.
+    pub(super) routines: Vec<Routine>,
 }
 
 impl Relation {
@@ -82,6 +85,7 @@ impl Facts {
         settings: Arc<Settings>,
         columns: impl Fn(&str) -> Option<SchemaRef>,
         statistics: impl Fn(&str) -> Statistics,
+        routines: Vec<Routine>,
     ) -> Facts {
         let mut relations = BTreeMap::new();
         let mut add = |name: &String, kind, schema, definition: &str, table, key| {
@@ -129,6 +133,7 @@ impl Facts {
         Facts {
             relations: relations.into_values().collect(),
             settings,
+            routines,
         }
     }
 

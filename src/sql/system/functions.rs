@@ -15,6 +15,7 @@ use super::super::version;
 use super::facts::{Facts, Relation};
 use super::pg_catalog::SCHEMAS;
 use super::pg_types::{by_name, format_type, of_column};
+use super::routines;
 use super::{DATABASE, PUBLIC, USER};
 
 /// What a function does with the values of one row.
@@ -112,13 +113,18 @@ fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
         "col_description" => ("col_description", Utf8, |facts, values| {
             description(facts, values, number(values, 1).unwrap_or(0))
         }),
+        "pg_get_function_arguments" | "pg_get_function_identity_arguments" => {
+            ("pg_get_function_arguments", Utf8, |facts, values| {
+                routines::arguments_of(facts, number(values, 0))
+            })
+        }
+        "pg_get_function_result" => ("pg_get_function_result", Utf8, |facts, values| {
+            routines::result_of(facts, number(values, 0))
+        }),
         "shobj_description"
         | "pg_get_serial_sequence"
         | "pg_get_partkeydef"
         | "pg_get_partition_constraintdef"
-        | "pg_get_function_result"
-        | "pg_get_function_arguments"
-        | "pg_get_function_identity_arguments"
         | "pg_get_function_sqlbody"
         | "pg_get_functiondef"
         | "pg_get_statisticsobjdef"

@@ -6,6 +6,7 @@ use super::empty;
 use super::facts::{Facts, Relation, RelationKind};
 use super::pg_catalog::key_name;
 use super::pg_types::of_column;
+use super::routines;
 use super::{DATABASE, PUBLIC};
 
 /// A table by its name.
@@ -15,6 +16,7 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
         "columns" => columns(facts),
         "views" => views(facts),
         "schemata" => schemata(),
+        "routines" => return routines::standard_list(facts),
         "table_constraints" => table_constraints(facts),
         "key_column_usage" => key_columns(facts),
         "constraint_column_usage" => constraint_columns(facts),

@@ -17,6 +17,7 @@ mod pg_catalog;
 mod pg_lists;
 mod pg_types;
 mod rewrite;
+mod routines;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use datafusion::error::Result as DataFusionResult;
 pub use facts::{Facts, Settings, Statistics};
 pub use functions::function;
 pub use rewrite::{mentions_system, rewritten};
+pub use routines::{Routine, routines};
 
 /// The database that all connections are to, whatever name they ask for.
 const DATABASE: &str = "mainstem";

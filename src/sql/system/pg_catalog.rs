@@ -8,6 +8,7 @@ use super::pg_lists::{
     access_methods, databases, index_list, roles, settings, tables, tablespaces, views,
 };
 use super::pg_types::{TYPES, catalog_oid, of_column};
+use super::routines::{self, ARRAY_RECEIVER};
 use super::{PUBLIC, USER_OID};
 
 /// The schemas, with the numbers that Postgres gives the first two.
@@ -17,9 +18,7 @@ pub(super) const SCHEMAS: &[(i32, &str)] = &[
     (13_000, "information_schema"),
     (13_001, "mainstem"),
 ];
-const PUBLIC_OID: i32 = 2200;
-/// The number that Postgres gives the function that reads arrays.
-const ARRAY_RECEIVER: i32 = 2400;
+pub(super) const PUBLIC_OID: i32 = 2200;
 
 /// A table by its name.
 pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
@@ -41,7 +40,7 @@ pub(super) fn table(facts: &Facts, name: &str) -> Option<Built> {
         "pg_views" => views(facts, RelationKind::PlainView),
         "pg_matviews" => views(facts, RelationKind::LiveView),
         "pg_indexes" => index_list(facts),
-        "pg_proc" => return receivers(),
+        "pg_proc" => return routines::functions(facts),
         name => return empty::of_pg_catalog(name),
     })
 }
@@ -291,17 +290,6 @@ fn types() -> Built {
         ]);
     }
     built
-}
-
-/// The function by which drivers tell that a type is an array; what lists functions finds none.
-fn receivers() -> Option<Built> {
-    let mut built = empty::of_pg_catalog("pg_proc")?;
-    built.push(vec![
-        ("oid", Cell::Oid(ARRAY_RECEIVER)),
-        ("proname", "array_recv".into()),
-        ("pronamespace", Cell::Oid(11)),
-    ]);
-    Some(built)
 }
 
 fn defaults(facts: &Facts) -> Built {

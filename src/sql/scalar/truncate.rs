@@ -1,0 +1,196 @@
+//! `date_trunc` of all times that a column has: DataFusion computes most units in nanoseconds, which
+//! reach from 1677 to 2262 only.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
+use datafusion::common::{exec_err, plan_err};
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::scalar::ScalarValue;
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// Puts it in the place of DataFusion's.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    let truncate = DateTrunc {
+        function: registry.udf("date_trunc")?,
+        signature: Signature::user_defined(Volatility::Immutable),
+    };
+    registry.register_udf(Arc::new(ScalarUDF::new_from_impl(truncate)))?;
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct DateTrunc {
+    /// DataFusion's, for times of a day and those of other zones than UTC.
+    function: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for DateTrunc {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.function.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let [unit, moment] = given else {
+            return plan_err!("date_trunc() takes a unit and a time");
+        };
+        if !unit.is_string() {
+            return plan_err!("date_trunc() takes a unit such as 'day', not {unit}");
+        }
+        let moment = match moment {
+            DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Microsecond, None),
+            text if text.is_string() => DataType::Timestamp(TimeUnit::Microsecond, None),
+            DataType::Timestamp(..)
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Null => moment.clone(),
+            other => return plan_err!("date_trunc() takes a time, not {other}"),
+        };
+        Ok(vec![unit.clone(), moment])
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        self.function.return_type(given)
+    }
+
+    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
+        self.function.return_field_from_args(given)
+    }
+
+    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some((unit, zone)) = unit_in_utc(&given.args) else {
+            return self.function.invoke_with_args(given);
+        };
+        let [_, moments] = &given.args[..] else {
+            return exec_err!("date_trunc() takes a unit and a time");
+        };
+        let is_constant = matches!(moments, ColumnarValue::Scalar(_));
+        let rows = if is_constant { 1 } else { given.number_rows };
+        let moments = moments.to_array(rows)?;
+        let moments = moments.as_primitive::<TimestampMicrosecondType>();
+        let truncated = moments.try_unary::<_, TimestampMicrosecondType, ArrowError>(|moment| {
+            let begin = unit.begin(moment);
+            begin.ok_or_else(|| ArrowError::ComputeError(format!("Timestamp {moment} out of range")))
+        })?;
+        let truncated = truncated.with_timezone_opt(zone);
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&truncated, 0)?),
+            false => ColumnarValue::Array(Arc::new(truncated)),
+        })
+    }
+}
+
+/// The unit of a call on timestamps in UTC, and their zone as they have it.
+fn unit_in_utc(arguments: &[ColumnarValue]) -> Option<(Unit, Option<Arc<str>>)> {
+    let [ColumnarValue::Scalar(unit), moments] = arguments else {
+        return None;
+    };
+    let unit = Unit::of(unit.try_as_str().flatten()?)?;
+    match moments.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, zone)
+            if zone.as_deref().is_none_or(|zone| zone == "UTC") =>
+        {
+            Some((unit, zone))
+        }
+        _ => None,
+    }
+}
+
+/// What a time is cut to.
+#[derive(Clone, Copy)]
+enum Unit {
+    /// So many microseconds.
+    Fixed(i64),
+    /// From Monday.
+    Week,
+    /// So many months of a year.
+    Months(u32),
+}
+
+impl Unit {
+    fn of(name: &str) -> Option<Unit> {
+        Some(match name.to_lowercase().as_str() {
+            "microsecond" => Unit::Fixed(1),
+            "millisecond" => Unit::Fixed(1000),
+            "second" => Unit::Fixed(SECOND),
+            "minute" => Unit::Fixed(60 * SECOND),
+            "hour" => Unit::Fixed(3600 * SECOND),
+            "day" => Unit::Fixed(DAY),
+            "week" => Unit::Week,
+            "month" => Unit::Months(1),
+            "quarter" => Unit::Months(3),
+            "year" => Unit::Months(12),
+            _ => return None,
+        })
+    }
+
+    /// When the unit begins that a moment is in; `None`: before all times.
+    fn begin(self, moment: i64) -> Option<i64> {
+        match self {
+            Unit::Fixed(length) => moment.checked_sub(moment.rem_euclid(length)),
+            Unit::Week => {
+                let days = moment.div_euclid(DAY);
+                // The first day of 1970 was a Thursday.
+                (days - (days + 3).rem_euclid(7)).checked_mul(DAY)
+            }
+            Unit::Months(count) => {
+                let date = DateTime::from_timestamp_micros(moment)?.date_naive();
+                let month = date.month0() / count * count + 1;
+                let first = NaiveDate::from_ymd_opt(date.year(), month, 1)?;
+                let begin = first.and_time(NaiveTime::MIN).and_utc();
+                Some(begin.timestamp_micros())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(unit: &str, moment: &str) -> String {
+        let moment: DateTime<chrono::Utc> = moment.parse().expect(moment);
+        let unit = Unit::of(unit).expect(unit);
+        let begin = unit.begin(moment.timestamp_micros()).expect("in range");
+        let begin = DateTime::from_timestamp_micros(begin).expect("in range");
+        begin.format("%Y-%m-%dT%H:%M:%S%.3f").to_string()
+    }
+
+    #[test]
+    fn units_begin_where_they_do_in_postgres() {
+        for (unit, moment, expected) in [
+            ("millisecond", "1969-12-31T23:59:59.123456Z", "1969-12-31T23:59:59.123"),
+            ("hour", "0001-01-01T05:30:00Z", "0001-01-01T05:00:00.000"),
+            ("DAY", "1899-03-01T05:30:00Z", "1899-03-01T00:00:00.000"),
+            ("week", "1970-01-01T00:00:00Z", "1969-12-29T00:00:00.000"),
+            ("week", "9999-12-31T12:00:00Z", "9999-12-27T00:00:00.000"),
+            ("week", "2026-05-04T00:00:00Z", "2026-05-04T00:00:00.000"),
+            ("month", "2026-05-31T12:00:00Z", "2026-05-01T00:00:00.000"),
+            ("quarter", "9999-12-31T12:00:00Z", "9999-10-01T00:00:00.000"),
+            ("year", "1600-02-29T12:00:00Z", "1600-01-01T00:00:00.000"),
+        ] {
+            assert_eq!(cut(unit, moment), expected, "{unit} of {moment}");
+        }
+        assert!(Unit::of("fortnight").is_none());
+        assert_eq!(Unit::Fixed(DAY).begin(i64::MIN), None);
+    }
+}
