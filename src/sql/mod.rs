@@ -14,6 +14,7 @@ pub mod decimal;
 mod decorrelate;
 pub mod delta_join;
 mod dialect;
+mod distinct_in_frame;
 mod error;
 mod explain;
 mod explain_function;
@@ -76,6 +77,7 @@ pub mod unnest;
 mod unsorted;
 mod version;
 mod view_options;
+pub mod wide_sums;
 pub mod written_bytes;
 mod yielding;
 
