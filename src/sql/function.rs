@@ -15,6 +15,7 @@ use datafusion::physical_plan::windows::{WindowExpr, create_window_expr};
 use datafusion::scalar::ScalarValue;
 
 use super::checked_sums;
+use super::interval_sums;
 use super::plan::{Expression, Plan, SortKey};
 
 /// An argument of a function.
@@ -249,7 +250,8 @@ impl WindowNode {
             None => DataType::Null,
         };
         let wide = match &call.function {
-            WindowFunctionDefinition::AggregateUDF(sum) => checked_sums::widened(sum, &argument),
+            WindowFunctionDefinition::AggregateUDF(sum) => checked_sums::widened(sum, &argument)
+                .or_else(|| interval_sums::in_place_of(sum, &argument)),
             WindowFunctionDefinition::WindowUDF(_) => None,
         };
         match wide {

@@ -30,6 +30,7 @@ mod guarded_conditions;
 mod interrupt;
 mod interval_length;
 mod interval_product;
+mod interval_sums;
 mod interval_text;
 mod join_order;
 mod joined_text;
