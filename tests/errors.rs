@@ -37,7 +37,7 @@ fn mistakes_have_their_sqlstate_in_both_protocols() {
             ("SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x)", "22003"),
             ("SELECT sum(CAST(x AS NUMERIC(38, 0))) FROM (VALUES ('60000000000000000000000000000000000000'), ('60000000000000000000000000000000000000')) AS v(x)", "22003"),
             ("SELECT avg(CAST('60000000000000000000000000000000000000' AS NUMERIC(38, 0))) FROM t", "22003"),
-            ("SELECT sum(INTERVAL '2000000 hours') OVER (ROWS UNBOUNDED PRECEDING) FROM (VALUES (1), (2)) AS v(x)", "22003"),
+            ("SELECT sum(INTERVAL '1 hour' * x) OVER (ORDER BY x) FROM (VALUES (2000000), (2000001)) AS v(x)", "22003"),
             ("SELECT CAST('soon' AS DATE)", "22007"),
             ("SELECT CAST('2026-02-30' AS DATE)", "22008"),
             ("SELECT n, small FROM t GROUP BY n", "42803"),
