@@ -77,3 +77,62 @@ fn a_recursion_that_does_not_end_is_an_error_until_it_does() {
         engine.shutdown();
     });
 }
+
+/// Sums of a table `t` with whole numbers `a` and decimals `d`.
+const SUMS: &[&str] = &[
+    "SELECT id, sum(a) OVER (ORDER BY id) AS x, count(*) OVER (ORDER BY id) AS n FROM t",
+    "SELECT id, sum(d) OVER (PARTITION BY k ORDER BY id) AS x FROM t",
+    "SELECT id, sum(d) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS x, sum(a) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS y FROM t",
+    "SELECT id, sum(DISTINCT a) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS x FROM t",
+    "SELECT k, sum(a) AS x, sum(d) AS y, count(*) AS n FROM t GROUP BY k",
+    "SELECT k, avg(d) AS x FROM t GROUP BY k",
+];
+
+#[test]
+fn sums_are_out_of_range_in_a_view_when_they_are_in_its_query() {
+    const NUMBERS: [&str; 8] = ["9223372036854775807", "-9223372036854775807", "1", "-1", "5", "-7", "0", "NULL"];
+    const DECIMALS: [&str; 8] = ["'60000000000000000000000000000000000000'", "'-60000000000000000000000000000000000000'", "1", "-1", "5", "-7", "0", "NULL"];
+    let mut seed = 7u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (id BIGINT PRIMARY KEY, k TEXT, a BIGINT, d NUMERIC(38, 0))").await.expect("created");
+        for (number, sql) in SUMS.iter().enumerate() {
+            run(&mut session, &format!("CREATE MATERIALIZED VIEW v{number} AS {sql}")).await.expect("created");
+        }
+        let (mut answers, mut refusals) = (0, 0);
+        for _ in 0..60 {
+            let id = random(10);
+            run(&mut session, &format!("DELETE FROM t WHERE id = {id}")).await.expect("deleted");
+            if random(3) > 0 {
+                let (number, decimal) = (NUMBERS[random(8)], DECIMALS[random(8)]);
+                let insert = format!("INSERT INTO t VALUES ({id}, 'k{}', {number}, {decimal})", id % 2);
+                run(&mut session, &insert).await.expect("inserted");
+            }
+            for (number, sql) in SUMS.iter().enumerate() {
+                let live = run(&mut session, &format!("SELECT * FROM v{number} ORDER BY 1, 2")).await;
+                let ad_hoc = run(&mut session, &format!("SELECT * FROM ({sql}) AS q ORDER BY 1, 2")).await;
+                match (live, ad_hoc) {
+                    (Ok(live), Ok(ad_hoc)) => {
+                        assert_eq!(live, ad_hoc, "{sql}");
+                        answers += 1;
+                    }
+                    (Err(live), Err(ad_hoc)) => {
+                        let (live, ad_hoc) = (live.to_string(), ad_hoc.to_string());
+                        assert!(live.contains("out of the range"), "{sql}: {live}");
+                        assert!(ad_hoc.contains("out of the range"), "{sql}: {ad_hoc}");
+                        refusals += 1;
+                    }
+                    (live, ad_hoc) => panic!("{sql}: {live:?} live, {ad_hoc:?} ad hoc"),
+                }
+            }
+        }
+        assert!(answers > 50 && refusals > 50, "{answers} answers, {refusals} refusals");
+        engine.shutdown();
+    });
+}

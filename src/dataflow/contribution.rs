@@ -9,6 +9,7 @@ use arrow::datatypes::{Decimal128Type, Float64Type};
 use super::checked_sum::excess;
 use super::chunk::SumLane;
 use super::column::Column;
+use super::decimal_sum;
 use super::float_sum::{float_sum_lanes, product_sum_lanes};
 use super::lane::{Lane, Summand};
 use super::sums::{Term, TermKind};
@@ -23,6 +24,7 @@ pub fn zeros(kind: TermKind, rows: usize) -> Vec<SumLane> {
         | TermKind::True
         | TermKind::Integer
         | TermKind::Excess
+        | TermKind::DecimalExcess
         | TermKind::NarrowWord => {
             vec![narrow()]
         }
@@ -62,7 +64,18 @@ pub fn contribution(term: &Term, updates: &Updates) -> Vec<SumLane> {
         }
         TermKind::Excess => {
             let (words, data_type) = (words(argument), argument.data_type());
+            if words.iter().all(|word| excess(*word, data_type) == 0) {
+                return zeros(term.kind, updates.len());
+            }
             let beyond = |row: usize| excess(words[row], data_type);
+            vec![SumLane::Narrow(takes_part.multiply(counts, beyond))]
+        }
+        TermKind::DecimalExcess => {
+            let values = argument.as_primitive::<Decimal128Type>().values();
+            if values.iter().all(|value| decimal_sum::excess(*value) == 0) {
+                return zeros(term.kind, updates.len());
+            }
+            let beyond = |row: usize| decimal_sum::excess(values[row]);
             vec![SumLane::Narrow(takes_part.multiply(counts, beyond))]
         }
         TermKind::Decimal => {

@@ -90,9 +90,10 @@ fn sorted(rows: &RecordBatch, order: &[SortKey]) -> Result<RecordBatch, DataFusi
     Ok(take_record_batch(rows, &indices)?)
 }
 
-/// Computes window functions from a partition whose rows come in the window's order.
+/// Computes window functions from a partition whose rows come in the window's order; sums come out
+/// [wide](crate::sql::wide_sums).
 pub fn windows(window: &WindowNode) -> Evaluate {
-    let calls = window.compiled();
+    let calls = window.widened();
     let calls = calls.expect("calls that do not compile are refused when planned");
     Box::new(move |rows| calls.iter().map(|call| call.evaluate(rows)).collect())
 }

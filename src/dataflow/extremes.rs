@@ -9,6 +9,7 @@ use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 
 use super::chunk::Body;
+use super::column::Column;
 use super::tally::Term;
 
 /// One of the two.
@@ -85,6 +86,11 @@ pub fn value(body: &Body, row: usize, term: Term) -> Option<i128> {
     if column.is_null(row) {
         return None;
     }
+    number(column, row)
+}
+
+/// The number of a row that is not NULL; `None` for a type that is not of fixed width.
+pub fn number(column: &Column, row: usize) -> Option<i128> {
     let word = column.word(row)?;
     Some(match column.data_type() {
         DataType::Int8 => i128::from(word as i8),

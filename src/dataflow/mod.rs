@@ -15,6 +15,7 @@ mod column;
 mod command;
 mod contribution;
 mod cursor;
+mod decimal_sum;
 mod evaluate;
 mod examined;
 mod extremes;

@@ -18,6 +18,7 @@ use num_bigint::BigInt;
 use super::chunk::SumLane;
 use super::column::fixed_width_array;
 use super::contribution::{contribution, zeros};
+use super::decimal_sum;
 use super::float_sum::{
     FLOAT_DIGITS, FLOAT_SUM_LANES, PRODUCT_DIGITS, PRODUCT_SUM_LANES, float_sum,
 };
@@ -57,6 +58,8 @@ pub enum TermKind {
     Excess,
     /// A 128-bit decimal.
     Decimal,
+    /// What a 128-bit decimal has beyond 96 bits.
+    DecimalExcess,
     /// A double.
     Float,
     /// The square of a double.
@@ -102,6 +105,8 @@ pub enum Finish {
     },
     Average {
         term: usize,
+        /// What the numbers have beyond 96 bits, of decimals that may.
+        excess: Option<usize>,
         present: CountSource,
         data_type: DataType,
         argument_scale: i8,
@@ -220,15 +225,17 @@ impl Sums {
             }
             Finish::Average {
                 term,
+                excess,
                 present,
                 data_type,
                 argument_scale,
             } => {
+                let excess = excess.map(|term| &lanes[self.first_lane(term)]);
                 let lanes = &lanes[self.first_lane(*term)..];
                 let count = |row: usize| count(*present, row);
                 match data_type {
                     DataType::Decimal128(precision, scale) => decimal_averages(
-                        &lanes[0],
+                        (&lanes[0], excess),
                         rows,
                         count,
                         (*precision, *scale, *argument_scale),
@@ -386,18 +393,23 @@ fn number_array(
 }
 
 /// Averages as DataFusion computes them: the sum scaled up to the result's scale, divided by the
-/// count and cut off; NULL where the result does not fit.
+/// count and cut off; NULL where the result does not fit, which is an error of the view. Beside the
+/// sums is what their numbers have beyond 96 bits.
 fn decimal_averages(
-    lane: &SumLane,
+    (sums, excess): (&SumLane, Option<&SumLane>),
     rows: usize,
     count: impl Fn(usize) -> i64,
     (precision, scale, argument_scale): (u8, i8, i8),
 ) -> ArrayRef {
     let factor = 10i128.pow(u32::from((scale - argument_scale).unsigned_abs()));
     let average = |row: usize| {
-        let count = i128::from(count(row));
-        let scaled = lane.get(row).checked_mul(factor)?;
-        let average = scaled.checked_div(count)?;
+        let (sum, count) = (sums.get(row), count(row));
+        let beyond = excess.map_or(0, |excess| excess.get(row) as i64);
+        let scaled = sum.checked_mul(factor).filter(|_| beyond == 0);
+        let average = match scaled {
+            Some(scaled) => scaled.checked_div(i128::from(count))?,
+            None => decimal_sum::average(decimal_sum::total(sum, beyond), count, factor)?,
+        };
         Decimal128Type::validate_decimal_precision(average, precision, scale).ok()?;
         Some(average)
     };

@@ -7,9 +7,11 @@
 
 use std::ops::Range;
 
+use arrow::datatypes::i256;
+
 use super::chunk::Body;
 use super::examined::examine;
-use super::extremes::Extremes;
+use super::extremes::{Extremes, number};
 use super::lane::Lane;
 
 /// A sum over rows, by the positions of columns in the arrangement.
@@ -28,8 +30,8 @@ pub struct Term {
 pub struct Total {
     /// How many rows with an argument that is not NULL take part.
     pub present: i64,
-    /// The sum of the arguments' words, which wraps.
-    pub sum: i128,
+    /// The sum of the arguments, wide enough for any number of them.
+    pub sum: i256,
 }
 
 /// What some rows come to.
@@ -135,17 +137,16 @@ impl Total {
         if term.filter.is_some_and(|filter| !is_true(filter)) {
             return;
         }
-        let word = match term.argument {
-            None => 0,
-            Some(argument) => {
-                let column = &body.columns[argument];
-                if column.is_null(row) {
-                    return;
-                }
-                column.word(row).unwrap_or_default()
-            }
-        };
+        let column = term.argument.map(|argument| &body.columns[argument]);
+        if column.is_some_and(|column| column.is_null(row)) {
+            return;
+        }
         self.present += copies;
-        self.sum = self.sum.wrapping_add(word.wrapping_mul(i128::from(copies)));
+        let number = column.and_then(|column| number(column, row));
+        let number = i256::from_i128(number.unwrap_or_default());
+        self.sum = self.sum.wrapping_add(match copies {
+            1 => number,
+            _ => number.wrapping_mul(i256::from_i128(i128::from(copies))),
+        });
     }
 }

@@ -25,6 +25,7 @@ use datafusion::physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion::physical_expr_common::datum::apply;
 
 use super::checked_sums;
+use super::interval_sums;
 use super::plan::Expression;
 
 /// The rule; it stands before those that compute constants.
@@ -141,7 +142,8 @@ impl CheckedNumbers {
 fn with_checked_sum(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let in_place_of = |function: &Arc<AggregateUDF>, arguments: &[Expr]| {
         let argument = arguments.first()?.get_type(schema).ok()?;
-        checked_sums::in_place_of(function, &argument)
+        let of_intervals = || interval_sums::in_place_of(function, &argument);
+        checked_sums::in_place_of(function, &argument).or_else(of_intervals)
     };
     match part {
         Expr::AggregateFunction(mut call) => match in_place_of(&call.func, &call.params.args[..]) {

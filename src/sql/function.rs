@@ -14,6 +14,8 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::windows::{WindowExpr, create_window_expr};
 use datafusion::scalar::ScalarValue;
 
+use super::checked_sums;
+use super::interval_sums;
 use super::plan::{Expression, Plan, SortKey};
 
 /// An argument of a function.
@@ -233,6 +235,35 @@ impl WindowNode {
 
     /// DataFusion's form of the calls.
     pub fn compiled(&self) -> Result<Vec<Arc<dyn WindowExpr>>, DataFusionError> {
+        self.compiled_as(|call| call.function.clone())
+    }
+
+    /// The same, of which sums come out in a type that they cannot leave.
+    pub fn widened(&self) -> Result<Vec<Arc<dyn WindowExpr>>, DataFusionError> {
+        self.compiled_as(|call| self.wide_function(call))
+    }
+
+    fn wide_function(&self, call: &WindowCall) -> WindowFunctionDefinition {
+        let argument = match call.arguments.first() {
+            Some(Argument::Column(column)) => self.input.schema.field(*column).data_type().clone(),
+            Some(Argument::Constant(value)) => value.data_type(),
+            None => DataType::Null,
+        };
+        let wide = match &call.function {
+            WindowFunctionDefinition::AggregateUDF(sum) => checked_sums::widened(sum, &argument)
+                .or_else(|| interval_sums::in_place_of(sum, &argument)),
+            WindowFunctionDefinition::WindowUDF(_) => None,
+        };
+        match wide {
+            Some(sum) => WindowFunctionDefinition::AggregateUDF(sum),
+            None => call.function.clone(),
+        }
+    }
+
+    fn compiled_as(
+        &self,
+        function: impl Fn(&WindowCall) -> WindowFunctionDefinition,
+    ) -> Result<Vec<Arc<dyn WindowExpr>>, DataFusionError> {
         let input = &self.input.schema;
         let partition = self.partition.iter();
         let partition: Vec<Expression> = partition
@@ -245,7 +276,7 @@ impl WindowNode {
                 .map(|argument| argument.expression(input))
                 .collect();
             create_window_expr(
-                &call.function,
+                &function(call),
                 call.function.name().to_owned(),
                 &arguments,
                 &partition,

@@ -4,6 +4,7 @@
 //! whole partition. That holds for functions that give the same whatever else is in the partition;
 //! a running sum of doubles does not, as its rounding depends on all rows before.
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::{
     WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
@@ -132,7 +133,9 @@ impl WindowNode {
             (WindowFunctionDefinition::AggregateUDF(_), "count" | "min" | "max") => {
                 frame(&call.frame)
             }
-            (WindowFunctionDefinition::AggregateUDF(_), "sum") if !self.has_floating(call) => {
+            (WindowFunctionDefinition::AggregateUDF(_), "sum")
+                if !self.has_floating(call) && !self.has_interval(call) =>
+            {
                 frame(&call.frame)
             }
             _ => None,
@@ -142,6 +145,16 @@ impl WindowNode {
     fn has_floating(&self, call: &WindowCall) -> bool {
         let mut columns = call.arguments.iter().filter_map(Argument::column);
         columns.any(|column| self.input.schema.field(column).data_type().is_floating())
+    }
+
+    /// Whether an argument is an interval. A sum of them that is out of range is an error of the
+    /// whole partition, whatever changes in it.
+    fn has_interval(&self, call: &WindowCall) -> bool {
+        let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+        call.arguments.iter().any(|argument| match argument {
+            Argument::Column(column) => is_interval(self.input.schema.field(*column).data_type()),
+            Argument::Constant(value) => is_interval(&value.data_type()),
+        })
     }
 }
 

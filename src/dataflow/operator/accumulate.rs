@@ -55,8 +55,8 @@ pub fn aggregate<'scope>(
     })
 }
 
-/// Emits an error for each group of which a sum is out of the range of its type; `key` has the
-/// columns of the groups' key.
+/// Emits an error for each group of which a sum or an average is out of the range of its type; `key`
+/// has the columns of the groups' key.
 pub fn too_large<'scope>(
     index: Index<'scope>,
     key: SchemaRef,
@@ -64,7 +64,7 @@ pub fn too_large<'scope>(
 ) -> Changes<'scope> {
     let watched = checked.clone();
     let mut has_large = false;
-    // Until some number reaches beyond 32 bits, no sum can leave its range.
+    // Until some number reaches beyond the low bits, no sum can leave its range.
     let may_leave_range = move |novel: &[Batch]| {
         let mut chunks = novel.iter().flat_map(|batch| batch.chunks.iter());
         let is_large = |chunk: &Chunk| watched.iter().any(|sum| !sum.is_small(chunk.body()));
@@ -259,24 +259,26 @@ impl Portion {
         rows
     }
 
-    /// An error for each row that comes out with a sum out of the range of its type.
+    /// An error for each row that comes out with a sum or an average out of the range of its type.
     fn errors(&self, reader: &Reader, key: &SchemaRef, checked: &[CheckedSum]) -> Updates {
         let rows = self.aggregate_rows(reader);
         let (mut texts, mut times, mut signs) = (Vec::new(), Vec::new(), Vec::new());
         for checked in checked {
             let sums = self.accumulate_sum(reader, checked.sum, &rows.shape);
             let excesses = self.accumulate_sum(reader, checked.excess, &rows.shape);
+            let counts = checked.count();
+            let counts = counts.map(|lane| self.accumulate_sum(reader, lane, &rows.shape));
             for row in 0..rows.picks.len() {
-                let (sum, excess) = (sums.get(row) as i64, excesses.get(row) as i64);
-                if !checked.is_too_large(sum, excess) {
+                let (sum, excess) = (sums.get(row), excesses.get(row) as i64);
+                let counts = counts.as_ref();
+                let count = counts.map_or(rows.counts[row], |counts| counts.get(row) as i64);
+                if !checked.is_out_of_range(sum, excess, count) {
                     continue;
                 }
                 let arrays = key_arrays(reader, &[rows.picks[row]]);
                 let group = describe(&batch(Arc::clone(key), arrays, 1));
-                let data_type = &checked.data_type;
-                texts.push(format!(
-                    "a sum is out of the range of {data_type}; in the group {group}"
-                ));
+                let reason = checked.reason();
+                texts.push(format!("{reason}; in the group {group}"));
                 times.push(rows.times[row]);
                 signs.push(rows.signs[row]);
             }

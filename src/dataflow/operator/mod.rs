@@ -11,6 +11,7 @@ pub mod join;
 pub mod map;
 pub mod near;
 mod neighbours;
+mod outcome;
 mod positions;
 mod prefix;
 pub mod quantile;

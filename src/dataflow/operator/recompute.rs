@@ -6,11 +6,10 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array, new_null_array};
-use arrow::compute::{cast, concat, take};
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use datafusion::error::DataFusionError;
 
@@ -19,19 +18,17 @@ use super::super::chunk::columns;
 use super::super::column::Column;
 use super::super::cursor::{Reader, keep_picked};
 use super::super::lane::Pick;
-use super::super::size::array_bytes;
 use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::group::Walk;
-use super::map::describe;
 use super::near::Near;
+use super::outcome::{evaluate, failure, in_range};
 use super::positions::Positions;
 use super::resume::Before;
 use super::resume::Resume;
 use super::stateful::react_to_batches;
 use super::whole::{self, Wanted};
 use crate::sql::function::RankLimit;
-use crate::sql::reason::told;
 
 /// Rows read before results are given on.
 const ROWS_AT_ONCE: usize = 8192;
@@ -375,16 +372,20 @@ impl Builder {
             ranges.push(start + shown.start..start + shown.end);
         }
         self.errors.resize(start + length, None);
-        let values = outcome.unwrap_or_else(|error| {
-            self.errors[start + wanted.start.min(length - 1)] = Some(error);
-            let fields = results(how).iter();
-            let nulls = fields.map(|field| new_null_array(field.data_type(), length));
-            nulls.collect()
-        });
-        let values = match (&how.extent, &state.before) {
-            (Extent::Behind(resume), Some(before)) => resume.carry_on(values, before),
-            _ => values,
+        let values = match (outcome, &how.extent, &state.before) {
+            (Ok(values), Extent::Behind(resume), Some(before)) => resume.carry_on(values, before),
+            (Ok(values), ..) => values,
+            (Err(error), ..) => {
+                self.errors[start + wanted.start.min(length - 1)] = Some(error);
+                let fields = results(how).iter();
+                let nulls = fields.map(|field| new_null_array(field.data_type(), length));
+                nulls.collect()
+            }
         };
+        let (values, errors) = in_range(values, results(how), wanted, rows);
+        for (row, error) in errors {
+            self.errors[start + row] = Some(error);
+        }
         for (part, values) in self.parts.iter_mut().zip(values) {
             part.push(values);
         }
@@ -410,43 +411,13 @@ impl Builder {
 }
 
 /// The fields of the results.
-fn results(how: &Recompute) -> &[Arc<Field>] {
+pub fn results(how: &Recompute) -> &[Arc<Field>] {
     let fields: &Fields = how.output.fields();
     let end = fields.len() - 1;
     match how.shape {
         Shape::Rows => &fields[how.rows.fields().len()..end],
         Shape::Group { keys } => &fields[keys..end],
     }
-}
-
-/// The results for one group, of the declared types, or why there are none. Functions that break
-/// down over some rows must not end the worker.
-fn evaluate(rows: &RecordBatch, length: usize, how: &Recompute) -> Result<Vec<ArrayRef>, String> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| (how.evaluate)(rows)));
-    let failure = |reason: &str| failure(reason, rows);
-    let values = match outcome {
-        Ok(Ok(values)) => values,
-        Ok(Err(error)) => return Err(failure(&told(&error))),
-        Err(_) => return Err(failure("a function broke down")),
-    };
-    let typed = values.into_iter().zip(results(how)).map(|(value, field)| {
-        if length == 1 && array_bytes(&value) > whole::RESULT_BYTES_MAX {
-            let most = whole::RESULT_BYTES_MAX;
-            return Err(failure(&format!("a result of more than {most} bytes")));
-        }
-        if value.len() != length {
-            return Err(failure("a function gave too few values"));
-        }
-        match value.data_type() == field.data_type() {
-            true => Ok(value),
-            false => cast(&value, field.data_type()).map_err(|error| failure(&error.to_string())),
-        }
-    });
-    typed.collect()
-}
-
-fn failure(reason: &str, rows: &RecordBatch) -> String {
-    format!("{reason}; in the group of row {}", describe(rows))
 }
 
 /// Those of some columns whose values take different numbers of bytes.

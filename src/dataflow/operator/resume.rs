@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Int64Type, UInt64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, Int64Type, UInt64Type, i256,
+};
 
 use super::super::chunk::Body;
 use super::super::extremes::{End, value};
@@ -218,12 +220,12 @@ fn end_of(carry: &Carry) -> Option<End> {
     }
 }
 
-/// Sums with another sum added, which stands alone where there is none.
-fn plus_sum(values: &ArrayRef, sum: i128) -> ArrayRef {
+/// Sums with another sum added, which stands alone where there is none. They are decimals that are
+/// wide enough, see [`wide_sums`](crate::sql::wide_sums).
+fn plus_sum(values: &ArrayRef, sum: i256) -> ArrayRef {
     match values.data_type() {
-        DataType::Int64 => plus_or::<Int64Type>(values, sum as i64, i64::wrapping_add),
-        DataType::UInt64 => plus_or::<UInt64Type>(values, sum as u64, u64::wrapping_add),
-        _ => plus_or::<Decimal128Type>(values, sum, i128::wrapping_add),
+        DataType::Decimal256(..) => plus_or::<Decimal256Type>(values, sum, i256::wrapping_add),
+        _ => plus_or::<Decimal128Type>(values, sum.as_i128(), i128::wrapping_add),
     }
 }
 

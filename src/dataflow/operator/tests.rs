@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, UInt64Array};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type, i256};
 use proptest::prelude::*;
 
 use super::super::arrange::{Layout, unsorted};
@@ -166,7 +166,8 @@ proptest! {
                     let before = expected.iter().filter(|value| **value < bound);
                     assert_eq!(tally.copies, before.clone().count() as i64);
                     assert_eq!(tally.totals[0].present, tally.copies);
-                    assert_eq!(tally.totals[0].sum, i128::from(before.clone().sum::<i64>()));
+                    let sum = i128::from(before.clone().sum::<i64>());
+                    assert_eq!(tally.totals[0].sum, i256::from_i128(sum));
                     let end = |end| positions.extreme(&place, as_of, 0, end);
                     let value = |value: Option<&i64>| value.copied().map(i128::from);
                     assert_eq!(end(End::Least), value(before.clone().min()));

@@ -9,6 +9,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::error::SqlError;
 use super::super::function::{AggregateCall, Argument, Pick, Statistic};
+use super::super::interval_sums;
 use super::super::plan::{Aggregate, AggregateFunction, Expression, SortKey};
 use super::super::quantile::Quantile;
 use super::aggregate::Columns;
@@ -238,8 +239,10 @@ impl Call<'_> {
                 }
             }
         }
+        let function = &self.logical.func;
+        let checked = interval_sums::in_place_of(function, &self.argument_type(columns)?);
         Ok(AggregateCall {
-            function: self.logical.func.clone(),
+            function: checked.unwrap_or_else(|| function.clone()),
             arguments,
             order,
             distinct: self.is_distinct(),

@@ -193,9 +193,11 @@ fn results(window: &WindowNode) -> Result<Vec<Field>, SqlError> {
         refusal(&names.join(", "), &error)
     };
     let compiled = window.compiled().map_err(&failure)?;
+    for call in window.widened().map_err(&failure)? {
+        try_window(call.as_ref(), &window.input.schema).map_err(&failure)?;
+    }
     let mut fields = Vec::new();
     for call in &compiled {
-        try_window(call.as_ref(), &window.input.schema).map_err(&failure)?;
         let name = WindowExpr::name(call.as_ref());
         let data_type = window_type(call.as_ref()).map_err(&failure)?;
         fields.push(Field::new(name, data_type, true));

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use super::super::super::sums::{BitsOf, Finish, TermKind};
+use super::super::super::checked_sum::{CheckedResult, CheckedSum};
+use super::super::super::sums::{BitsOf, CountSource, Finish, TermKind};
 use super::super::Renderer;
 use super::{Assembly, Participants, ROWS, arguments};
 use crate::sql::function::Statistic;
 use crate::sql::plan::{Aggregate, AggregateFunction, Node, Plan};
+use crate::sql::wide_sums::has_many_digits;
 
 impl<'scope> Renderer<'_, 'scope> {
     /// How an aggregate is read off sums, of all or of distinct arguments.
@@ -29,6 +31,13 @@ impl<'scope> Renderer<'_, 'scope> {
             Some(DataType::Decimal128(_, scale)) => (TermKind::Decimal, *scale),
             _ => (TermKind::Integer, 0),
         };
+        let excess = match kind {
+            TermKind::Integer => Some(TermKind::Excess),
+            TermKind::Decimal if argument.is_some_and(has_many_digits) => {
+                Some(TermKind::DecimalExcess)
+            }
+            _ => None,
+        };
         let mut bits = |bits| Finish::Bits {
             of: bits,
             term: assembly.term(TermKind::Bits, of),
@@ -41,22 +50,29 @@ impl<'scope> Renderer<'_, 'scope> {
             AggregateFunction::BitXor => bits(BitsOf::Odd),
             AggregateFunction::Sum => {
                 let term = assembly.term(kind, of);
-                if kind == TermKind::Integer {
-                    let excess = assembly.term(TermKind::Excess, of);
-                    assembly.checked.push((term, excess, data_type.clone()));
-                }
+                let result = match kind {
+                    TermKind::Decimal => CheckedResult::Decimal,
+                    _ => CheckedResult::Whole,
+                };
+                assembly.checked_sum((term, excess), of, result, &data_type);
                 Finish::Sum {
                     term,
                     present,
                     data_type,
                 }
             }
-            AggregateFunction::Avg => Finish::Average {
-                term: assembly.term(kind, of),
-                present,
-                data_type,
-                argument_scale,
-            },
+            AggregateFunction::Avg => {
+                let term = assembly.term(kind, of);
+                let result = averaged(present, &data_type, argument_scale);
+                let excess = assembly.checked_sum((term, excess), of, result, &data_type);
+                Finish::Average {
+                    term,
+                    excess,
+                    present,
+                    data_type,
+                    argument_scale,
+                }
+            }
             AggregateFunction::BoolAnd | AggregateFunction::BoolOr => Finish::Truth {
                 is_all: aggregate.function == AggregateFunction::BoolAnd,
                 term: assembly.term(TermKind::True, of),
@@ -120,7 +136,41 @@ impl<'scope> Renderer<'_, 'scope> {
     }
 }
 
+/// The average of decimals of a scale.
+fn averaged(present: CountSource, data_type: &DataType, argument_scale: i8) -> CheckedResult {
+    let digits = match data_type {
+        DataType::Decimal128(_, scale) => (scale - argument_scale).unsigned_abs(),
+        _ => 0,
+    };
+    CheckedResult::Average {
+        count: match present {
+            CountSource::Group => None,
+            CountSource::Term(term) => Some(term),
+        },
+        factor: 10i128.pow(u32::from(digits)),
+    }
+}
+
 impl Assembly<'_, '_> {
+    /// Lets the sum of a term be looked at, if there is a kind of term that tells whether it is in
+    /// range; the position of that term.
+    fn checked_sum(
+        &mut self,
+        (sum, excess): (usize, Option<TermKind>),
+        of: Participants,
+        result: CheckedResult,
+        data_type: &DataType,
+    ) -> Option<usize> {
+        let excess = self.term(excess?, of);
+        self.checked.push(CheckedSum {
+            sum,
+            excess,
+            result,
+            data_type: data_type.clone(),
+        });
+        Some(excess)
+    }
+
     /// The sums of x, y, x², y² and xy that a statistic is made of. Each is over the rows where
     /// both x and y are not NULL.
     fn statistic_terms(&mut self, statistic: Statistic, of: Participants) -> [Option<usize>; 5] {

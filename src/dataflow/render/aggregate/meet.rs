@@ -9,7 +9,6 @@ use datafusion::scalar::ScalarValue;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 use super::super::super::arrange::{Changes, Index, Layout, arrange, key_by};
-use super::super::super::checked_sum::CheckedSum;
 use super::super::super::grouping::{GroupColumn, Grouping};
 use super::super::super::operator::join::{Side, join};
 use super::super::super::operator::{accumulate, negate};
@@ -105,11 +104,7 @@ impl<'scope> Renderer<'_, 'scope> {
             let key = key.map(|field| field.as_ref().clone().with_nullable(true));
             let key = Arc::new(Schema::new(key.collect::<Vec<Field>>()));
             let checked = assembly.checked.into_iter();
-            let checked = checked.map(|(sum, excess, data_type)| CheckedSum {
-                sum: sums.first_lane(sum),
-                excess: sums.first_lane(excess),
-                data_type,
-            });
+            let checked = checked.map(|checked| checked.moved(|term| sums.first_lane(term)));
             let errors = accumulate::too_large(index.clone(), key, checked.collect());
             self.errors.push(errors);
         }

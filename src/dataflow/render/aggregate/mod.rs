@@ -12,11 +12,12 @@ mod recomputed;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, IsNotNullExpr};
 
 use super::super::arrange::{Changes, Index};
+use super::super::checked_sum::CheckedSum;
 use super::super::grouping::Grouping;
 use super::super::operator::accumulate;
 use super::super::sums::{CountSource, Finish, Sums, Term, TermKind, word_kind};
@@ -39,8 +40,8 @@ struct Assembly<'a, 'scope> {
     /// Results that do not fit a number.
     joined: Vec<Joined<'scope>>,
     finishes: Vec<(usize, Finish)>,
-    /// The sums that may leave the range of their type: term, term of what is beyond 32 bits, type.
-    checked: Vec<(usize, usize, DataType)>,
+    /// The sums that may leave the range of their type, by the positions of terms.
+    checked: Vec<CheckedSum>,
 }
 
 /// Results that join the group by its key.
