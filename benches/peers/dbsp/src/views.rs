@@ -210,10 +210,8 @@ fn customer_360(
 ) -> Indexed<i64, Customer> {
     let sums: Indexed<i64, Tup4<i64, i64, i64, i64>> =
         lines.aggregate_linear(|sold: &Sold| Tup4(1_i64, sold.4, sold.5, sold.6));
-    let baskets: Indexed<i64, i64> = lines
-        .map_index(|(household, sold)| (*household, sold.0))
-        .distinct_count();
-    let times = lines.map_index(|(household, sold)| (*household, sold.1));
+    let baskets: Indexed<i64, i64> = by_household(lines, |sold| sold.0).distinct_count();
+    let times = by_household(lines, |sold| sold.1);
     let first: Indexed<i64, i64> = times.aggregate(Min);
     let last: Indexed<i64, i64> = times.aggregate(Max);
     // The last of the five need not be there: then it is None.
@@ -237,6 +235,18 @@ fn customer_360(
             Some((*household, customer))
         },
     )
+}
+
+/// A field of each line. A household's lines are with one worker already, which DBSP cannot see of
+/// what a closure returns: without a word it would send them around once more.
+fn by_household(
+    lines: &Indexed<i64, Sold>,
+    field: impl Fn(&Sold) -> i64 + 'static,
+) -> Indexed<i64, i64> {
+    let fields: Indexed<i64, i64> =
+        lines.map_index(move |(household, sold)| (*household, field(sold)));
+    fields.inner().mark_sharded_if(&lines.inner());
+    fields
 }
 
 fn product_store_day(lines: &Indexed<i64, Sold>) -> Indexed<Place, Tup3<i64, i64, i64>> {
