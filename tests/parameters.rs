@@ -120,8 +120,18 @@ fn lists_of_all_types_are_bound() {
                 r#"{"2026-05-04 10:20:30"}"#,
                 vec![1],
             ),
-            ("raw = ANY($1)", Type::BYTEA_ARRAY, r#"{"\\x00ff"}"#, vec![1]),
-            ("name = ANY($1)", Type::TEXT_ARRAY, r#"{"a,b","NULL"}"#, vec![1]),
+            (
+                "raw = ANY($1)",
+                Type::BYTEA_ARRAY,
+                r#"{"\\x00ff"}"#,
+                vec![1],
+            ),
+            (
+                "name = ANY($1)",
+                Type::TEXT_ARRAY,
+                r#"{"a,b","NULL"}"#,
+                vec![1],
+            ),
             ("name = ANY($1)", Type::TEXT_ARRAY, r#"{""}"#, vec![2]),
             (
                 "name = ANY($1)",

@@ -90,33 +90,76 @@ const SUMS: &[&str] = &[
 
 #[test]
 fn sums_are_out_of_range_in_a_view_when_they_are_in_its_query() {
-    const NUMBERS: [&str; 8] = ["9223372036854775807", "-9223372036854775807", "1", "-1", "5", "-7", "0", "NULL"];
-    const DECIMALS: [&str; 8] = ["'60000000000000000000000000000000000000'", "'-60000000000000000000000000000000000000'", "1", "-1", "5", "-7", "0", "NULL"];
+    const NUMBERS: [&str; 8] = [
+        "9223372036854775807",
+        "-9223372036854775807",
+        "1",
+        "-1",
+        "5",
+        "-7",
+        "0",
+        "NULL",
+    ];
+    const DECIMALS: [&str; 8] = [
+        "'60000000000000000000000000000000000000'",
+        "'-60000000000000000000000000000000000000'",
+        "1",
+        "-1",
+        "5",
+        "-7",
+        "0",
+        "NULL",
+    ];
     let mut seed = 7u64;
     let mut random = |below: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below
     };
     runtime().block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
         let engine = open(directory.path(), 2);
         let mut session = engine.session();
-        run(&mut session, "CREATE TABLE t (id BIGINT PRIMARY KEY, k TEXT, a BIGINT, d NUMERIC(38, 0))").await.expect("created");
+        run(
+            &mut session,
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, k TEXT, a BIGINT, d NUMERIC(38, 0))",
+        )
+        .await
+        .expect("created");
         for (number, sql) in SUMS.iter().enumerate() {
-            run(&mut session, &format!("CREATE MATERIALIZED VIEW v{number} AS {sql}")).await.expect("created");
+            run(
+                &mut session,
+                &format!("CREATE MATERIALIZED VIEW v{number} AS {sql}"),
+            )
+            .await
+            .expect("created");
         }
         let (mut answers, mut refusals) = (0, 0);
         for _ in 0..60 {
             let id = random(10);
-            run(&mut session, &format!("DELETE FROM t WHERE id = {id}")).await.expect("deleted");
+            run(&mut session, &format!("DELETE FROM t WHERE id = {id}"))
+                .await
+                .expect("deleted");
             if random(3) > 0 {
                 let (number, decimal) = (NUMBERS[random(8)], DECIMALS[random(8)]);
-                let insert = format!("INSERT INTO t VALUES ({id}, 'k{}', {number}, {decimal})", id % 2);
+                let insert = format!(
+                    "INSERT INTO t VALUES ({id}, 'k{}', {number}, {decimal})",
+                    id % 2
+                );
                 run(&mut session, &insert).await.expect("inserted");
             }
             for (number, sql) in SUMS.iter().enumerate() {
-                let live = run(&mut session, &format!("SELECT * FROM v{number} ORDER BY 1, 2")).await;
-                let ad_hoc = run(&mut session, &format!("SELECT * FROM ({sql}) AS q ORDER BY 1, 2")).await;
+                let live = run(
+                    &mut session,
+                    &format!("SELECT * FROM v{number} ORDER BY 1, 2"),
+                )
+                .await;
+                let ad_hoc = run(
+                    &mut session,
+                    &format!("SELECT * FROM ({sql}) AS q ORDER BY 1, 2"),
+                )
+                .await;
                 match (live, ad_hoc) {
                     (Ok(live), Ok(ad_hoc)) => {
                         assert_eq!(live, ad_hoc, "{sql}");
@@ -132,7 +175,10 @@ fn sums_are_out_of_range_in_a_view_when_they_are_in_its_query() {
                 }
             }
         }
-        assert!(answers > 50 && refusals > 50, "{answers} answers, {refusals} refusals");
+        assert!(
+            answers > 50 && refusals > 50,
+            "{answers} answers, {refusals} refusals"
+        );
         engine.shutdown();
     });
 }

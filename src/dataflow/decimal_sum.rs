@@ -53,7 +53,10 @@ mod tests {
         assert_eq!(total_of(&[large, -1, 1]), times(1));
         assert_eq!(total_of(&[large; 5]), times(5));
         assert_eq!(total_of(&[-large; 1_000]), times(-1_000));
-        assert_eq!(total_of(&[large, large, -large, -large, -7]), i256::from_i128(-7));
+        assert_eq!(
+            total_of(&[large, large, -large, -large, -7]),
+            i256::from_i128(-7)
+        );
         assert_eq!(excess(10i128.pow(28)), 0);
         assert_eq!(excess(-(10i128.pow(28))), 0);
         assert_eq!(excess(-large), -excess(large));

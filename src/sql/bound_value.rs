@@ -69,7 +69,9 @@ pub fn refuse_number_as_time(value: &ScalarValue, expected: &DataType) -> Result
     let (found, expected) = (sql_name(&found), sql_name(expected));
     let message = format!("a value of type {found} is given for one of type {expected}");
     let refusal = SqlError::new("42804", message);
-    Err(external(refusal.with_hint("give the date or time, or its text")))
+    Err(external(
+        refusal.with_hint("give the date or time, or its text"),
+    ))
 }
 
 /// Whether values of a type may become others in the expected one: numbers, and times.
@@ -99,7 +101,9 @@ pub fn list_of(
 
 /// Numbers as a list in a type that has all of their digits.
 pub fn list_of_numbers(texts: Vec<Option<String>>) -> Result<ScalarValue> {
-    let numbers = texts.into_iter().map(|text| text.map(number_of).transpose());
+    let numbers = texts
+        .into_iter()
+        .map(|text| text.map(number_of).transpose());
     let numbers = numbers.collect::<Result<Vec<Option<ScalarValue>>>>()?;
     let (mut whole, mut fraction) = (0_usize, 0_usize);
     let mut is_exact = true;

@@ -121,7 +121,9 @@ mod tests {
 
     fn column(numbers: &[i128]) -> Vec<ArrayRef> {
         let numbers = Decimal128Array::from(numbers.to_vec());
-        vec![Arc::new(numbers.with_data_type(DataType::Decimal128(38, 0)))]
+        vec![Arc::new(
+            numbers.with_data_type(DataType::Decimal128(38, 0)),
+        )]
     }
 
     #[test]
@@ -129,11 +131,15 @@ mod tests {
         let mut frame = DistinctInFrame::new(DataType::Decimal128(38, 0));
         let sum = |frame: &mut DistinctInFrame| frame.evaluate().expect("a sum");
         assert!(sum(&mut frame).is_null());
-        frame.update_batch(&column(&[5, 5, 7])).expect("numbers come");
+        frame
+            .update_batch(&column(&[5, 5, 7]))
+            .expect("numbers come");
         assert_eq!(sum(&mut frame), ScalarValue::Decimal128(Some(12), 38, 0));
         frame.retract_batch(&column(&[5])).expect("a number leaves");
         assert_eq!(sum(&mut frame), ScalarValue::Decimal128(Some(12), 38, 0));
-        frame.retract_batch(&column(&[5, 7])).expect("numbers leave");
+        frame
+            .retract_batch(&column(&[5, 7]))
+            .expect("numbers leave");
         assert!(sum(&mut frame).is_null());
     }
 }

@@ -120,7 +120,11 @@ fn of_expression(part: &Expr, schema: &DFSchema) -> Option<SqlError> {
             let mut known = types.iter().filter(|found| **found != DataType::Null);
             let first = known.next()?;
             let unlike = known.find(|found| are_unlike(first, found))?;
-            Some(without_common("values of which one is taken", first, unlike))
+            Some(without_common(
+                "values of which one is taken",
+                first,
+                unlike,
+            ))
         }
     }
 }

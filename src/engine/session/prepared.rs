@@ -152,9 +152,7 @@ impl Session {
             match parameter {
                 Parameter::Given(_) => Ok(value),
                 // A number has all its digits, whatever the column has that it is compared with.
-                Parameter::Found(data_type)
-                    if data_type.is_numeric() || data_type.is_nested() =>
-                {
+                Parameter::Found(data_type) if data_type.is_numeric() || data_type.is_nested() => {
                     bound_value(value, data_type)
                 }
                 Parameter::Found(data_type) => {

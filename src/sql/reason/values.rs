@@ -129,7 +129,10 @@ fn overflow(text: &str) -> Option<SqlError> {
         return Some(SqlError::new("22003", message).with_hint(WIDER));
     }
     if text.starts_with("Arithmetic Overflow in Avg") {
-        return Some(SqlError::new("22003", "an average is out of the range of its type"));
+        return Some(SqlError::new(
+            "22003",
+            "an average is out of the range of its type",
+        ));
     }
     if text.starts_with("Offset overflow") {
         let message = "more than 2 GiB of texts or lists would be made at once";

@@ -89,7 +89,8 @@ impl ScalarUDFImpl for DateTrunc {
         let moments = moments.as_primitive::<TimestampMicrosecondType>();
         let truncated = moments.try_unary::<_, TimestampMicrosecondType, ArrowError>(|moment| {
             let begin = unit.begin(moment);
-            begin.ok_or_else(|| ArrowError::ComputeError(format!("Timestamp {moment} out of range")))
+            begin
+                .ok_or_else(|| ArrowError::ComputeError(format!("Timestamp {moment} out of range")))
         })?;
         let truncated = truncated.with_timezone_opt(zone);
         Ok(match is_constant {
@@ -178,7 +179,11 @@ mod tests {
     #[test]
     fn units_begin_where_they_do_in_postgres() {
         for (unit, moment, expected) in [
-            ("millisecond", "1969-12-31T23:59:59.123456Z", "1969-12-31T23:59:59.123"),
+            (
+                "millisecond",
+                "1969-12-31T23:59:59.123456Z",
+                "1969-12-31T23:59:59.123",
+            ),
             ("hour", "0001-01-01T05:30:00Z", "0001-01-01T05:00:00.000"),
             ("DAY", "1899-03-01T05:30:00Z", "1899-03-01T00:00:00.000"),
             ("week", "1970-01-01T00:00:00Z", "1969-12-29T00:00:00.000"),

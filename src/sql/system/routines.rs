@@ -172,7 +172,9 @@ pub(super) fn functions(facts: &Facts) -> Option<Built> {
             Volatility::Stable => "s",
             Volatility::Volatile => "v",
         };
-        let result = routine.result.map_or(Cell::Null, |result| Cell::Oid(result.oid));
+        let result = routine
+            .result
+            .map_or(Cell::Null, |result| Cell::Oid(result.oid));
         built.push(vec![
             ("oid", Cell::Oid(routine.oid)),
             ("proname", (&routine.name).into()),
@@ -214,7 +216,10 @@ pub(super) fn standard_list(facts: &Facts) -> Option<Built> {
             ("routine_type", kind),
             ("data_type", result.into()),
             ("routine_body", "EXTERNAL".into()),
-            ("is_deterministic", if is_fixed { "YES" } else { "NO" }.into()),
+            (
+                "is_deterministic",
+                if is_fixed { "YES" } else { "NO" }.into(),
+            ),
         ]);
     }
     Some(built)
