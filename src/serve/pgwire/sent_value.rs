@@ -431,7 +431,8 @@ mod tests {
         let (item, elements) = binary_elements(&sent, &Type::INT8).expect("a list");
         assert_eq!(item, Type::INT4);
         assert_eq!(elements, [Some(&[0, 0, 0, 7][..]), None]);
-        let (_, none) = binary_elements(&words(&[0, 0, 23]), &Type::INT4).expect("a list");
+        let empty = words(&[0, 0, 23]);
+        let (_, none) = binary_elements(&empty, &Type::INT4).expect("a list");
         assert_eq!(none.len(), 0);
         for wrong in [&[2, 0, 23, 1, 1, 1, 1, 4, 7][..], &[1, 0, 23, 1, 1, 8, 7]] {
             assert_eq!(binary_elements(&words(wrong), &Type::INT4), None);
