@@ -10,15 +10,19 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef};
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, LogicalPlan,
+    ReversedUDAF, Signature,
 };
+use datafusion::optimizer::OptimizerConfig;
 use datafusion::scalar::ScalarValue;
 
 use super::distinct_in_frame::DistinctInFrame;
+use super::held_back::{Rewrite, Rule, held_back};
 use super::wide_sums::{TOO_LARGE, as_wide, narrowed, wide_type};
 
 /// The function in the place of `sum`, for arguments of a type; `None` for other functions and types.
@@ -47,6 +51,31 @@ fn wide_sum(
             stays_wide,
         }))
     })
+}
+
+/// DataFusion's rules, with sums beside `sum(DISTINCT …)` left as they are. One of the rules adds
+/// up sums of sums instead, of which the first may be out of range though the last is not.
+pub fn kept_whole(rules: Vec<Rule>) -> Vec<Rule> {
+    held_back(rules, |name| {
+        (name == "single_distinct_aggregation_to_group_by").then_some(unless_sums as Rewrite)
+    })
+}
+
+fn unless_sums(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let is_sum = |aggregate: &Expr| match aggregate {
+        Expr::AggregateFunction(call) => call.func.name() == "sum" && !call.params.distinct,
+        _ => false,
+    };
+    match &plan {
+        LogicalPlan::Aggregate(groups) if groups.aggr_expr.iter().any(is_sum) => {
+            Ok(Transformed::no(plan))
+        }
+        _ => rule.rewrite(plan, config),
+    }
 }
 
 /// DataFusion's function, over wider numbers.

@@ -15,7 +15,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Aggregate, LogicalPlan, Unnest};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-use super::null_keys::Rule;
+use super::held_back::Rule;
 use super::relation::is_list_in_from;
 
 /// The rules that ask for what is noted.

@@ -11,50 +11,17 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecu
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::error::Result;
 use datafusion::logical_expr::{EmptyRelation, Join, LogicalPlan};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
 
-/// A rule of the optimiser.
-pub type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+use super::held_back::{Rule, held_back};
 
 /// DataFusion's rules, those of them that mix the two kinds of joins held back from it.
 pub fn kept_apart(rules: Vec<Rule>) -> Vec<Rule> {
-    let rules = rules.into_iter().map(|rule| -> Rule {
-        let rewrite: Rewrite = match rule.name() {
-            "extract_equijoin_predicate" => keys_found,
-            "eliminate_cross_join" => joins_made_anew,
-            _ => return rule,
-        };
-        Arc::new(HeldBack { rule, rewrite })
-    });
-    rules.collect()
-}
-
-/// What is done with a plan instead of leaving it to a rule.
-type Rewrite = fn(&Rule, LogicalPlan, &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>>;
-
-/// A rule that does not get all of a plan.
-#[derive(Debug)]
-struct HeldBack {
-    rule: Rule,
-    rewrite: Rewrite,
-}
-
-impl OptimizerRule for HeldBack {
-    fn name(&self) -> &str {
-        self.rule.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.rule.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        (self.rewrite)(&self.rule, plan, config)
-    }
+    held_back(rules, |name| match name {
+        "extract_equijoin_predicate" => Some(keys_found),
+        "eliminate_cross_join" => Some(joins_made_anew),
+        _ => None,
+    })
 }
 
 fn has_null_keys(join: &Join) -> bool {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, SubqueryAlias};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::decorrelate::is_correlated;
-use super::null_keys::Rule;
+use super::held_back::Rule;
 
 /// The rules, with such subqueries made plain before that for lateral ones.
 pub fn made_plain(mut rules: Vec<Rule>) -> Vec<Rule> {
@@ -40,11 +40,34 @@ impl OptimizerRule for PlainLaterals {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        match plan {
-            LogicalPlan::Subquery(lateral) if !is_correlated(&lateral.subquery)? => {
-                Ok(Transformed::yes(Arc::unwrap_or_clone(lateral.subquery)))
-            }
-            other => Ok(Transformed::no(other)),
+        let LogicalPlan::Join(mut join) = plan else {
+            return Ok(Transformed::no(plan));
+        };
+        let plain = plain(&join.right)?;
+        let is_found = plain.is_some();
+        if let Some(right) = plain {
+            join.right = Arc::new(right);
         }
+        Ok(Transformed::new_transformed(
+            LogicalPlan::Join(join),
+            is_found,
+        ))
+    }
+}
+
+/// The rows of such a subquery; `None` if the side of a join is none.
+fn plain(side: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    match side {
+        LogicalPlan::Subquery(lateral) if !is_correlated(&lateral.subquery)? => {
+            Ok(Some(lateral.subquery.as_ref().clone()))
+        }
+        LogicalPlan::SubqueryAlias(named) => {
+            let Some(input) = plain(&named.input)? else {
+                return Ok(None);
+            };
+            let named = SubqueryAlias::try_new(Arc::new(input), named.alias.clone())?;
+            Ok(Some(LogicalPlan::SubqueryAlias(named)))
+        }
+        _ => Ok(None),
     }
 }

@@ -31,6 +31,7 @@ use super::interval_product::IntervalProducts;
 use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
+use super::list_elements::ListElements;
 use super::lower::{self, output_map};
 use super::merged_columns;
 use super::mixed_types;
@@ -260,6 +261,7 @@ fn session_state() -> SessionState {
     let _ = state.register_udf(clock::now_function());
     let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
+    let _ = state.register_function_rewrite(Arc::new(ListElements));
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
     let _ = state.register_expr_planner(Arc::new(Powers));

@@ -13,7 +13,9 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::execution::{
+    FunctionRegistry, SendableRecordBatchStream, SessionState, SessionStateBuilder,
+};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
@@ -30,6 +32,7 @@ use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
 use super::interrupt::Wanted;
+use super::list_elements::ListElements;
 use super::overview;
 use super::parameters;
 use super::place::located;
@@ -86,13 +89,14 @@ impl QueryRuntime {
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
             )
             .build_arc()?;
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(session_config().with_target_partitions(limits.partitions))
             .with_runtime_env(Arc::clone(&environment))
             .with_default_features()
             .with_optimizer_rules(optimizer_rules(Purpose::Query))
             .with_physical_optimizer_rules(physical_rules())
             .build();
+        state.register_function_rewrite(Arc::new(ListElements))?;
         Ok(QueryRuntime {
             threads: QueryThreads::start(limits.partitions)?,
             state: Arc::new(state),

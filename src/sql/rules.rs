@@ -5,12 +5,14 @@ use std::sync::Arc;
 use datafusion::optimizer::Optimizer;
 
 use super::checked_numbers::CheckedNumbers;
+use super::checked_sums;
 use super::counted_constants::CountedConstants;
 use super::group_keys;
 use super::guarded_cases::GuardedCases;
 use super::guarded_conditions::GuardedConditions;
+use super::held_back::Rule;
 use super::join_order::JoinOrder;
-use super::null_keys::{self, Rule};
+use super::null_keys;
 use super::plain_laterals;
 
 /// What a plan is optimised for.
@@ -24,7 +26,7 @@ pub enum Purpose {
 
 /// The rules, in their order.
 pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
-    let mut rules = null_keys::kept_apart(Optimizer::new().rules);
+    let mut rules = null_keys::kept_apart(checked_sums::kept_whole(Optimizer::new().rules));
     match purpose {
         Purpose::LiveView => order_joins(&mut rules),
         Purpose::Query => {
