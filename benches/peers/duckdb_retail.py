@@ -7,7 +7,8 @@ Mainstem writes the input (`bench export`) and is measured by its own `bench thr
 ingest` and `bench latency`: log synced, views maintained. DuckDB computes the same views from
 scratch, once in bulk and then again after each 1,000 lines: it keeps no view up to date. Both have
 all cores. The turns alternate, so that whatever else the machine does hits both. The row counts of
-all views must be equal.
+all views must be equal. Mainstem loads in large transactions, as one does in bulk, and in those of
+its other benchmarks.
 """
 
 import argparse
@@ -17,6 +18,10 @@ import time
 
 import duckdb
 from retail import VIEWS, Bench, check, figure, rows_of, table
+
+
+# Rows of a transaction.
+LARGE, USUAL = 262_144, 16_384
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -76,15 +81,18 @@ def main() -> None:
 
     with Bench(options.mainstem, options.lines) as bench:
         duck = Duck(bench)
-        ours, read, batch = [], [], []
+        sizes = {size: ["--repetitions", "1", "--transaction", str(size)] for size in [LARGE, USUAL]}
+        ours, read = {size: [] for size in sizes}, {size: [] for size in sizes}
+        batch = []
         files = {extension: [] for extension in formats}
         for _ in range(options.turns):
-            ours.append(bench.measure("throughput", "--repetitions", "1"))
+            for size, arguments in sizes.items():
+                ours[size].append(bench.measure("throughput", *arguments))
+                read[size].append(bench.measure("ingest", *arguments))
             batch.append(duck.compute())
-            read.append(bench.measure("ingest", "--repetitions", "1"))
             for extension in formats:
                 files[extension].append(from_files(bench, extension))
-        check("DuckDB", duck.rows(), rows_of(ours[0]))
+        check("DuckDB", duck.rows(), rows_of(ours[USUAL][0]))
         latency = bench.measure("latency", "--seconds", "5")
         updates = [duck.update() * 1e3 for _ in range(20)]
 
@@ -92,20 +100,22 @@ def main() -> None:
         figure(report, group, name) for report in reports
     )
     name = f"DuckDB {duckdb.__version__}"
-    rate = middle(ours, "rows in memory to complete views", "median")
-    peer = options.lines / statistics.median(batch)
+    rates = lambda reports, group, what: [
+        (f"Mainstem: log on, {size:,} a transaction", middle(reports[size], group, what))
+        for size in sizes
+    ]
+    peer = (f"{name}: from scratch", options.lines / statistics.median(batch))
     table(
         f"rows in memory to complete views, {options.lines} lines",
         "lines/s",
-        [("Mainstem: log on, 16,384 a transaction", rate), (f"{name}: from scratch", peer)],
+        [*rates(ours, "rows in memory to complete views", "median"), peer],
     )
     for extension in formats:
-        rate = middle(read, "files to complete views", extension)
-        peer = options.lines / statistics.median(files[extension])
+        peer = (f"{name}: from scratch", options.lines / statistics.median(files[extension]))
         table(
             f"{extension} to complete views",
             "rows/s",
-            [("Mainstem: log on, 16,384 a transaction", rate), (f"{name}: from scratch", peer)],
+            [*rates(read, "files to complete views", extension), peer],
         )
     states = [entry["group"] for entry in latency["figures"] if entry["name"] == "p50"]
     table(
