@@ -41,6 +41,7 @@ mod interval_text;
 mod join_order;
 mod joined_text;
 pub mod json;
+mod length_parts;
 mod like;
 mod list_elements;
 pub mod list_text;
