@@ -17,6 +17,7 @@ use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
 use super::written_bytes::bytes_of;
+use super::written_times::complete_moment;
 
 /// Writes all of them anew.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -36,6 +37,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
         written_bytes(expression);
+        complete_moment(expression);
         cut_to_length(expression);
         let written = row_in_value(expression)
             .and_then(|()| compare_values(expression))

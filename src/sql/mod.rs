@@ -94,6 +94,7 @@ mod version;
 mod view_options;
 pub mod wide_sums;
 pub mod written_bytes;
+pub mod written_times;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};
