@@ -192,7 +192,7 @@ fn parameters_meet_the_columns_of_a_table_made_anew() {
 }
 
 #[test]
-fn patterns_for_times_may_be_bound() {
+fn patterns_and_units_of_times_may_be_bound() {
     let served = Served::start(10);
     served.runtime.block_on(async {
         let client = served.connect().await.expect("connected");
@@ -208,6 +208,9 @@ fn patterns_for_times_may_be_bound() {
             let refused = refused.expect_err("no such pattern");
             assert_eq!(code(&refused), Some("0A000"), "{refused:?}");
         }
+        let unit = "date_trunc($1, at) = TIMESTAMP '2026-05-01 00:00:00'";
+        let rows = rows_where(&client, unit, None, text("month")).await;
+        assert_eq!(rows.expect("begun"), [1, 2]);
         let condition = "day = to_date($1, 'DD.MM.YYYY')";
         let rows = rows_where(&client, condition, Some(Type::TEXT), text("05.05.2026")).await;
         assert_eq!(rows.expect("read"), [2]);

@@ -1,8 +1,8 @@
 //! Values of two types that meet in a comparison, where DataFusion brings them to another type than
 //! Postgres: doubles beside decimals stay doubles (it would round them to 15 digits, and fail at
 //! infinity), times of two units are compared at all, dates beside timestamps in microseconds (it
-//! would take nanoseconds, which reach from 1677 to 2262 only), intervals by their length, truth values
-//! with the texts that stand for them.
+//! would take nanoseconds, which reach from 1677 to 2262 only), intervals by their length, and
+//! truth values with the texts that stand for them.
 
 use std::sync::Arc;
 
