@@ -190,3 +190,29 @@ fn parameters_meet_the_columns_of_a_table_made_anew() {
         assert_eq!(code(&refused), Some("42804"), "{refused:?}");
     });
 }
+
+#[test]
+fn patterns_and_units_of_times_may_be_bound() {
+    let served = Served::start(10);
+    served.runtime.block_on(async {
+        let client = served.connect().await.expect("connected");
+        client.batch_execute(T).await.expect("created");
+        for declared in [Type::TEXT, Type::VARCHAR, Type::UNKNOWN] {
+            let sql = "SELECT to_char(at, $1) FROM t WHERE id = 1";
+            let statement = client.prepare_typed(sql, &[declared]).await;
+            let statement = statement.expect("prepared");
+            let rows = client.query(&statement, &[&text("YYYY-MM HH24:MI")]).await;
+            let rows = rows.expect("written");
+            assert_eq!(rows[0].get::<_, &str>(0), "2026-05 10:20");
+            let refused = client.query(&statement, &[&text("DDTH")]).await;
+            let refused = refused.expect_err("no such pattern");
+            assert_eq!(code(&refused), Some("0A000"), "{refused:?}");
+        }
+        let unit = "date_trunc($1, at) = TIMESTAMP '2026-05-01 00:00:00'";
+        let rows = rows_where(&client, unit, None, text("month")).await;
+        assert_eq!(rows.expect("begun"), [1, 2]);
+        let condition = "day = to_date($1, 'DD.MM.YYYY')";
+        let rows = rows_where(&client, condition, Some(Type::TEXT), text("05.05.2026")).await;
+        assert_eq!(rows.expect("read"), [2]);
+    });
+}

@@ -41,6 +41,7 @@ mod interval_text;
 mod join_order;
 mod joined_text;
 pub mod json;
+mod length_parts;
 mod like;
 mod list_elements;
 pub mod list_text;
@@ -93,6 +94,7 @@ mod version;
 mod view_options;
 pub mod wide_sums;
 pub mod written_bytes;
+pub mod written_times;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};

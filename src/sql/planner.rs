@@ -30,6 +30,7 @@ use super::interval_order;
 use super::interval_product::IntervalProducts;
 use super::joined_text::JoinedTexts;
 use super::json;
+use super::length_parts::LengthParts;
 use super::like;
 use super::list_elements::ListElements;
 use super::lower::{self, output_map};
@@ -52,6 +53,7 @@ use super::self_reference;
 use super::shape;
 use super::single_row;
 use super::subquery;
+use super::time_pattern;
 use super::unique::unique_columns;
 use super::version;
 use super::view_options::ViewOptions;
@@ -262,6 +264,7 @@ fn session_state() -> SessionState {
     let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
     let _ = state.register_function_rewrite(Arc::new(ListElements));
+    let _ = state.register_function_rewrite(Arc::new(LengthParts));
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
     let _ = state.register_expr_planner(Arc::new(Powers));
@@ -273,6 +276,11 @@ fn session_state() -> SessionState {
     let _ = scalar::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));
+    let patterned = time_pattern::functions(|name| state.scalar_functions().get(name).cloned());
+    for function in patterned {
+        let _ = state.register_udf(function);
+    }
+    // Behind all that take the place of functions: a bound is asked first.
     let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
     for function in bounded {
         let _ = state.register_udf(function);

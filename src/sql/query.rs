@@ -32,6 +32,7 @@ use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
 use super::interrupt::Wanted;
+use super::length_parts::LengthParts;
 use super::list_elements::ListElements;
 use super::overview;
 use super::parameters;
@@ -97,6 +98,7 @@ impl QueryRuntime {
             .with_physical_optimizer_rules(physical_rules())
             .build();
         state.register_function_rewrite(Arc::new(ListElements))?;
+        state.register_function_rewrite(Arc::new(LengthParts))?;
         Ok(QueryRuntime {
             threads: QueryThreads::start(limits.partitions)?,
             state: Arc::new(state),

@@ -1,12 +1,28 @@
 //! Patterns of Postgres for times, such as `'YYYY-MM-DD'`, written as those of `strftime`.
 //!
 //! DataFusion takes the latter, and one without `%` for a text that stands for itself.
+//!
+//! A pattern that stands in the text of a query is written anew before it is planned, so that one
+//! that has no other is refused with its place. One that is bound to a parameter, or computed, is
+//! written anew by the function that takes it.
 
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::error::Result as PlanResult;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
 };
 
 use super::error::SqlError;
+use super::planner::external;
 
 /// The functions that read times, and that which writes them.
 const READING: [&str; 2] = ["to_date", "to_timestamp"];
@@ -58,21 +74,126 @@ pub fn as_strftime(expression: &mut Expr) -> Result<(), SqlError> {
         return Ok(());
     };
     let name = function_name(call);
-    let reads = READING.contains(&name.as_str());
-    if !reads && name != WRITING {
+    if !READING.contains(&name.as_str()) && name != WRITING {
         return Ok(());
     }
     let Some(pattern) = pattern_of(call) else {
         return Ok(());
     };
+    // A text that only stands for itself is left in its quotes, or it would be read as fields.
+    if let Some(written) = rewritten(&name, pattern)?
+        && written.contains('%')
+    {
+        *pattern = written;
+    }
+    Ok(())
+}
+
+/// The pattern of `strftime` for one of Postgres, which is a text with letters and without `%`;
+/// `None`: it is another one.
+fn rewritten(function: &str, pattern: &str) -> Result<Option<String>, SqlError> {
     let has_letters = pattern.contains(|c: char| c.is_ascii_alphabetic());
     let is_of_durations = OF_DURATIONS.contains(&pattern.to_lowercase().as_str());
     if pattern.contains('%') || !has_letters || is_of_durations {
-        return Ok(());
+        return Ok(None);
     }
-    let written = translated(pattern, reads).map_err(|rest| refusal(&name, rest))?;
-    *pattern = written;
-    Ok(())
+    let reads = READING.contains(&function);
+    let written = translated(pattern, reads).map_err(|rest| refusal(function, rest))?;
+    Ok(Some(written))
+}
+
+/// The functions that take patterns, with those of Postgres, of those that are there.
+pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
+    let names = READING.iter().chain([&WRITING]);
+    let functions = names.filter_map(|name| {
+        let function = named(name)?;
+        Some(Arc::new(ScalarUDF::new_from_impl(Patterned { function })))
+    });
+    functions.collect()
+}
+
+/// A function whose second of two arguments is a pattern.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Patterned {
+    function: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for Patterned {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.function.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.function.signature()
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> PlanResult<Vec<DataType>> {
+        self.function.coerce_types(given)
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        let function = self.function.inner().with_updated_config(config)?;
+        Some(ScalarUDF::new_from_impl(Patterned {
+            function: Arc::new(function),
+        }))
+    }
+
+    fn return_type(&self, given: &[DataType]) -> PlanResult<DataType> {
+        self.function.return_type(given)
+    }
+
+    fn return_field_from_args(&self, given: ReturnFieldArgs) -> PlanResult<FieldRef> {
+        self.function.return_field_from_args(given)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.function.is_strict()
+    }
+
+    fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
+        if let [_, pattern] = &mut given.args[..]
+            && let Some(written) = rewritten_values(self.name(), pattern)?
+        {
+            *pattern = written;
+        }
+        self.function.invoke_with_args(given)
+    }
+}
+
+/// Patterns as those of `strftime`; `None`: they are no texts, or there is nothing to be changed.
+fn rewritten_values(function: &str, patterns: &ColumnarValue) -> PlanResult<Option<ColumnarValue>> {
+    match patterns {
+        ColumnarValue::Scalar(pattern) => {
+            let Some(Some(text)) = pattern.try_as_str() else {
+                return Ok(None);
+            };
+            let written = rewritten(function, text).map_err(external)?;
+            let written = written.map(|written| {
+                let written = ScalarValue::Utf8(Some(written));
+                written.cast_to(&pattern.data_type())
+            });
+            Ok(written.transpose()?.map(ColumnarValue::Scalar))
+        }
+        ColumnarValue::Array(patterns) if patterns.data_type().is_string() => {
+            let texts = cast(patterns, &DataType::Utf8)?;
+            let written = texts.as_string::<i32>().iter().map(|text| {
+                let Some(text) = text else {
+                    return Ok(None);
+                };
+                let written = rewritten(function, text).map_err(external)?;
+                Ok(Some(written.unwrap_or_else(|| text.to_owned())))
+            });
+            let written = written.collect::<PlanResult<Vec<Option<String>>>>()?;
+            let written: ArrayRef = Arc::new(StringArray::from(written));
+            let written = cast(&written, patterns.data_type())?;
+            Ok(Some(ColumnarValue::Array(written)))
+        }
+        ColumnarValue::Array(_) => Ok(None),
+    }
 }
 
 fn function_name(call: &Function) -> String {
@@ -167,6 +288,32 @@ fn refusal(function: &str, rest: &str) -> SqlError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_that_are_computed_become_those_of_strftime() {
+        let texts = StringArray::from(vec![Some("YYYY"), None, Some("%m"), Some("-")]);
+        let patterns = ColumnarValue::Array(Arc::new(texts));
+        let written = rewritten_values(WRITING, &patterns).expect("known");
+        let Some(ColumnarValue::Array(written)) = written else {
+            panic!("no column");
+        };
+        let written: Vec<Option<&str>> = written.as_string::<i32>().iter().collect();
+        assert_eq!(written, [Some("%Y"), None, Some("%m"), Some("-")]);
+        for (pattern, expected) in [("YYYY-MM", Some("%Y-%m")), ("%Y", None), ("pretty", None)] {
+            let value = ScalarValue::Utf8View(Some(pattern.to_owned()));
+            let written = rewritten_values(WRITING, &ColumnarValue::Scalar(value));
+            let written = match written.expect("known") {
+                Some(ColumnarValue::Scalar(ScalarValue::Utf8View(written))) => written,
+                _ => None,
+            };
+            assert_eq!(written.as_deref(), expected);
+        }
+        let unknown = ScalarValue::Utf8(Some("DDTH".to_owned()));
+        rewritten_values(WRITING, &ColumnarValue::Scalar(unknown)).expect_err("not there");
+        let number = ColumnarValue::Scalar(ScalarValue::Int64(Some(5)));
+        let written = rewritten_values(WRITING, &number).expect("no pattern");
+        assert!(written.is_none());
+    }
 
     #[test]
     fn patterns_of_postgres_become_those_of_strftime() {

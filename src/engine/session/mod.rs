@@ -190,7 +190,7 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<Outcome, EngineError> {
         if self.settings.is_read_only() && writes(statement) {
-            let message = "the session is read-only, as its settings say";
+            let message = "the session, or its transaction block, is read-only";
             return Err(SqlError::new("25006", message).into());
         }
         match statement {
@@ -268,8 +268,11 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<String, EngineError> {
         let tag = match statement {
-            Statement::Begin(tag) => {
+            Statement::Begin { tag, is_read_only } => {
                 self.block.begin()?;
+                if *is_read_only {
+                    self.settings.set_local("transaction_read_only", Some("on"))?;
+                }
                 (*tag).to_owned()
             }
             Statement::Savepoint(name) => {

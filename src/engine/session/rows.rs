@@ -17,6 +17,7 @@ use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
 use crate::sql::types::sql_name;
 use crate::sql::written_bytes;
+use crate::sql::written_times;
 use crate::sql::{SqlError, nearest};
 
 /// What the given rows are called while defaults are computed beside them.
@@ -247,7 +248,13 @@ pub(super) fn fit(
             if value.data_type().is_numeric() && column.data_type.is_temporal() {
                 return Err(no_time(table, column, value.data_type()));
             }
-            let cast = cast_with_options(value, &column.data_type, &options);
+            let complete = match column.data_type {
+                DataType::Timestamp(..) if value.data_type().is_string() => {
+                    written_times::of_texts(value).map_err(DataFusionError::from)?
+                }
+                _ => Arc::clone(value),
+            };
+            let cast = cast_with_options(&complete, &column.data_type, &options);
             cast.map_err(|error| no_value(table, column, &error.to_string()))
         });
     let arrays = arrays.collect::<Result<Vec<_>, _>>()?;

@@ -112,8 +112,13 @@ pub enum Statement {
     },
     /// A setting back to its default; `None`: all of them.
     Reset(Option<String>),
-    /// Opens a transaction block; the command tag.
-    Begin(&'static str),
+    /// Opens a transaction block.
+    Begin {
+        /// The command tag.
+        tag: &'static str,
+        /// Whether nothing may be written in it.
+        is_read_only: bool,
+    },
     /// Ends a transaction block; what was written in it takes effect.
     Commit,
     /// Ends a transaction block; what was written in it is forgotten.
@@ -326,8 +331,13 @@ fn statement(ast: Ast) -> Result<Statement, SqlError> {
 
 fn session(ast: Ast) -> Option<Statement> {
     Some(match ast {
-        Ast::StartTransaction { begin: true, .. } => Statement::Begin("BEGIN"),
-        Ast::StartTransaction { .. } => Statement::Begin("START TRANSACTION"),
+        Ast::StartTransaction { begin, modes, .. } => Statement::Begin {
+            tag: match begin {
+                true => "BEGIN",
+                false => "START TRANSACTION",
+            },
+            is_read_only: setting::is_read_only(&modes) == Some(true),
+        },
         Ast::Commit { chain: false, .. } => Statement::Commit,
         Ast::Rollback {
             chain: false,

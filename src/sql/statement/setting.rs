@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use datafusion::sql::sqlparser::ast::{
-    ContextModifier, Expr, Ident, Reset, ResetStatement, Set, Value,
+    ContextModifier, Expr, Ident, Reset, ResetStatement, Set, TransactionAccessMode,
+    TransactionMode, Value,
 };
 
 use super::{Show, Statement, unknown};
@@ -32,11 +33,32 @@ pub(super) fn set(set: Set) -> Result<Statement, SqlError> {
             value: Some(charset_name.value),
             is_local: false,
         },
-        Set::SetTransaction { .. }
-        | Set::SetRole { .. }
+        Set::SetTransaction { modes, session, .. } => match is_read_only(&modes) {
+            Some(is_read_only) => Statement::Set {
+                name: match session {
+                    true => "default_transaction_read_only".to_owned(),
+                    false => "transaction_read_only".to_owned(),
+                },
+                value: Some(match is_read_only {
+                    true => "on".to_owned(),
+                    false => "off".to_owned(),
+                }),
+                is_local: !session,
+            },
+            None => Statement::Session("SET"),
+        },
+        Set::SetRole { .. }
         | Set::SetSessionAuthorization(_)
         | Set::SetNamesDefault {} => Statement::Session("SET"),
         other => return Err(unknown(&other.to_string())),
+    })
+}
+
+/// Whether a transaction block may not write, as its modes say last; `None`: they do not say.
+pub(super) fn is_read_only(modes: &[TransactionMode]) -> Option<bool> {
+    modes.iter().rev().find_map(|mode| match mode {
+        TransactionMode::AccessMode(access) => Some(*access == TransactionAccessMode::ReadOnly),
+        TransactionMode::IsolationLevel(_) => None,
     })
 }
 
