@@ -109,6 +109,7 @@ fn files_of_all_formats_fill_the_views() {
         lines: 3_000,
         transaction: 700,
         repetitions: 1,
+        format: None,
     };
     let report = measurement.measure(bench::retail(5, 0.02));
     let report = report.expect("all rows are taken, all views are right");

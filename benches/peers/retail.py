@@ -40,11 +40,10 @@ class Bench:
         return json.loads(report.read_text())
 
     def ingest(self) -> tuple:
-        """The report of reading all formats of files, each into views of its own, and the most memory
-        that this process held."""
+        """The report of reading CSV files, and the most memory that this process held."""
         report = self.directory / "report.json"
         command = [self.mainstem, "bench", "ingest", "--repetitions", "1", "--json", str(report)]
-        command += ["--lines", str(self.lines), "--data-dir", str(self.directory / "engine")]
+        command += ["--format", "csv", "--lines", str(self.lines), "--data-dir", str(self.directory / "engine")]
         nowhere = subprocess.DEVNULL
         process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere)
         memory = Memory(process.pid)

@@ -30,6 +30,8 @@ pub struct Ingest {
     pub transaction: usize,
     /// Runs of each kind.
     pub repetitions: usize,
+    /// The one format that is read, by the end of its files' names; `None`: all.
+    pub format: Option<String>,
 }
 
 impl Ingest {
@@ -52,7 +54,8 @@ impl Ingest {
         workload.tables.extend(rejected);
         let mut report = Report::new("ingest", &workload.description, self.place.workers);
         let mut checked = Vec::new();
-        for (name, format) in FORMATS {
+        let is_wanted = |name: &str| self.format.as_deref().is_none_or(|wanted| wanted == name);
+        for (name, format) in FORMATS.into_iter().filter(|(name, _)| is_wanted(name)) {
             let files = Files {
                 directory,
                 extension: name,

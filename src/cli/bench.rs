@@ -104,6 +104,9 @@ enum Measurement {
         /// Runs of each kind that count
         #[arg(long, default_value_t = 3)]
         repetitions: usize,
+        /// The one format to be read [default: all]
+        #[arg(long, value_parser = ["ndjson", "csv", "parquet"])]
+        format: Option<String>,
     },
     /// Lookups by key, scans and snapshots of views
     Reads {
@@ -270,12 +273,14 @@ impl Measurement {
                 lines,
                 transaction,
                 repetitions,
+                format,
                 ..
             } => Ingest {
                 place,
                 lines,
                 transaction: transaction.max(1),
                 repetitions,
+                format,
             }
             .measure(workload)?,
             Measurement::Reads {
