@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
+    BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
+    Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
 };
 
 use super::error::SqlError;
 use super::far_time::in_microseconds;
 use super::grouping_elements;
+use super::named_windows;
 use super::row_values::compare_values;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
@@ -22,13 +23,16 @@ use super::written_bytes::bytes_of;
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
     edit_queries(query, &mut |query| {
-        if let Err(error) = fetch_as_limit(query) {
+        if let Err(error) = fetch_as_limit(query).and_then(|()| named_windows::in_order(query)) {
             refusal = Err(error);
         }
     });
     edit_selects(query, &mut |select| {
         select.projection.iter_mut().for_each(keep_name_of_cut);
-        if let Err(error) = rows_in_where(select).and(grouping_elements::rewrite(select)) {
+        let written = rows_in_where(select)
+            .and_then(|()| grouping_elements::rewrite(select))
+            .and_then(|()| named_windows::in_select(select));
+        if let Err(error) = written {
             refusal = Err(error);
         }
     });
@@ -37,6 +41,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         truncate_in_zone(expression);
         written_bytes(expression);
         cut_to_length(expression);
+        float_as_double(expression);
         let written = row_in_value(expression)
             .and_then(|()| compare_values(expression))
             .and_then(|()| as_strftime(expression))
@@ -220,6 +225,16 @@ fn cut_to_length(expression: &mut Expr) {
         over: None,
         within_group: Vec::new(),
     });
+}
+
+/// `FLOAT` is a double, as it is for columns, unless it is said to be shorter.
+fn float_as_double(expression: &mut Expr) {
+    if let Expr::Cast { data_type, .. } = expression
+        && let DataType::Float(bits) = &*data_type
+        && !matches!(bits, ExactNumberInfo::Precision(1..=24))
+    {
+        *data_type = DataType::DoublePrecision;
+    }
 }
 
 fn in_zone(timestamp: Expr, zone: Expr) -> Expr {
