@@ -42,6 +42,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         written_bytes(expression);
         cut_to_length(expression);
         float_as_double(expression);
+        list_of_columns(expression);
         let written = row_in_value(expression)
             .and_then(|()| compare_values(expression))
             .and_then(|()| as_strftime(expression))
@@ -208,23 +209,47 @@ fn cut_to_length(expression: &mut Expr) {
     };
     let text = std::mem::replace(expression, Expr::value(Value::Null));
     let length = Expr::value(Value::Number(length.to_string(), false));
-    let arguments = [text, length];
-    *expression = Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("left")]),
+    *expression = call("left", vec![text, length]);
+}
+
+/// `ARRAY[a, b]` is `make_array(a, b)`: the planner does not see columns of outer queries, nor
+/// queries of WITH, in the first.
+fn list_of_columns(expression: &mut Expr) {
+    let Expr::Array(array) = &*expression else {
+        return;
+    };
+    let found = edit_expressions(&mut array.elem.clone(), &mut |part| match part {
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Subquery(_)
+        | Expr::InSubquery { .. }
+        | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    if found.is_break() {
+        let elements = array.elem.clone();
+        *expression = call("make_array", elements);
+    }
+}
+
+/// A call of a function.
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: arguments
-                .map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)))
-                .into(),
+            args: arguments.collect(),
             clauses: Vec::new(),
         }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: Vec::new(),
-    });
+    })
 }
 
 /// `FLOAT` is a double, as it is for columns, unless it is said to be shorter.
