@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, Query,
-    Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
+    BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause,
+    ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
 };
 
 use super::error::SqlError;
 use super::far_time::in_microseconds;
 use super::grouping_elements;
+use super::named_windows;
 use super::row_values::compare_values;
 use super::similar::as_regular_expression;
 use super::statement::parse_query;
@@ -23,13 +24,16 @@ use super::written_times::complete_moment;
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
     edit_queries(query, &mut |query| {
-        if let Err(error) = fetch_as_limit(query) {
+        if let Err(error) = fetch_as_limit(query).and_then(|()| named_windows::in_order(query)) {
             refusal = Err(error);
         }
     });
     edit_selects(query, &mut |select| {
         select.projection.iter_mut().for_each(keep_name_of_cut);
-        if let Err(error) = rows_in_where(select).and(grouping_elements::rewrite(select)) {
+        let written = rows_in_where(select)
+            .and_then(|()| grouping_elements::rewrite(select))
+            .and_then(|()| named_windows::in_select(select));
+        if let Err(error) = written {
             refusal = Err(error);
         }
     });
@@ -40,6 +44,8 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         written_bytes(expression);
         complete_moment(expression);
         cut_to_length(expression);
+        float_as_double(expression);
+        list_of_columns(expression);
         let written = row_in_value(expression)
             .and_then(|()| compare_values(expression))
             .and_then(|()| as_strftime(expression))
@@ -235,23 +241,57 @@ fn cut_to_length(expression: &mut Expr) {
     };
     let text = std::mem::replace(expression, Expr::value(Value::Null));
     let length = Expr::value(Value::Number(length.to_string(), false));
-    let arguments = [text, length];
-    *expression = Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("left")]),
+    *expression = call("left", vec![text, length]);
+}
+
+/// `ARRAY[a, b]` is `make_array(a, b)`: the planner does not see columns of outer queries, nor
+/// queries of WITH, in the first.
+fn list_of_columns(expression: &mut Expr) {
+    let Expr::Array(array) = &*expression else {
+        return;
+    };
+    let found = edit_expressions(&mut array.elem.clone(), &mut |part| match part {
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Subquery(_)
+        | Expr::InSubquery { .. }
+        | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    if found.is_break() {
+        let elements = array.elem.clone();
+        *expression = call("make_array", elements);
+    }
+}
+
+/// A call of a function.
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: arguments
-                .map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)))
-                .into(),
+            args: arguments.collect(),
             clauses: Vec::new(),
         }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: Vec::new(),
-    });
+    })
+}
+
+/// `FLOAT` is a double, as it is for columns, unless it is said to be shorter.
+fn float_as_double(expression: &mut Expr) {
+    if let Expr::Cast { data_type, .. } = expression
+        && let DataType::Float(bits) = &*data_type
+        && !matches!(bits, ExactNumberInfo::Precision(1..=24))
+    {
+        *data_type = DataType::DoublePrecision;
+    }
 }
 
 fn in_zone(timestamp: Expr, zone: Expr) -> Expr {

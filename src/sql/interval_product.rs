@@ -26,6 +26,9 @@ use super::planner::external;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
+/// The function that takes an interval several times.
+pub const PRODUCT: &str = "interval_product";
+
 /// What is left of a month or of a day goes to the next smaller unit, as in Postgres.
 const DAYS_OF_MONTH: f64 = 30.0;
 const MICROSECONDS_OF_DAY: f64 = 86_400_000_000.0;
@@ -95,7 +98,7 @@ impl ScalarUDFImpl for IntervalProduct {
     fn name(&self) -> &str {
         match self.is_quotient {
             true => "interval_quotient",
-            false => "interval_product",
+            false => PRODUCT,
         }
     }
 

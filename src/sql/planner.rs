@@ -19,6 +19,7 @@ use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
 use super::comparison::Comparisons;
 use super::construct;
+use super::date_hours::DateHours;
 use super::decimal;
 use super::error::SqlError;
 use super::extremes;
@@ -267,6 +268,7 @@ fn session_state() -> SessionState {
     let _ = state.register_function_rewrite(Arc::new(LengthParts));
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
+    let _ = state.register_expr_planner(Arc::new(DateHours));
     let _ = state.register_expr_planner(Arc::new(Powers));
     let _ = state.register_expr_planner(Arc::new(decimal::DecimalOperators));
     let _ = state.register_expr_planner(Arc::new(Comparisons));

@@ -60,6 +60,8 @@ pub fn compare_values(expression: &mut Expr) -> Result<(), SqlError> {
             list,
             negated,
         } => among(expr, list)?.map(|found| denied_if(*negated, found)),
+        Expr::IsNull(row) => each_is(row, Expr::IsNull)?,
+        Expr::IsNotNull(row) => each_is(row, Expr::IsNotNull)?,
         _ => None,
     };
     if let Some(written) = written {
@@ -126,6 +128,21 @@ fn among(row: &Expr, list: &[Expr]) -> Result<Option<Expr>, SqlError> {
         equal.extend(each.reduce(both));
     }
     Ok(any(equal))
+}
+
+/// A row is NULL if all of its values are, and is not if none of them is.
+fn each_is(row: &Expr, test: fn(Box<Expr>) -> Expr) -> Result<Option<Expr>, SqlError> {
+    let Some(values) = values(row) else {
+        return Ok(None);
+    };
+    if values.len() > VALUES_MAX {
+        return Err(too_large().with_hint("test values one by one, with AND"));
+    }
+    let tests = values.into_iter().map(|value| {
+        let tested = test(Box::new(Expr::Nested(Box::new(value))));
+        Expr::Nested(Box::new(tested))
+    });
+    Ok(tests.reduce(both))
 }
 
 /// Whether one of some conditions holds, in a tree that is not deep.

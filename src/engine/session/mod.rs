@@ -271,7 +271,8 @@ impl Session {
             Statement::Begin { tag, is_read_only } => {
                 self.block.begin()?;
                 if *is_read_only {
-                    self.settings.set_local("transaction_read_only", Some("on"))?;
+                    self.settings
+                        .set_local("transaction_read_only", Some("on"))?;
                 }
                 (*tag).to_owned()
             }

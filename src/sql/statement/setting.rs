@@ -47,9 +47,9 @@ pub(super) fn set(set: Set) -> Result<Statement, SqlError> {
             },
             None => Statement::Session("SET"),
         },
-        Set::SetRole { .. }
-        | Set::SetSessionAuthorization(_)
-        | Set::SetNamesDefault {} => Statement::Session("SET"),
+        Set::SetRole { .. } | Set::SetSessionAuthorization(_) | Set::SetNamesDefault {} => {
+            Statement::Session("SET")
+        }
         other => return Err(unknown(&other.to_string())),
     })
 }
