@@ -160,6 +160,10 @@ impl ScalarUDFImpl for Patterned {
         {
             *pattern = written;
         }
+        // DataFusion takes the first of the patterns for all where one time is given.
+        if let [moment @ ColumnarValue::Scalar(_), ColumnarValue::Array(_)] = &mut given.args[..] {
+            *moment = ColumnarValue::Array(moment.to_array(given.number_rows)?);
+        }
         self.function.invoke_with_args(given)
     }
 }
