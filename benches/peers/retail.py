@@ -40,7 +40,8 @@ class Bench:
         return json.loads(report.read_text())
 
     def ingest(self) -> tuple:
-        """The report of reading CSV files, and the most memory that this process held."""
+        """The report of reading CSV files, and the most memory that this process held. That includes
+        the check of the answers, from scratch."""
         report = self.directory / "report.json"
         command = [self.mainstem, "bench", "ingest", "--repetitions", "1", "--json", str(report)]
         command += ["--format", "csv", "--lines", str(self.lines), "--data-dir", str(self.directory / "engine")]
