@@ -106,7 +106,8 @@ fn with_written_times(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr
     (beside_time(left, &of_right), beside_time(right, &of_left))
 }
 
-fn is_comparison(operator: &BinaryOperator) -> bool {
+/// Whether an operator compares two values.
+pub fn is_comparison(operator: &BinaryOperator) -> bool {
     matches!(
         operator,
         BinaryOperator::Eq

@@ -7,7 +7,7 @@
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan};
 
 use super::clock;
 use super::decorrelate::is_subquery;
@@ -100,18 +100,11 @@ fn may_fail(value: &Expr) -> Result<bool> {
         varies |= reads_row || asks;
         fails |= asks
             || match part {
-                Expr::BinaryExpr(BinaryExpr { op, .. }) => is_arithmetic(*op),
+                Expr::BinaryExpr(BinaryExpr { op, .. }) => op.is_numerical_operators(),
                 Expr::Cast(_) | Expr::ScalarFunction(_) => true,
                 _ => false,
             };
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(varies && fails)
-}
-
-fn is_arithmetic(operator: Operator) -> bool {
-    matches!(
-        operator,
-        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
-    )
 }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator,
 };
 
+use super::comparison::is_comparison;
 use super::error::SqlError;
 use super::syntax::edit_expressions;
 
@@ -68,18 +69,6 @@ pub fn compare_values(expression: &mut Expr) -> Result<(), SqlError> {
         *expression = Expr::Nested(Box::new(written));
     }
     Ok(())
-}
-
-fn is_comparison(operator: &BinaryOperator) -> bool {
-    matches!(
-        operator,
-        BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-    )
 }
 
 /// `None`: these are no rows.
