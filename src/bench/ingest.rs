@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::bed::{Bed, Place, new_directory};
 use super::export::export;
+use super::machine::{forget_peak, peak_memory_bytes};
 use super::report::{Better, Report, spread};
 use super::throughput::check_note;
 use super::workload::{Workload, rows_of};
@@ -18,6 +19,16 @@ const FORMATS: [(&str, FileFormat); 3] = [
     ("csv", FileFormat::Csv),
     ("parquet", FileFormat::Parquet),
 ];
+
+/// A run from files to complete views.
+struct Completed {
+    /// Rows a second.
+    rate: f64,
+    /// The most memory that the process held, the files' buffers included; 0 where the system does
+    /// not tell.
+    peak_bytes: u64,
+    views: Vec<check::Checked>,
+}
 
 /// How reading is measured.
 #[derive(Clone, Debug)]
@@ -62,13 +73,13 @@ impl Ingest {
                 format,
                 rows_per_transaction: self.transaction,
             };
-            let mut reading = Vec::new();
-            let mut complete = Vec::new();
+            let (mut reading, mut complete, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..self.repetitions.max(1) {
                 reading.push(files.read(&workload.tables)?);
-                let (rate, views) = self.complete(&workload, &files)?;
-                complete.push(rate);
-                checked = views;
+                let completed = self.complete(&workload, &files)?;
+                complete.push(completed.rate);
+                peaks.push(completed.peak_bytes as f64);
+                checked = completed.views;
             }
             let group = "files to rows of tables, one thread";
             report.figure(group, name, spread(&reading).1, "rows/s", Better::Higher);
@@ -80,6 +91,8 @@ impl Ingest {
                 let name = format!("{name}, {run} run");
                 report.figure(group, &name, rate, "rows/s", Better::Higher);
             }
+            let group = "most memory of the process, files to complete views";
+            report.figure(group, name, spread(&peaks).1, "bytes", Better::Lower);
         }
         report.notes.push(format!(
             "Files of all tables, {} lines in the largest, in transactions of {} rows; mappings \
@@ -90,12 +103,9 @@ impl Ingest {
         Ok(report)
     }
 
-    /// Rows a second from files until all views are complete.
-    fn complete(
-        &self,
-        workload: &Workload,
-        files: &Files<'_>,
-    ) -> Result<(f64, Vec<check::Checked>), BenchError> {
+    /// From files until all views are complete.
+    fn complete(&self, workload: &Workload, files: &Files<'_>) -> Result<Completed, BenchError> {
+        forget_peak();
         let bed = Bed::new(&self.place, workload)?;
         let started = Instant::now();
         let mut rows = 0;
@@ -107,8 +117,12 @@ impl Ingest {
             all_taken(source)?;
         }
         bed.engine.flush()?;
-        let rate = rows as f64 / started.elapsed().as_secs_f64();
-        Ok((rate, bed.check(workload)?))
+        Ok(Completed {
+            rate: rows as f64 / started.elapsed().as_secs_f64(),
+            // Before the check, which computes all views a second time.
+            peak_bytes: peak_memory_bytes().unwrap_or(0),
+            views: bed.check(workload)?,
+        })
     }
 }
 
