@@ -7,6 +7,7 @@
 
 mod columns;
 mod generated;
+mod queries;
 mod refresh;
 
 use std::sync::Arc;
@@ -20,32 +21,6 @@ use crate::model::{Change, ChangeKind, TableDefinition};
 const FULL_SCALE: f64 = 5.0;
 /// The scale of ten suppliers and 150 customers: with none the generator would look for one for ever.
 const LEAST_SCALE: f64 = 0.005;
-
-/// The views: name and statement.
-const VIEWS: &[(&str, &str)] = &[
-    ("q1", include_str!("q1.sql")),
-    ("q2", include_str!("q2.sql")),
-    ("q3", include_str!("q3.sql")),
-    ("q4", include_str!("q4.sql")),
-    ("q5", include_str!("q5.sql")),
-    ("q6", include_str!("q6.sql")),
-    ("q7", include_str!("q7.sql")),
-    ("q8", include_str!("q8.sql")),
-    ("q9", include_str!("q9.sql")),
-    ("q10", include_str!("q10.sql")),
-    ("q11", include_str!("q11.sql")),
-    ("q12", include_str!("q12.sql")),
-    ("q13", include_str!("q13.sql")),
-    ("q14", include_str!("q14.sql")),
-    ("q15", include_str!("q15.sql")),
-    ("q16", include_str!("q16.sql")),
-    ("q17", include_str!("q17.sql")),
-    ("q18", include_str!("q18.sql")),
-    ("q19", include_str!("q19.sql")),
-    ("q20", include_str!("q20.sql")),
-    ("q21", include_str!("q21.sql")),
-    ("q22", include_str!("q22.sql")),
-];
 
 /// The workload at a scale, of which TPC-H's scale factor is a fifth: the same rows on every machine.
 /// All but orders and their lines is there from the start.
@@ -61,14 +36,11 @@ pub fn tpch(scale: f64) -> Result<Workload, BenchError> {
         table(&tables, "orders")?.clone(),
         table(&tables, "lineitem")?.clone(),
     ]);
-    let views = VIEWS.iter();
     Ok(Workload {
         name: "tpch".to_owned(),
         description: format!("TPC-H's orders and refreshes, scale factor {factor}"),
         tables,
-        views: views
-            .map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned()))
-            .collect(),
+        views: queries::views()?,
         initial,
         transactions: Box::new(move || Ok(Box::new(Refreshes::new(factor, Arc::clone(&streamed))))),
     })
