@@ -102,6 +102,85 @@ fn other_systems_are_given_the_same_rows() {
 }
 
 #[test]
+fn tpch_is_measured_beyond_its_load_and_every_query_checked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Throughput {
+        place: place(&directory, 2),
+        lines: 9_000,
+        transaction: 600,
+        repetitions: 1,
+    };
+    let workload = bench::tpch(0.005).expect("a workload");
+    let report = measurement.measure(&workload).expect("all views are right");
+    let notes = report.notes.join("\n");
+    for query in 1..=22 {
+        assert!(notes.contains(&format!("q{query} (")), "q{query}: {notes}");
+    }
+    assert!(!notes.contains("Not checked"), "{notes}");
+    let lines = report.value("memory, first run", "lines");
+    assert!(lines.is_some_and(|lines| lines >= 9_000.0), "{report}");
+    let flags = report.value("rows of the views", "q1");
+    assert!(flags.is_some_and(|rows| rows >= 3.0), "{report}");
+}
+
+#[test]
+fn latency_of_tpch_is_that_of_refreshes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut workload = bench::tpch(0.005).expect("a workload");
+    let chosen = ["q1", "q3", "q18"].map(str::to_owned);
+    workload.keep_views(&chosen).expect("three of the queries");
+    let measurement = Latency {
+        place: place(&directory, 1),
+        states: vec![8_000],
+        transaction: 10,
+        rate: 500.0,
+        duration: Duration::from_millis(400),
+    };
+    let report = measurement.measure(&workload).expect("all views are right");
+    let transactions = report.value("on top of 8,000 lines", "transactions");
+    assert!(transactions.is_some_and(|count| count > 5.0), "{report}");
+    assert!(report.notes.join("\n").contains("q18 ("), "{report}");
+}
+
+#[test]
+fn files_of_tpch_end_where_orders_go() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let workload = bench::tpch(0.005).expect("a workload");
+    let initial: usize = workload.initial.iter().map(|one| one.rows.num_rows()).sum();
+    let rows = bench::export(&workload, 20_000, directory.path()).expect("written");
+    let loaded = rows - initial;
+    assert!((7_000..8_000).contains(&loaded), "{loaded} rows are loaded");
+    for file in [
+        "lineitem.parquet",
+        "orders.csv",
+        "partsupp.ndjson",
+        "q22.sql",
+    ] {
+        assert!(directory.path().join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn tpch_is_a_workload_of_the_command_and_has_a_smallest_scale() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sizes = [
+        "--lines",
+        "2000",
+        "--repetitions",
+        "1",
+        "--data-dir",
+        "engines",
+    ];
+    let of_tpch = ["bench", "throughput", "--workload", "tpch", "--views", "q6"];
+    let arguments = [&of_tpch[..], &["--scale", "0.005"], &sizes].concat();
+    let text = text_of(&mainstem_succeeds(directory.path(), &arguments));
+    assert!(text.contains("scale factor 0.001"), "{text}");
+    assert!(text.contains("q6 (1 rows)"), "{text}");
+    let refused = bench::tpch(0.001).err().expect("too small");
+    assert!(refused.to_string().contains("0.005"), "{refused}");
+}
+
+#[test]
 fn files_of_all_formats_fill_the_views() {
     let directory = tempfile::tempdir().expect("a directory");
     let measurement = Ingest {

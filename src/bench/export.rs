@@ -9,13 +9,14 @@ use parquet::arrow::ArrowWriter;
 
 use super::BenchError;
 use super::workload::{Workload, rows_of};
-use crate::model::Change;
+use crate::model::{Change, ChangeKind};
 
 /// Rows of a part.
 const PART: usize = 65_536;
 
 /// Writes `lines` rows of a workload's stream, its first rows and its views into `directory`: one
-/// Parquet, one CSV and one NDJSON file for each table, `NAME.sql` for each view. Returns the rows written.
+/// Parquet, one CSV and one NDJSON file for each table, `NAME.sql` for each view. The stream ends
+/// where it first deletes rows: files only say what comes. Returns the rows written.
 pub fn export(workload: &Workload, lines: usize, directory: &Path) -> Result<usize, BenchError> {
     fs::create_dir_all(directory).map_err(|error| BenchError::file(directory, error))?;
     let mut rows = 0;
@@ -31,6 +32,10 @@ pub fn export(workload: &Workload, lines: usize, directory: &Path) -> Result<usi
         let Some(submission) = stream.next(PART.min(lines - written))? else {
             break;
         };
+        let mut changes = submission.changes.iter();
+        if changes.any(|change| change.kind == ChangeKind::Delete) {
+            break;
+        }
         written += rows_of(&submission);
         for change in &submission.changes {
             let position = open.iter().position(|(table, _)| *table == *change.table);

@@ -24,6 +24,7 @@ mod reads;
 mod report;
 mod retail;
 mod throughput;
+mod tpch;
 mod workload;
 
 pub use bed::Place;
@@ -42,4 +43,5 @@ pub use reads::Reads;
 pub use report::{Better, Figure, Report};
 pub use retail::retail;
 pub use throughput::Throughput;
+pub use tpch::tpch;
 pub use workload::{Begin, Transactions, Workload};

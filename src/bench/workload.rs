@@ -3,6 +3,7 @@
 
 use super::BenchError;
 use crate::model::{Change, Submission, TableDefinition};
+use crate::sql::{Statement, parse};
 
 /// Makes the stream of transactions, from its beginning each time.
 pub type Begin = Box<dyn Fn() -> Result<Box<dyn Transactions>, BenchError>>;
@@ -49,6 +50,25 @@ impl Workload {
         self.views.retain(|(view, _)| names.contains(view));
         Ok(())
     }
+}
+
+/// The tables that statements create.
+pub fn tables(statements: &str) -> Result<Vec<TableDefinition>, BenchError> {
+    let statements = parse(statements)?.into_iter();
+    let definitions = statements.filter_map(|statement| match statement {
+        Statement::CreateTable { definition, .. } => Some(definition),
+        _ => None,
+    });
+    Ok(definitions.collect())
+}
+
+/// The table of a name.
+pub fn table<'t>(
+    tables: &'t [TableDefinition],
+    name: &str,
+) -> Result<&'t TableDefinition, BenchError> {
+    let found = tables.iter().find(|table| table.name == name);
+    found.ok_or_else(|| BenchError::Input(format!("the workload has no table `{name}`")))
 }
 
 /// The number of rows in a transaction.

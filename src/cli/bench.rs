@@ -21,6 +21,7 @@ Examples:
   mainstem bench latency --lines 1500000,15000000 --rate 100000 --transaction 1000
   mainstem bench growth --lines 20000000 --html growth.html
   mainstem bench memory --views customer_360,top_departments
+  mainstem bench latency --workload tpch --rate 1000 --transaction 100      refreshes of 22 views
   mainstem bench throughput --workload dataflows  your views over the generated shop
   mainstem bench throughput --workload dataflows -c mainstem.toml    … over your sources
   mainstem bench compare before.json after.json
@@ -153,7 +154,7 @@ enum Measurement {
 /// What all measurements take.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// `retail`, `nexmark`, or a directory of views over the standard tables
+    /// `retail`, `nexmark`, `tpch`, or a directory of views over the standard tables
     #[arg(long, value_name = "NAME|DIR", default_value = "retail")]
     workload: String,
     /// Settings with the sources that fill a directory's views [default: the generated shop]
@@ -162,10 +163,11 @@ struct Common {
     /// The views to be run, `none` for the tables alone [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     views: Vec<String>,
-    /// How large the generated input is: households, products, stores and rows a day
+    /// How large the generated input is: households, products, stores and rows a day; of `tpch`,
+    /// five times its scale factor
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Chooses one of many generated inputs
+    /// Chooses one of many generated inputs; `tpch` has one for each scale
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Threads that keep the views up to date [default: one for each core]
@@ -307,6 +309,7 @@ impl Common {
         let mut workload = match self.workload.as_str() {
             "retail" => bench::retail(self.seed, positive("scale", self.scale)?),
             "nexmark" => bench::nexmark(self.seed)?,
+            "tpch" => bench::tpch(positive("scale", self.scale)?)?,
             directory => bench_workload::of_directory(
                 Path::new(directory),
                 self.config.as_deref(),

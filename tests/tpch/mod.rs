@@ -1,9 +1,10 @@
 //! TPC-H: all 22 queries as live views, refreshed by inserts, deletes and updates in small
-//! transactions; after each, every view equals the batch answer over the same tables.
+//! transactions; after each, every view equals the batch answer over the same tables. Tables and
+//! views are those of `mainstem bench`.
 
 mod data;
-mod queries;
 
+use mainstem::bench::{Workload, tpch};
 use mainstem::engine::{Engine, Session};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
@@ -13,6 +14,8 @@ use data::Data;
 
 /// Transactions after the first load; `TPCH_STEPS` asks for more.
 const STEPS: usize = 6;
+/// Only what is loaded depends on it, and here that comes from `Data`.
+const SCALE: f64 = 0.02;
 
 #[test]
 fn all_tpch_queries_follow_small_transactions() {
@@ -23,24 +26,17 @@ fn all_tpch_queries_follow_small_transactions() {
     let directory = tempfile::tempdir().expect("a directory");
     let engine = open(directory.path(), 2);
     let mut session = engine.session();
-    runtime
-        .block_on(run(&mut session, data::TABLES))
-        .expect("tables");
+    let workload = tpch(SCALE).expect("a workload");
+    engine.ensure_tables(&workload.tables).expect("tables");
     let mut data = Data::generate();
     engine.submit(data.initial(&engine)).expect("rows that fit");
-    for number in 1..=22 {
-        let view = format!(
-            "CREATE MATERIALIZED VIEW q{number} AS {}",
-            queries::query(number)
-        );
-        let created = runtime.block_on(run(&mut session, &view));
-        created.unwrap_or_else(|error| panic!("query {number}: {error}"));
+    assert_eq!(workload.views.len(), 22);
+    for (name, statement) in &workload.views {
+        let created = runtime.block_on(run(&mut session, statement));
+        created.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    let answered = runtime.block_on(compare(
-        &engine,
-        &mut session,
-        &format!("seed={seed} at first"),
-    ));
+    let context = format!("ORACLE_SEED={seed} at first");
+    let answered = runtime.block_on(compare(&engine, &mut session, &workload, &context));
     assert!(
         answered >= 18,
         "only {answered} of the queries have an answer at this scale"
@@ -49,19 +45,25 @@ fn all_tpch_queries_follow_small_transactions() {
         let transaction = data.step(&engine, &mut random);
         engine.submit(transaction).expect("rows that fit");
         let context = format!("ORACLE_SEED={seed} step={step}");
-        runtime.block_on(compare(&engine, &mut session, &context));
+        runtime.block_on(compare(&engine, &mut session, &workload, &context));
     }
     engine.shutdown();
 }
 
 /// Compares all views with their queries; returns how many have rows.
-async fn compare(engine: &Engine, session: &mut Session, context: &str) -> usize {
+async fn compare(
+    engine: &Engine,
+    session: &mut Session,
+    workload: &Workload,
+    context: &str,
+) -> usize {
     tokio::task::block_in_place(|| engine.flush()).expect("complete");
     let mut answered = 0;
-    for number in 1..=22 {
-        let live = rows(session, &format!("SELECT * FROM q{number}")).await;
-        let batch = rows(session, &queries::query(number)).await;
-        assert_eq!(live, batch, "query {number}, {context}");
+    for (name, statement) in &workload.views {
+        let (_, query) = statement.split_once(" AS\n").expect("a view");
+        let live = rows(session, &format!("SELECT * FROM {name}")).await;
+        let batch = rows(session, query).await;
+        assert_eq!(live, batch, "{name}, {context}");
         answered += usize::from(!live.is_empty());
     }
     answered

@@ -15,9 +15,8 @@ use arrow::record_batch::RecordBatch;
 
 use self::events::Events;
 use super::BenchError;
-use super::workload::Workload;
+use super::workload::{Workload, table, tables};
 use crate::model::{Change, ChangeKind, TableDefinition};
-use crate::sql::{Statement, parse};
 
 /// Keys of the side input of `q13`.
 const SIDE_KEYS: i64 = 100;
@@ -51,7 +50,7 @@ const VIEWS: &[(&str, &str)] = &[
 
 /// The workload: the same events for the same seed on every machine.
 pub fn nexmark(seed: u64) -> Result<Workload, BenchError> {
-    let tables = tables()?;
+    let tables = tables(include_str!("tables.sql"))?;
     let side_input = side_input(table(&tables, "side_input")?)?;
     let views = VIEWS.iter();
     let streamed = Arc::new([
@@ -69,20 +68,6 @@ pub fn nexmark(seed: u64) -> Result<Workload, BenchError> {
         initial: vec![side_input],
         transactions: Box::new(move || Ok(Box::new(Events::new(seed, Arc::clone(&streamed))))),
     })
-}
-
-fn tables() -> Result<Vec<TableDefinition>, BenchError> {
-    let statements = parse(include_str!("tables.sql"))?.into_iter();
-    let definitions = statements.filter_map(|statement| match statement {
-        Statement::CreateTable { definition, .. } => Some(definition),
-        _ => None,
-    });
-    Ok(definitions.collect())
-}
-
-fn table<'t>(tables: &'t [TableDefinition], name: &str) -> Result<&'t TableDefinition, BenchError> {
-    let found = tables.iter().find(|table| table.name == name);
-    found.ok_or_else(|| BenchError::Input(format!("Nexmark has no table {name}")))
 }
 
 fn side_input(table: &TableDefinition) -> Result<Change, BenchError> {

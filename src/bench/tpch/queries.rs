@@ -1,6 +1,9 @@
-//! The 22 queries with parameters under which a small scale still gives answers.
+//! The texts of the 22 queries, which `tpchgen` has, with parameters under which a small scale still
+//! gives answers.
 
 use tpchgen::q_and_a::queries;
+
+use super::super::BenchError;
 
 /// The parameters of each query.
 const PARAMETERS: [&[&str]; 22] = [
@@ -39,15 +42,26 @@ const PARAMETERS: [&[&str]; 22] = [
     &["13", "31", "23", "29", "30", "18", "17"],
 ];
 
+/// The views, `q1` to `q22`: name and statement.
+pub fn views() -> Result<Vec<(String, String)>, BenchError> {
+    let views = (1..=PARAMETERS.len()).map(|number| {
+        let query = query(number)?;
+        let statement = format!("CREATE MATERIALIZED VIEW q{number} AS\n{query}");
+        Ok((format!("q{number}"), statement))
+    });
+    views.collect()
+}
+
 /// The text of a query, 1 to 22.
 ///
 /// The queries that are meant for the first rows of an order get their limit, and as a last key
 /// the one that decides between equal rows: without it there is more than one right answer.
-pub fn query(number: usize) -> String {
+fn query(number: usize) -> Result<String, BenchError> {
     if number == 15 {
-        return TOP_SUPPLIER.to_owned();
+        return Ok(TOP_SUPPLIER.to_owned());
     }
-    let text = queries::query(number as i32).expect("there are 22 queries");
+    let text = queries::query(number as i32);
+    let text = text.ok_or_else(|| BenchError::Input(format!("TPC-H has no query {number}")))?;
     let mut text = text.trim().trim_end_matches(';').to_owned();
     for (position, value) in PARAMETERS[number - 1].iter().enumerate().rev() {
         text = text.replace(&format!(":{}", position + 1), value);
@@ -65,11 +79,11 @@ pub fn query(number: usize) -> String {
         21 => text += " limit 100",
         _ => {}
     }
-    text
+    Ok(text)
 }
 
 /// Query 15 asks for a view of its own; here it is a common table expression.
-const TOP_SUPPLIER: &str = "
+const TOP_SUPPLIER: &str = "\
 with revenue as (
     select l_suppkey as supplier_no, sum(l_extendedprice * (1 - l_discount)) as total_revenue
     from lineitem
