@@ -52,6 +52,7 @@ use crate::view::TableReader;
 use commit::{Conductor, Request};
 use disk::Disk;
 use failure::Witness;
+use fills::Refusals;
 use memory::Memory;
 use offsets::Offsets;
 use queue::Requests;
@@ -113,6 +114,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
     memory: Arc<Memory>,
+    /// Why views that were being filled were given up.
+    refusals: Arc<Refusals>,
     offsets: Arc<Offsets>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -202,6 +205,7 @@ impl Engine {
             metrics: Arc::clone(&conductor.metrics),
             disk: Arc::clone(&conductor.disk),
             memory: Arc::clone(&conductor.memory),
+            refusals: Arc::clone(&conductor.refusals),
             offsets: Arc::clone(&conductor.offsets),
             thread: Mutex::new(None),
         });
