@@ -58,8 +58,8 @@ use offsets::Offsets;
 use queue::Requests;
 use transaction::CatalogChange;
 
-pub use crate::sql::CopyFormat;
 pub use crate::sql::query::QueryLimits;
+pub use crate::sql::{CopyColumns, CopyFormat, CopyHeader, CsvFormat};
 pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
 pub use durability::{Durability, Restoring, kept_for_the_log_bytes};

@@ -105,7 +105,7 @@ pub use guard::PLANNING_STACK_BYTES;
 pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;
 pub use statement::{
-    Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
-    Subscribe, SubscribeSource, parse, parse_declared,
+    Copy, CopyColumns, CopyFormat, CopyHeader, CopyOut, CopySource, CsvFormat, DropKind, Insert,
+    OnConflict, Show, Statement, Subscribe, SubscribeSource, parse, parse_declared,
 };
 pub use view_options::ViewOptions;
