@@ -28,6 +28,7 @@ mod first_rows;
 mod forms;
 pub mod function;
 mod group_keys;
+mod grouped_aggregates;
 mod grouping_elements;
 mod guard;
 mod guarded_cases;

@@ -26,6 +26,7 @@ use super::extremes;
 use super::filtered_arguments;
 use super::first_rows;
 use super::forms;
+use super::grouped_aggregates;
 use super::guard;
 use super::interval_order;
 use super::interval_product::IntervalProducts;
@@ -222,9 +223,17 @@ impl Planner {
                 planned.map_err(SqlError::from)
             })
         });
-        let planned = planned.map_err(|error| located(error, query))?;
+        let aggregates = self.state.aggregate_functions();
+        let planned = planned.map_err(|error| {
+            let is_aggregate = |name: &str| aggregates.contains_key(name);
+            located(
+                grouped_aggregates::explained(error, query, &is_aggregate),
+                query,
+            )
+        })?;
         self_reference::check(&planned)
             .and_then(|()| outer_aggregate::check(&planned))
+            .and_then(|()| grouped_aggregates::check(&planned))
             .and_then(|()| mixed_types::refuse(&planned))
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
