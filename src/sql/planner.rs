@@ -12,7 +12,7 @@ use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, TableSource, Volatility};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
 
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
@@ -488,12 +488,4 @@ fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<Schema
         fields.push(Field::new(named.name(), data_type, field.is_nullable()));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// Whether a query is a plain `SELECT` of rows (rather than, say, an INSERT with RETURNING).
-pub fn is_select(query: &Query) -> bool {
-    matches!(
-        query.body.as_ref(),
-        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
-    )
 }
