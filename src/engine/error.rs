@@ -70,7 +70,7 @@ pub enum EngineError {
     #[error(
         "the view \"{view}\" is not {}: while it was being filled the state came to take \
          {used_bytes} bytes, more than the memory budget of {budget_bytes} bytes",
-        if *is_replacement { "replaced" } else { "created" }
+        made(*is_replacement)
     )]
     TooLargeToFill {
         /// The view.
@@ -166,6 +166,14 @@ impl EngineError {
             }
             _ => None,
         }
+    }
+}
+
+/// What does not become of a view.
+fn made(is_replacement: bool) -> &'static str {
+    match is_replacement {
+        true => "replaced",
+        false => "created",
     }
 }
 
