@@ -15,7 +15,7 @@ use super::statement::identifier;
 use super::syntax::{edit_own_expressions, edit_selects};
 
 /// What DataFusion may call it where it makes no plan.
-const OTHER_STATES: [&str; 4] = ["42701", "42000", "0A000", "XX000"];
+const OTHER_STATES: [&str; 5] = ["42701", "42803", "42000", "0A000", "XX000"];
 
 /// Refuses them in a plan.
 pub fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
@@ -40,12 +40,17 @@ pub fn explained(error: SqlError, query: &Query, is_aggregate: &dyn Fn(&str) -> 
     if !OTHER_STATES.contains(&error.sqlstate) {
         return error;
     }
+    // A column that is not grouped; a name may then be that of a column of a table.
+    let is_of_columns = error.sqlstate == "42803";
     let mut refusal = None;
     edit_selects(&mut query.clone(), &mut |select| {
         let GroupByExpr::Expressions(keys, _) = &select.group_by else {
             return;
         };
         for key in keys.iter().flat_map(elements) {
+            if is_of_columns && matches!(key, Ast::Identifier(_)) {
+                continue;
+            }
             let value = meant(key, &select.projection).unwrap_or(key);
             refusal = refusal.take().or_else(|| refusal_of(value, is_aggregate));
         }
