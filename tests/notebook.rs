@@ -1,5 +1,6 @@
 //! The notebook runs from top to bottom against the demo, as its first cell says.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,22 +23,26 @@ impl Drop for Demo {
 
 /// Starts a small demo and waits until it has answered its questions.
 fn start_demo(directory: &Path, pgwire: &str, http: &str) -> Demo {
+    let log = directory.join("demo.txt");
+    let file = File::create(&log).expect("a file");
     let child = Command::new(env!("CARGO_BIN_EXE_mainstem"))
         .args(["demo", "--scale", "0.05", "--days", "45"])
         .args(["--serve-pgwire", pgwire, "--serve-http", http])
         .current_dir(directory)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(file)
         .spawn();
     let mut demo = Demo(child.expect("mainstem starts"));
     let output = demo.0.stdout.take().expect("it is piped");
     let lines = BufReader::new(output).lines().map_while(Result::ok);
     let answers = lines.filter(|line| line.ends_with(" row") || line.ends_with(" rows"));
-    assert_eq!(
-        answers.take(QUESTIONS).count(),
-        QUESTIONS,
-        "the demo ends early"
-    );
+    let answered = answers.take(QUESTIONS).count();
+    if answered < QUESTIONS {
+        // It has ended, or it would still be waited for; what it says is then whole.
+        let _ = demo.0.wait();
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        panic!("the demo ends after {answered} answers: {said}");
+    }
     demo
 }
 

@@ -60,7 +60,9 @@ impl Demo {
             Ok(_) if !running.is_stopping() => show(&running, &views),
             _ => Ok(()),
         };
-        running.finish(input, self.once).and(shown)
+        // What fails is told at once, not when somebody ends the demo.
+        let ends = self.once || shown.is_err();
+        running.finish(input, ends).and(shown)
     }
 
     fn settings(&self) -> Result<Settings, Failure> {

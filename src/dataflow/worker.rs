@@ -294,9 +294,11 @@ impl<'w> Running<'w> {
     }
 
     fn insert(&mut self, number: u64, view: RunningView) {
-        self.views.insert(number, view);
         // It may have been given up before it came.
-        self.heeded = 0;
+        if self.progress.given_up().contains(&number) {
+            view.given_up.set();
+        }
+        self.views.insert(number, view);
     }
 
     /// Lets the history before what readers may still ask for be forgotten.

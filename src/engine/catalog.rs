@@ -96,6 +96,12 @@ impl Definitions {
         }
     }
 
+    /// The change that makes what has a name.
+    pub fn of(&self, name: &str) -> Option<&CatalogChange> {
+        let named = self.0.iter().find(|(other, _)| other == name);
+        named.map(|(_, change)| change)
+    }
+
     /// The changes.
     pub fn changes(&self) -> Vec<CatalogChange> {
         self.0.iter().map(|(_, change)| change.clone()).collect()

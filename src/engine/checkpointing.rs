@@ -108,7 +108,7 @@ impl Conductor {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.measure_memory_if_due();
-            self.drop_fills_if_full(shared);
+            self.give_up_fills_if_full(shared);
             self.commit_group(Vec::new(), shared);
             self.checkpoint_if_due(shared);
             self.tick_if_due(shared);

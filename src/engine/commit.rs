@@ -11,7 +11,7 @@ use super::catalog::{Definitions, apply_to_catalog, live_view};
 use super::checkpointing::{Checkpoints, Outcome};
 use super::definition::FROM_FILE;
 use super::disk::{Disk, Unanswered};
-use super::fills::Fills;
+use super::fills::{Fills, Refusals};
 use super::memory::{Memory, MemoryClock};
 use super::metrics::Metrics;
 use super::offsets::{Offsets, Place};
@@ -88,6 +88,7 @@ pub struct Conductor {
     pub(super) replays_history: bool,
     pub(super) temporaries: super::temporary::Temporaries,
     pub(super) fills: Fills,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) next_number: u64,
     /// For how long events are remembered, where that has ever been said.
     pub(super) remembering: Option<Option<u64>>,
@@ -146,6 +147,7 @@ impl Conductor {
             replays_history: false,
             temporaries: BTreeMap::new(),
             fills: Fills::new(),
+            refusals: Arc::default(),
             next_number: 1,
             remembering: None,
             replayed: 0,
@@ -198,7 +200,7 @@ impl Conductor {
                 break;
             }
             self.measure_memory_if_due();
-            self.drop_fills_if_full(shared);
+            self.give_up_fills_if_full(shared);
             self.checkpoint_if_due(shared);
         }
         self.give_up_checkpoint(inbox);
@@ -258,18 +260,33 @@ impl Conductor {
         changes: Vec<CatalogChange>,
         shared: &Weak<Shared>,
     ) -> Result<u64, EngineError> {
-        self.check_workers()?;
-        self.disk.check()?;
         let is_view =
             |change: &CatalogChange| matches!(change, CatalogChange::CreateLiveView { .. });
         if changes.iter().any(is_view) {
             self.memory.check()?;
         }
+        let checked = self.check_changes(&changes)?;
+        self.check_pairs(&changes, &checked)?;
+        self.make_changes(changes, shared)
+    }
+
+    /// The catalog as it would be with changes, if they can be made.
+    pub(super) fn check_changes(&self, changes: &[CatalogChange]) -> Result<Catalog, EngineError> {
+        self.check_workers()?;
+        self.disk.check()?;
         let mut checked = self.catalog.clone();
-        for change in &changes {
+        for change in changes {
             apply_to_catalog(&self.planner, &mut checked, change)?;
         }
-        self.check_pairs(&changes, &checked)?;
+        Ok(checked)
+    }
+
+    /// Logs changes of the catalog that can be made, then carries them out.
+    pub(super) fn make_changes(
+        &mut self,
+        changes: Vec<CatalogChange>,
+        shared: &Weak<Shared>,
+    ) -> Result<u64, EngineError> {
         // Takes no time of the wall clock, so that history on the clock of its events can follow.
         let timestamp_ms = self.last_timestamp_ms + 1;
         let record = Transaction::Catalog(changes.clone())
@@ -285,6 +302,7 @@ impl Conductor {
         self.catalog_timestamp_ms = timestamp_ms;
         self.metrics.note_log(&self.log, timestamp_ms);
         self.state_changes();
+        let formers = self.formers(&changes);
         let mut commands = Vec::new();
         for change in changes {
             commands.extend(self.drop_readers(&change));
@@ -298,7 +316,7 @@ impl Conductor {
         for command in &commands {
             self.workers.send(command)?;
         }
-        self.note_fills(&commands);
+        self.note_fills(&commands, formers);
         // Also where no view was touched, so that whoever waits for the timestamp gets it.
         self.announce(timestamp_ms)?;
         Ok(timestamp_ms)

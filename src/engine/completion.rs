@@ -21,11 +21,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits until the views that were created at a timestamp are filled; fails if they were dropped
-    /// instead, as the state outgrew its budget.
+    /// Waits until the views that were created at a timestamp are filled; fails if they were given
+    /// up instead, as the state outgrew its budget or they were dropped.
     pub(super) async fn filled(&self, timestamp_ms: u64) -> Result<(), EngineError> {
         self.completed(timestamp_ms).await?;
-        match self.shared.memory.refusal_of_fill(timestamp_ms) {
+        match self.shared.refusals.take(timestamp_ms) {
             None => Ok(()),
             Some(refusal) => Err(refusal),
         }

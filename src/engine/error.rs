@@ -66,18 +66,27 @@ pub enum EngineError {
         /// The largest of them, with their bytes.
         largest: Vec<(String, u64)>,
     },
-    /// A view was dropped while it was being filled.
+    /// A view was given up while it was being filled, as the state outgrew its budget.
     #[error(
-        "the view \"{view}\" is not created: while it was being filled the state came to take \
-         {used_bytes} bytes, more than the memory budget of {budget_bytes} bytes"
+        "the view \"{view}\" is not {}: while it was being filled the state came to take \
+         {used_bytes} bytes, more than the memory budget of {budget_bytes} bytes",
+        made(*is_replacement)
     )]
     TooLargeToFill {
         /// The view.
         view: String,
+        /// Whether it was to take the place of another, which stays.
+        is_replacement: bool,
         /// The memory of tables and views in bytes, with what was filled of it.
         used_bytes: u64,
         /// What they may take, in bytes.
         budget_bytes: u64,
+    },
+    /// A view was dropped by somebody else while it was being filled.
+    #[error("the view \"{view}\" was dropped by another session before it was filled")]
+    DroppedWhileFilled {
+        /// The view.
+        view: String,
     },
     /// A function of the embedding program is not taken.
     #[error(transparent)]
@@ -113,6 +122,7 @@ impl EngineError {
             },
             EngineError::DiskFull { .. } => "53100",
             EngineError::MemoryFull { .. } | EngineError::TooLargeToFill { .. } => "53200",
+            EngineError::DroppedWhileFilled { .. } => "55000",
             EngineError::Log(error) if error.is_disk_full() => "53100",
             EngineError::Log(_) | EngineError::Checkpoint(_) => "58030",
             EngineError::NothingToStartFrom { .. } => "XX001",
@@ -156,6 +166,14 @@ impl EngineError {
             }
             _ => None,
         }
+    }
+}
+
+/// What does not become of a view.
+fn made(is_replacement: bool) -> &'static str {
+    match is_replacement {
+        true => "replaced",
+        false => "created",
     }
 }
 

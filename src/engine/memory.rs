@@ -5,7 +5,7 @@
 //! that the tables know and the workers tell. What came since is counted by its bytes in the log,
 //! so that a burst between two measurements is seen, too.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,9 +42,6 @@ pub struct Memory {
     dropped: Mutex<Retired>,
     /// Bytes of changes that subscriptions have made ready and not given out.
     ready_bytes: AtomicU64,
-    /// Why views were dropped while they were being filled, by the timestamp (ms) of their creation,
-    /// until those who have created them are told.
-    refused_fills: Mutex<BTreeMap<u64, EngineError>>,
 }
 
 impl Memory {
@@ -57,7 +54,6 @@ impl Memory {
             largest: Mutex::default(),
             dropped: Mutex::default(),
             ready_bytes: AtomicU64::new(0),
-            refused_fills: Mutex::default(),
         }
     }
 
@@ -98,25 +94,15 @@ impl Memory {
         !self.has_room(0)
     }
 
-    /// Takes note that a view is dropped while it is being filled.
-    pub(super) fn refuse_fill(&self, timestamp_ms: u64, view: &str) {
-        let refusal = EngineError::TooLargeToFill {
+    /// Tells that a view is given up while it is being filled; if it was to take the place of
+    /// another, that one stays.
+    pub(super) fn too_large_to_fill(&self, view: &str, is_replacement: bool) -> EngineError {
+        EngineError::TooLargeToFill {
             view: view.to_owned(),
+            is_replacement,
             used_bytes: self.kept_bytes(),
             budget_bytes: self.budget_bytes,
-        };
-        self.refused_fills().insert(timestamp_ms, refusal);
-    }
-
-    /// Why a view that was created at a timestamp (ms) was dropped while it was being filled, if it
-    /// was; told once.
-    pub(super) fn refusal_of_fill(&self, timestamp_ms: u64) -> Option<EngineError> {
-        self.refused_fills().remove(&timestamp_ms)
-    }
-
-    fn refused_fills(&self) -> MutexGuard<'_, BTreeMap<u64, EngineError>> {
-        let refused = self.refused_fills.lock();
-        refused.unwrap_or_else(PoisonError::into_inner)
+        }
     }
 
     /// Whether there is room for the state and for so much that writers have not handed over.

@@ -52,13 +52,14 @@ use crate::view::TableReader;
 use commit::{Conductor, Request};
 use disk::Disk;
 use failure::Witness;
+use fills::Refusals;
 use memory::Memory;
 use offsets::Offsets;
 use queue::Requests;
 use transaction::CatalogChange;
 
-pub use crate::sql::CopyFormat;
 pub use crate::sql::query::QueryLimits;
+pub use crate::sql::{CopyColumns, CopyFormat, CopyHeader, CsvFormat};
 pub use clock::WallClock;
 pub use commit::LOG_DIRECTORY;
 pub use durability::{Durability, Restoring, kept_for_the_log_bytes};
@@ -113,6 +114,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
     memory: Arc<Memory>,
+    /// Why views that were being filled were given up.
+    refusals: Arc<Refusals>,
     offsets: Arc<Offsets>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -202,6 +205,7 @@ impl Engine {
             metrics: Arc::clone(&conductor.metrics),
             disk: Arc::clone(&conductor.disk),
             memory: Arc::clone(&conductor.memory),
+            refusals: Arc::clone(&conductor.refusals),
             offsets: Arc::clone(&conductor.offsets),
             thread: Mutex::new(None),
         });

@@ -1,6 +1,7 @@
 //! Views that would join each row of a large table with each of another.
 //!
-//! Once workers have begun with such a view, nothing stops them before memory ends.
+//! Filling one keeps the workers busy for longer than anybody means to wait, whether or not memory
+//! ends, so it is refused before they begin.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

@@ -48,19 +48,9 @@ fn resolve_position(element: &mut Expr, columns: &[SelectItem]) -> Result<(), Sq
         },
         _ => return Ok(()),
     };
-    let place = position.parse::<usize>().ok();
-    let place = place.and_then(|position| position.checked_sub(1));
-    let before = place.and_then(|place| columns.get(..=place));
-    let column = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(value) => Some(value.clone()),
-        SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
-        _ => None,
-    };
-    // Behind a * it is not known which column is at a position.
-    let before = before.and_then(|items| items.iter().map(column).collect::<Option<Vec<Expr>>>());
-    match before.and_then(|mut columns| columns.pop()) {
+    match at_position(&position, columns) {
         Some(column) => {
-            *element = column;
+            *element = column.clone();
             Ok(())
         }
         None => {
@@ -68,6 +58,18 @@ fn resolve_position(element: &mut Expr, columns: &[SelectItem]) -> Result<(), Sq
             Err(SqlError::new("42P10", message).with_hint("name the column"))
         }
     }
+}
+
+/// The column of a SELECT at a position; `None` if there is none, or it is not known which one.
+pub fn at_position<'s>(position: &str, columns: &'s [SelectItem]) -> Option<&'s Expr> {
+    let place = position.parse::<usize>().ok()?.checked_sub(1)?;
+    let before = columns.get(..=place)?.iter().map(|item| match item {
+        SelectItem::UnnamedExpr(value) => Some(value),
+        SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        // Behind a * it is not known which column is at a position.
+        _ => None,
+    });
+    before.collect::<Option<Vec<&Expr>>>()?.pop()
 }
 
 /// Whether some elements are more than one column, or may be the same.

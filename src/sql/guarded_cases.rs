@@ -92,15 +92,11 @@ fn is_concerned(part: &Expr, schema: &DFSchema) -> Result<bool> {
                 matches!(op, Operator::Divide | Operator::Modulo)
             }
             Expr::ScalarFunction(_) => true,
-            Expr::Cast(cast) => cast.expr.get_type(schema).is_ok_and(|from| is_text(&from)),
+            Expr::Cast(cast) => cast
+                .expr
+                .get_type(schema)
+                .is_ok_and(|from| from.is_string()),
             _ => false,
         })
     })
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
 }

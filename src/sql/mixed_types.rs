@@ -5,8 +5,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Union};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union};
 
+use super::comparison::is_planned_comparison;
 use super::error::SqlError;
 use super::parameters::alternatives;
 use super::types::sql_name;
@@ -71,24 +72,10 @@ fn of_expressions(node: &LogicalPlan) -> Option<SqlError> {
 
 fn compares(part: &Expr) -> bool {
     match part {
-        Expr::BinaryExpr(binary) => is_comparison(binary.op),
+        Expr::BinaryExpr(binary) => is_planned_comparison(binary.op),
         Expr::Between(_) | Expr::InList(_) | Expr::InSubquery(_) => true,
         _ => false,
     }
-}
-
-fn is_comparison(operator: Operator) -> bool {
-    matches!(
-        operator,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 fn of_expression(part: &Expr, schema: &DFSchema) -> Option<SqlError> {
@@ -98,7 +85,7 @@ fn of_expression(part: &Expr, schema: &DFSchema) -> Option<SqlError> {
         are_unlike(&left, &right).then(|| without_operator(operator, &left, &right))
     };
     match part {
-        Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+        Expr::BinaryExpr(binary) if is_planned_comparison(binary.op) => {
             compared(&binary.op.to_string(), &binary.left, type_of(&binary.right))
         }
         Expr::Between(between) => {

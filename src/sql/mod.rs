@@ -28,6 +28,7 @@ mod first_rows;
 mod forms;
 pub mod function;
 mod group_keys;
+mod grouped_aggregates;
 mod grouping_elements;
 mod guard;
 mod guarded_cases;
@@ -105,7 +106,7 @@ pub use guard::PLANNING_STACK_BYTES;
 pub use own_functions::{FunctionError, Functions};
 pub use planner::Planner;
 pub use statement::{
-    Copy, CopyFormat, CopyOut, CopySource, DropKind, Insert, OnConflict, Show, Statement,
-    Subscribe, SubscribeSource, parse, parse_declared,
+    Copy, CopyColumns, CopyFormat, CopyHeader, CopyOut, CopySource, CsvFormat, DropKind, Insert,
+    OnConflict, Show, Statement, Subscribe, SubscribeSource, parse, parse_declared,
 };
 pub use view_options::ViewOptions;

@@ -1,7 +1,6 @@
 //! How many pairs of rows joins without an equality make.
 
-use super::lower::as_column;
-use super::plan::{Join, JoinKind, Node, Plan};
+use super::plan::{Join, JoinKind, Node, Plan, as_column};
 
 /// How many pairs of different rows the largest join of a plan makes that has no equality, as far as
 /// the rows of tables tell; `different` gives the number of different rows that some columns of a

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::common::Span;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, ObjectName, Query, Visit, Visitor};
 
 use super::error::{Place, SqlError};
 
@@ -63,6 +63,10 @@ impl Visitor for Search<'_> {
             Expr::Function(call) => self.look_at(&call.name),
             // Functions that are called without parentheses.
             Expr::Identifier(ident) => self.look_at_ident(Some(ident)),
+            Expr::Cast {
+                data_type: DataType::Custom(name, _),
+                ..
+            } => self.look_at(name),
             _ => ControlFlow::Continue(()),
         }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::scalar::ScalarValue;
 
 use super::delta_join::DeltaJoin;
@@ -23,6 +24,22 @@ use super::unnest::UnnestNode;
 
 /// A scalar expression over the columns of its input, evaluated over whole Arrow batches.
 pub type Expression = Arc<dyn PhysicalExpr>;
+
+/// The column an expression is, if it is nothing more.
+pub fn as_column(expression: &Expression) -> Option<usize> {
+    expression.downcast_ref::<Column>().map(Column::index)
+}
+
+/// The expression that gives a column.
+pub fn column_of(schema: &SchemaRef, column: usize) -> Expression {
+    Arc::new(Column::new(schema.field(column).name(), column))
+}
+
+/// The expressions that give all columns as they are.
+pub fn all_columns(schema: &SchemaRef) -> Vec<Expression> {
+    let columns = 0..schema.fields().len();
+    columns.map(|column| column_of(schema, column)).collect()
+}
 
 /// A relational operator with the schema of its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

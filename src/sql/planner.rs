@@ -12,7 +12,7 @@ use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, TableSource, Volatility};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
 
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
@@ -26,14 +26,13 @@ use super::extremes;
 use super::filtered_arguments;
 use super::first_rows;
 use super::forms;
+use super::grouped_aggregates;
 use super::guard;
 use super::interval_order;
 use super::interval_product::IntervalProducts;
 use super::joined_text::JoinedTexts;
 use super::json;
-use super::length_parts::LengthParts;
 use super::like;
-use super::list_elements::ListElements;
 use super::lower::{self, output_map};
 use super::merged_columns;
 use super::mixed_types;
@@ -47,7 +46,7 @@ use super::percentile_disc;
 use super::place::located;
 use super::power::Powers;
 use super::relation;
-use super::rules::{Purpose, optimizer_rules};
+use super::rules::{Purpose, optimizer_rules, register_rewrites};
 use super::same_names;
 use super::scalar;
 use super::self_reference;
@@ -222,9 +221,17 @@ impl Planner {
                 planned.map_err(SqlError::from)
             })
         });
-        let planned = planned.map_err(|error| located(error, query))?;
+        let aggregates = self.state.aggregate_functions();
+        let planned = planned.map_err(|error| {
+            let is_aggregate = |name: &str| aggregates.contains_key(name);
+            located(
+                grouped_aggregates::explained(error, query, &is_aggregate),
+                query,
+            )
+        })?;
         self_reference::check(&planned)
             .and_then(|()| outer_aggregate::check(&planned))
+            .and_then(|()| grouped_aggregates::check(&planned))
             .and_then(|()| mixed_types::refuse(&planned))
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
@@ -264,8 +271,7 @@ fn session_state() -> SessionState {
     let _ = state.register_udf(clock::now_function());
     let _ = state.register_udf(version::function());
     let _ = json::register(&mut state);
-    let _ = state.register_function_rewrite(Arc::new(ListElements));
-    let _ = state.register_function_rewrite(Arc::new(LengthParts));
+    let _ = register_rewrites(&mut state);
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
     let _ = state.register_expr_planner(Arc::new(DateHours));
@@ -482,12 +488,4 @@ fn view_schema(view: &str, lowered: &SchemaRef, named: &Schema) -> Result<Schema
         fields.push(Field::new(named.name(), data_type, field.is_nullable()));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// Whether a query is a plain `SELECT` of rows (rather than, say, an INSERT with RETURNING).
-pub fn is_select(query: &Query) -> bool {
-    matches!(
-        query.body.as_ref(),
-        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
-    )
 }

@@ -13,9 +13,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{
-    FunctionRegistry, SendableRecordBatchStream, SessionState, SessionStateBuilder,
-};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Values,
 };
@@ -32,13 +30,11 @@ use super::catalog::Catalog;
 use super::clock;
 use super::error::SqlError;
 use super::interrupt::Wanted;
-use super::length_parts::LengthParts;
-use super::list_elements::ListElements;
 use super::overview;
 use super::parameters;
 use super::place::located;
 use super::planner::{Planner, Sources, external, plain_view, session_config};
-use super::rules::{Purpose, optimizer_rules};
+use super::rules::{Purpose, optimizer_rules, register_rewrites};
 use super::statement::parse_query;
 use super::subquery;
 use super::system::{self, Facts, Settings, Statistics, mentions_system, rewritten};
@@ -97,8 +93,7 @@ impl QueryRuntime {
             .with_optimizer_rules(optimizer_rules(Purpose::Query))
             .with_physical_optimizer_rules(physical_rules())
             .build();
-        state.register_function_rewrite(Arc::new(ListElements))?;
-        state.register_function_rewrite(Arc::new(LengthParts))?;
+        register_rewrites(&mut state)?;
         Ok(QueryRuntime {
             threads: QueryThreads::start(limits.partitions)?,
             state: Arc::new(state),

@@ -1,7 +1,9 @@
-//! The rules by which plans are optimised: DataFusion's, and Mainstem's among them.
+//! The rules by which plans are analysed and optimised: DataFusion's, and Mainstem's among them.
 
 use std::sync::Arc;
 
+use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::optimizer::Optimizer;
 
 use super::checked_numbers::CheckedNumbers;
@@ -12,6 +14,8 @@ use super::guarded_cases::GuardedCases;
 use super::guarded_conditions::GuardedConditions;
 use super::held_back::Rule;
 use super::join_order::JoinOrder;
+use super::length_parts::LengthParts;
+use super::list_elements::ListElements;
 use super::null_keys;
 use super::plain_laterals;
 
@@ -41,6 +45,12 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
     rules.insert(0, Arc::new(checked));
     rules.push(Arc::new(CountedConstants));
     group_keys::corrected_before(plain_laterals::made_plain(rules))
+}
+
+/// Has functions made others while plans are analysed, whatever for.
+pub fn register_rewrites(state: &mut SessionState) -> DataFusionResult<()> {
+    state.register_function_rewrite(Arc::new(ListElements))?;
+    state.register_function_rewrite(Arc::new(LengthParts))
 }
 
 /// Joins are put in order as soon as their keys are known.

@@ -26,8 +26,8 @@ pub fn planned(
     query: Query,
     plan: &dyn Fn(Query) -> Result<LogicalPlan, SqlError>,
 ) -> Result<LogicalPlan, SqlError> {
-    let plan = |query: Query| doubled_columns::checked(plan(query.clone())?, &query);
-    let error = match plan(query.clone()) {
+    let plan = |query: &Query| doubled_columns::checked(plan(query.clone())?, query);
+    let error = match plan(&query) {
         Ok(planned) => return Ok(planned),
         Err(error) => error,
     };
@@ -43,7 +43,7 @@ pub fn planned(
     if let Some(name) = names.ordered_by(&mut told_apart) {
         return Err(several_columns(&name));
     }
-    match plan(told_apart) {
+    match plan(&told_apart) {
         Ok(planned) => Ok(names.restored(planned)?),
         Err(other) => Err(names.explained(other, error)),
     }

@@ -1,6 +1,124 @@
-//! The names of types: Arrow's as SQL calls them.
+//! The names of types: Arrow's as SQL calls them, and names that no type has.
 
 use arrow::datatypes::DataType;
+
+use super::error::{SqlError, nearest};
+
+/// Names of the types that columns have and values are cast to.
+const KNOWN: [&str; 28] = [
+    "bigint",
+    "bool",
+    "boolean",
+    "bytea",
+    "date",
+    "decimal",
+    "double",
+    "float",
+    "float4",
+    "float8",
+    "int",
+    "int2",
+    "int4",
+    "int8",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "string",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "tinyint",
+    "varchar",
+    "array",
+    "struct",
+];
+
+/// Names of types that Postgres has beside these.
+const OF_POSTGRES: [&str; 60] = [
+    "aclitem",
+    "bigserial",
+    "bit",
+    "box",
+    "bpchar",
+    "char",
+    "character",
+    "cid",
+    "cidr",
+    "circle",
+    "citext",
+    "datemultirange",
+    "daterange",
+    "hstore",
+    "inet",
+    "int2vector",
+    "int4multirange",
+    "int4range",
+    "int8multirange",
+    "int8range",
+    "json",
+    "jsonb",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
+    "money",
+    "name",
+    "nummultirange",
+    "numrange",
+    "oid",
+    "oidvector",
+    "path",
+    "pg_lsn",
+    "pg_snapshot",
+    "point",
+    "polygon",
+    "record",
+    "refcursor",
+    "regclass",
+    "regnamespace",
+    "regoper",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+    "serial",
+    "smallserial",
+    "tid",
+    "timetz",
+    "tsmultirange",
+    "tsquery",
+    "tsrange",
+    "tstzrange",
+    "tsvector",
+    "uuid",
+    "varbit",
+    "xid",
+    "xml",
+];
+
+/// Why a type as it is written is not taken: it is none (42704), or none that is supported.
+pub fn refusal(written: &str) -> SqlError {
+    let name = written.split(['(', ' ', '<']).next().unwrap_or(written);
+    let name = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+    let lower = name.to_lowercase();
+    if KNOWN.contains(&lower.as_str()) || OF_POSTGRES.contains(&lower.as_str()) {
+        let message = format!("the type {written} is not supported");
+        return SqlError::unsupported(message).with_hint(WHICH);
+    }
+    let message = format!("there is no type called \"{name}\"");
+    let error = SqlError::new("42704", message).about(name);
+    match nearest(name, KNOWN.into_iter()) {
+        Some(similar) => error.with_hint(format!("is {similar} meant?")),
+        None => error.with_hint(WHICH),
+    }
+}
+
+const WHICH: &str = "use BOOLEAN, SMALLINT, INT, BIGINT, REAL, DOUBLE, NUMERIC(p, s), TEXT, BYTEA, \
+                     DATE, TIME, TIMESTAMP or TIMESTAMPTZ";
 
 /// The SQL name of a type, as `CREATE TABLE` takes it where a table can have it.
 pub fn sql_name(data_type: &DataType) -> String {
@@ -33,5 +151,29 @@ pub fn sql_name(data_type: &DataType) -> String {
         | DataType::ListView(item) => format!("{}[]", sql_name(item.data_type())),
         DataType::Null => "UNKNOWN".to_owned(),
         other => other.to_string().to_uppercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_type_has_are_told_from_types_that_are_not_supported() {
+        for (written, state, hint) in [
+            ("nosuchtype", "42704", "use BOOLEAN"),
+            ("intger", "42704", "is integer meant?"),
+            ("bigit(3)", "42704", "is bigint meant?"),
+            ("DATETIME", "42704", "use BOOLEAN"),
+            ("\"Text2\"", "42704", "is text meant?"),
+            ("UUID", "0A000", "use BOOLEAN"),
+            ("TIMESTAMP(2)", "0A000", "use BOOLEAN"),
+            ("TIME WITH TIME ZONE", "0A000", "use BOOLEAN"),
+        ] {
+            let error = refusal(written);
+            assert_eq!(error.sqlstate, state, "{written}: {error}");
+            let told = error.hint.unwrap_or_default();
+            assert!(told.starts_with(hint), "{written}: {told}");
+        }
     }
 }

@@ -1,8 +1,7 @@
 //! Which columns of a plan's rows are unique, as far as the plan shows it.
 
 use super::catalog::Catalog;
-use super::lower;
-use super::plan::{JoinKind, Node, Plan};
+use super::plan::{JoinKind, Node, Plan, as_column};
 use super::temporal::TemporalNode;
 
 /// Positions of columns whose values are unique among the rows; none where none are known to be.
@@ -19,7 +18,7 @@ pub fn unique_columns(plan: &Plan, catalog: &Catalog) -> Vec<usize> {
             let mapped = columns.iter().map(|column| {
                 projection
                     .iter()
-                    .position(|expression| lower::as_column(expression) == Some(*column))
+                    .position(|expression| as_column(expression) == Some(*column))
             });
             mapped.collect::<Option<Vec<_>>>().unwrap_or_default()
         }

@@ -106,7 +106,8 @@ pub async fn work(client: Client, worker: i64, seed: u64, knowledge: Arc<Mutex<K
     }
 }
 
-async fn rows(client: &Client, sql: &str) -> Vec<Vec<String>> {
+/// The rows of a query, as texts.
+pub async fn rows(client: &Client, sql: &str) -> Vec<Vec<String>> {
     let messages = client.simple_query(sql).await;
     let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     let mut rows = Vec::new();

@@ -6,6 +6,7 @@
 //! knows of each row what was acknowledged last and what was on the way when the program died.
 //! MAINSTEM_KILL_ROUNDS sets how often it is killed, MAINSTEM_KILL_SEED repeats a run.
 
+mod fills;
 mod loader;
 mod program;
 

@@ -1,5 +1,6 @@
 //! Limits with clear answers: what the state takes and may take, queries, values, starting.
 
+mod fills;
 mod messages;
 mod program;
 mod readers;
@@ -122,82 +123,6 @@ fn tables_views_and_operators_tell_what_they_hold() {
             .expect("dropped");
         let gone = "SELECT count(*) FROM mainstem.operators WHERE views LIKE '%broken%'";
         wait_for(&mut session, gone, "0").await;
-    });
-    engine.shutdown();
-}
-
-#[test]
-fn a_view_that_outgrows_the_budget_while_it_is_being_filled_is_not_created() {
-    const BUDGET: u64 = 64 << 20;
-    let directory = tempfile::tempdir().expect("a directory");
-    let engine = open_with_budget(directory.path(), BUDGET);
-    runtime().block_on(async {
-        let mut session = engine.session();
-        for sql in [
-            "CREATE TABLE t (id BIGINT PRIMARY KEY, k BIGINT)",
-            "INSERT INTO t SELECT n, n % 2 FROM generate_series(1, 20000) AS g(n)",
-            "CREATE MATERIALIZED VIEW counts AS SELECT k, count(*) AS n FROM t GROUP BY k",
-        ] {
-            run(&mut session, sql).await.expect(sql);
-        }
-        // Of 200 million rows.
-        let pairs = "CREATE MATERIALIZED VIEW pairs AS SELECT a.id AS one, b.id AS other \
-            FROM t AS a JOIN t AS b ON a.k = b.k";
-        let refused = run(&mut session, pairs).await.expect_err("too large");
-        assert_eq!(refused.sqlstate(), "53200", "{refused}");
-        let is_told =
-            matches!(&refused, EngineError::TooLargeToFill { view, .. } if view == "pairs");
-        assert!(is_told, "{refused}");
-        let missing = run(&mut session, "SELECT * FROM pairs").await;
-        let missing = missing.expect_err("it is not there");
-        assert_eq!(missing.sqlstate(), "42P01", "{missing}");
-        // Everything else goes on.
-        until_taken(&mut session, "INSERT INTO t VALUES (20001, 1)").await;
-        let counted = "SELECT n FROM counts WHERE k = 1";
-        assert_eq!(rows(&mut session, counted).await, "10001");
-    });
-    engine.shutdown();
-    drop(engine);
-    let engine = open_with_budget(directory.path(), BUDGET);
-    runtime().block_on(async {
-        let mut session = engine.session();
-        let views = "SELECT name FROM mainstem.views";
-        assert_eq!(rows(&mut session, views).await, "counts");
-    });
-    engine.shutdown();
-}
-
-#[test]
-fn a_view_that_is_being_filled_is_dropped_without_waiting_for_it() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let engine = open(directory.path(), 2);
-    runtime().block_on(async {
-        let mut session = engine.session();
-        for sql in [
-            "CREATE TABLE t (id BIGINT PRIMARY KEY, k BIGINT)",
-            "INSERT INTO t SELECT n, n % 2 FROM generate_series(1, 30000) AS g(n)",
-        ] {
-            run(&mut session, sql).await.expect(sql);
-        }
-        // Of 450 million rows.
-        let filling = engine.clone();
-        let created = std::thread::spawn(move || {
-            let pairs = "CREATE MATERIALIZED VIEW pairs AS SELECT a.id + b.id AS id, count(*) AS n \
-                FROM t AS a JOIN t AS b ON a.k = b.k GROUP BY a.id + b.id";
-            runtime().block_on(async { run(&mut filling.session(), pairs).await })
-        });
-        let building = "SELECT count(*) FROM mainstem.views WHERE state = 'building'";
-        wait_for(&mut session, building, "1").await;
-        run(&mut session, "DROP MATERIALIZED VIEW pairs")
-            .await
-            .expect("dropped");
-        // What is told of it is that it was created, and it is over.
-        created.join().expect("ended").expect("created");
-        run(&mut session, "INSERT INTO t VALUES (30001, 1)")
-            .await
-            .expect("taken");
-        let count = "SELECT count(*) FROM t";
-        assert_eq!(rows(&mut session, count).await, "30001");
     });
     engine.shutdown();
 }

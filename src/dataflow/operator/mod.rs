@@ -4,6 +4,7 @@ pub mod accumulate;
 pub mod as_of;
 mod changed;
 mod chosen;
+mod difference;
 mod group;
 mod group_rows;
 pub mod half_join;

@@ -9,8 +9,9 @@ use arrow::compute::cast;
 use arrow::datatypes::Field;
 
 use super::super::size::array_bytes;
+use super::difference::results;
 use super::map::describe;
-use super::recompute::{Recompute, results};
+use super::recompute::Recompute;
 use super::whole;
 use crate::sql::reason::told;
 use crate::sql::wide_sums::{are_wide, narrowed_each, out_of_range};

@@ -13,9 +13,9 @@ use super::super::arrange::{Changes, Layout, key_by};
 use super::super::operator::half_join::{Sees, half_join, since};
 use super::super::operator::join::{Shape, Side};
 use super::join::{Input, without_null_keys};
-use super::{IndexName, Renderer, column_of, index_layout};
+use super::{IndexName, Renderer, index_layout};
 use crate::sql::delta_join::{DeltaJoin, Lookup, Path};
-use crate::sql::plan::{Expression, Plan};
+use crate::sql::plan::{Expression, Plan, all_columns, column_of};
 
 /// The indexes a join looks up, with the sub-plans they arrange.
 pub fn indexes(join: &DeltaJoin) -> Vec<(IndexName, Arc<Plan>)> {
@@ -89,7 +89,7 @@ impl<'scope> Renderer<'_, 'scope> {
             None => rows,
             Some(condition) => {
                 let condition = moved(condition, &columns);
-                let projection = super::all_columns(&input.schema);
+                let projection = all_columns(&input.schema);
                 self.map(rows, Some(condition), projection, &input.schema)
             }
         };

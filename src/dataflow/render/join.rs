@@ -18,8 +18,8 @@ use super::super::lane::Lane;
 use super::super::operator::accumulate::multiplicity;
 use super::super::operator::join::{Side, join, join_until};
 use super::super::operator::negate;
-use super::{IndexName, Renderer, all_columns, build_index, column_of, index_layout};
-use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan};
+use super::{IndexName, Renderer, build_index, index_layout};
+use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan, all_columns, column_of};
 
 /// A side of a join with its key columns.
 pub(super) struct Input {

@@ -37,7 +37,7 @@ use super::operator::map::{self, Map};
 use super::operator::temporal::Due;
 use super::operator::unnest::Unnest;
 use super::updates::{Updates, batch};
-use crate::sql::plan::{Expression, Node, Plan};
+use crate::sql::plan::{Expression, Node, Plan, all_columns};
 use crate::sql::unnest::UnnestNode;
 
 /// The entry of a base table into a dataflow.
@@ -280,23 +280,6 @@ fn can_fail(expression: &Expression) -> bool {
         || expression.downcast_ref::<IsNullExpr>().is_some()
         || expression.downcast_ref::<IsNotNullExpr>().is_some();
     !is_safe || expression.children().into_iter().any(can_fail)
-}
-
-/// Expressions that give a collection's columns as they are.
-pub fn all_columns(schema: &SchemaRef) -> Vec<Expression> {
-    (0..schema.fields().len())
-        .map(|column| column_of(schema, column))
-        .collect()
-}
-
-/// The expression that gives one column.
-pub fn column_of(schema: &SchemaRef, column: usize) -> Expression {
-    Arc::new(Column::new(schema.field(column).name(), column))
-}
-
-/// The column an expression is, if it is nothing more.
-fn as_column(expression: &Expression) -> Option<usize> {
-    expression.downcast_ref::<Column>().map(Column::index)
 }
 
 /// The arrangements of a plan that other views may share: sides of joins that depend on one table

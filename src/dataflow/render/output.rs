@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::super::arrange::{Changes, Index};
 use super::super::grouping::Grouping;
 use super::aggregate::Aggregated;
-use super::{Renderer, as_column, distinct_index};
-use crate::sql::plan::{AggregateNode, Node, Plan};
+use super::{Renderer, distinct_index};
+use crate::sql::plan::{AggregateNode, Node, Plan, as_column};
 
 /// What a view is published from.
 pub enum Rendered<'scope> {

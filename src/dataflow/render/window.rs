@@ -12,9 +12,9 @@ use super::super::operator::near::{Near, Sessions};
 use super::super::operator::recompute::{Extent, Recompute, Shape, error_field, recompute};
 use super::super::operator::resume::Resume;
 use super::super::tally::Term;
-use super::{Renderer, all_columns, column_of};
+use super::Renderer;
 use crate::sql::function::WindowNode;
-use crate::sql::plan::Expression;
+use crate::sql::plan::{Expression, all_columns, column_of};
 use crate::sql::reach::Reach;
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
 

@@ -3,6 +3,7 @@
 //! The library's own writes an empty text like NULL, and the end marker like any text, so that what
 //! is copied out would come back as something else.
 
+use arrow::datatypes::Schema;
 use arrow_pg::encoder::Encoder;
 use bytes::{BufMut, BytesMut};
 use pgwire::api::results::FieldInfo;
@@ -12,45 +13,74 @@ use pgwire::types::ToSqlText;
 use pgwire::types::format::FormatOptions;
 use tokio_postgres::types::{IsNull, ToSql};
 
-/// Writes rows as Postgres does: quotes are around what would be read otherwise without them.
+use crate::sql::{CsvFormat, SqlError};
+
+/// Writes rows as Postgres does: quotes are around what would be read otherwise without them, and
+/// around all values of columns of which that is asked.
 pub struct CsvEncoder {
-    delimiter: u8,
-    /// How NULL is written.
-    null: String,
+    format: CsvFormat,
+    /// For each column, whether its values are always quoted.
+    quoted: Vec<bool>,
     row: BytesMut,
-    is_first: bool,
+    /// The column that comes next.
+    next: usize,
 }
 
 impl CsvEncoder {
-    /// An encoder of rows that has none yet.
-    pub fn new(delimiter: u8, null: &str) -> CsvEncoder {
-        CsvEncoder {
-            delimiter,
-            null: null.to_owned(),
+    /// An encoder of rows of these columns that has none yet.
+    ///
+    /// # Errors
+    /// If the format names a column that is not one of them.
+    pub fn new(format: &CsvFormat, columns: &Schema) -> Result<CsvEncoder, SqlError> {
+        Ok(CsvEncoder {
+            quoted: format.force_quote.among("FORCE_QUOTE", columns)?,
+            format: format.clone(),
             row: BytesMut::new(),
-            is_first: true,
-        }
+            next: 0,
+        })
     }
 
-    fn put(&mut self, text: &[u8]) {
-        let is_special = |byte: &u8| {
-            let byte = *byte;
-            byte == self.delimiter || matches!(byte, b'"' | b'\n' | b'\r')
-        };
-        let is_plain =
-            text != self.null.as_bytes() && text != b"\\." && !text.iter().any(is_special);
-        if is_plain {
+    /// The line of the columns' names.
+    pub fn header(&mut self, columns: &Schema) -> CopyData {
+        for column in columns.fields() {
+            self.begin_field();
+            self.put(column.name().as_bytes(), false);
+        }
+        self.take_row()
+    }
+
+    /// Puts the delimiter before all but the first; returns the column's position.
+    fn begin_field(&mut self) -> usize {
+        if self.next > 0 {
+            self.row.put_u8(self.format.delimiter);
+        }
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn put(&mut self, text: &[u8], is_quoted: bool) {
+        let CsvFormat {
+            delimiter,
+            quote,
+            escape,
+            null,
+            ..
+        } = &self.format;
+        let is_special =
+            |byte: &u8| [delimiter, quote].contains(&byte) || matches!(byte, b'\n' | b'\r');
+        let is_plain = text != null.as_bytes() && text != b"\\." && !text.iter().any(is_special);
+        if is_plain && !is_quoted {
             self.row.put_slice(text);
             return;
         }
-        self.row.put_u8(b'"');
+        self.row.put_u8(*quote);
         for byte in text {
-            if *byte == b'"' {
-                self.row.put_u8(b'"');
+            if [quote, escape].contains(&byte) {
+                self.row.put_u8(*escape);
             }
             self.row.put_u8(*byte);
         }
-        self.row.put_u8(b'"');
+        self.row.put_u8(*quote);
     }
 }
 
@@ -61,36 +91,55 @@ impl Encoder for CsvEncoder {
     where
         T: ToSql + ToSqlText + Sized,
     {
-        if !self.is_first {
-            self.row.put_u8(self.delimiter);
-        }
-        self.is_first = false;
+        let position = self.begin_field();
+        let is_quoted = self.quoted.get(position).copied().unwrap_or_default();
         let mut text = BytesMut::new();
         match value.to_sql_text(info.datatype(), &mut text, &FormatOptions::default())? {
-            IsNull::Yes => self.row.put_slice(self.null.as_bytes()),
-            IsNull::No => self.put(&text),
+            IsNull::Yes => self.row.put_slice(self.format.null.as_bytes()),
+            IsNull::No => self.put(&text, is_quoted),
         }
         Ok(())
     }
 
     fn take_row(&mut self) -> CopyData {
         self.row.put_u8(b'\n');
-        self.is_first = true;
+        self.next = 0;
         CopyData::new(self.row.split().freeze())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field};
     use pgwire::api::Type;
     use pgwire::api::results::FieldFormat;
 
     use super::*;
+    use crate::sql::{CopyColumns, CopyHeader};
+
+    fn encoder(quote: u8, escape: u8, force_quote: CopyColumns) -> CsvEncoder {
+        let format = CsvFormat {
+            header: CopyHeader::No,
+            delimiter: b',',
+            null: String::new(),
+            quote,
+            escape,
+            force_quote,
+            force_not_null: CopyColumns::None,
+            force_null: CopyColumns::None,
+        };
+        let columns = ["a", "b,c"].map(|name| Field::new(name, DataType::Utf8, true));
+        CsvEncoder::new(&format, &Schema::new(columns.to_vec())).expect("an encoder")
+    }
+
+    fn info() -> FieldInfo {
+        FieldInfo::new("a".to_owned(), None, None, Type::TEXT, FieldFormat::Text)
+    }
 
     #[test]
     fn what_is_no_plain_text_is_quoted() {
-        let info = FieldInfo::new("a".to_owned(), None, None, Type::TEXT, FieldFormat::Text);
-        let mut encoder = CsvEncoder::new(b',', "");
+        let info = info();
+        let mut encoder = encoder(b'"', b'"', CopyColumns::None);
         for (value, expected) in [
             (Some("a b"), "a b\n"),
             (Some(""), "\"\"\n"),
@@ -104,5 +153,24 @@ mod tests {
         encoder.encode_field(&Some("x"), &info).expect("a field");
         encoder.encode_field(&None::<&str>, &info).expect("a field");
         assert_eq!(encoder.take_row().data, "x,\n".as_bytes());
+    }
+
+    #[test]
+    fn columns_are_quoted_where_that_is_asked_with_the_signs_that_are_asked() {
+        let info = info();
+        let second = CopyColumns::Named(vec!["b,c".to_owned()]);
+        let mut encoder = encoder(b'\'', b'\\', second);
+        for (first, second, expected) in [
+            (Some("x"), Some("y"), "x,'y'\n"),
+            (Some("it's"), Some("a\\b"), "'it\\'s','a\\\\b'\n"),
+            (Some("a\\b"), None, "a\\b,\n"),
+        ] {
+            encoder.encode_field(&first, &info).expect("a field");
+            encoder.encode_field(&second, &info).expect("a field");
+            assert_eq!(encoder.take_row().data, expected.as_bytes());
+        }
+        let columns = ["a", "b,c"].map(|name| Field::new(name, DataType::Utf8, true));
+        let header = encoder.header(&Schema::new(columns.to_vec()));
+        assert_eq!(header.data, "a,'b,c'\n".as_bytes());
     }
 }

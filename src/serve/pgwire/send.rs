@@ -26,7 +26,7 @@ use super::described::as_described;
 use super::encode::{Rows, fields};
 use super::failure;
 use crate::engine::EngineError;
-use crate::sql::{CopyFormat, SqlError};
+use crate::sql::{CopyFormat, CopyHeader, SqlError};
 
 /// After this time without changes a subscriber is sent a message without meaning, so that one
 /// that has gone away is noticed.
@@ -183,79 +183,91 @@ where
     PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
 {
     let schema = sending.rows.schema();
-    let (code, format) = match copy_format {
-        CopyFormat::Binary => (1, Format::UnifiedBinary),
-        _ => (0, Format::UnifiedText),
-    };
-    let fields = fields(&schema, &format)?;
-    let columns = i16::try_from(fields.len()).unwrap_or(i16::MAX);
-    let codes = vec![i16::from(code); fields.len()];
-    let begin = CopyOutResponse::new(code, columns, codes);
-    client
-        .send(PgWireBackendMessage::CopyOutResponse(begin))
-        .await?;
-    if let Some(header) = header(copy_format, &schema) {
-        let header = CopyData::new(header.into());
-        client.feed(PgWireBackendMessage::CopyData(header)).await?;
-    }
     let message = PgWireBackendMessage::CopyData;
     let sent = match copy_format {
-        CopyFormat::Csv {
-            delimiter, null, ..
-        } => {
-            let encoder = CsvEncoder::new(*delimiter, null);
+        CopyFormat::Csv(format) => {
+            let encoder = CsvEncoder::new(format, &schema);
+            let mut encoder = encoder.map_err(|error| failure(error.into()))?;
+            let fields = begin_copy(client, &schema, Format::UnifiedText).await?;
+            if format.header != CopyHeader::No {
+                client.feed(message(encoder.header(&schema))).await?;
+            }
             send_all(client, sending, &fields, encoder, message).await?
         }
         CopyFormat::Text {
-            delimiter, null, ..
+            header,
+            delimiter,
+            null,
         } => {
+            let delimiter = char::from(*delimiter);
+            let fields = begin_copy(client, &schema, Format::UnifiedText).await?;
+            if *header != CopyHeader::No {
+                let header = CopyData::new(text_header(&schema, delimiter).into());
+                client.feed(message(header)).await?;
+            }
             let options = CopyTextOptions {
-                delimiter: char::from(*delimiter).to_string().into(),
+                delimiter: delimiter.to_string().into(),
                 null_string: null.as_str().into(),
             };
             let encoder = CopyEncoder::new_text(Arc::clone(&fields), options);
             send_all(client, sending, &fields, encoder, message).await?
         }
         CopyFormat::Binary => {
+            let fields = begin_copy(client, &schema, Format::UnifiedBinary).await?;
             let encoder = CopyEncoder::new_binary(Arc::clone(&fields));
-            send_all(client, sending, &fields, encoder, message).await?
+            let sent = send_all(client, sending, &fields, encoder, message).await?;
+            let end = CopyEncoder::finish_copy_binary();
+            client.feed(message(end)).await?;
+            sent
         }
     };
-    if *copy_format == CopyFormat::Binary {
-        let end = CopyEncoder::finish_copy_binary();
-        client.feed(PgWireBackendMessage::CopyData(end)).await?;
-    }
     client
         .feed(PgWireBackendMessage::CopyDone(CopyDone::new()))
         .await?;
     Ok(Tag::new("COPY").with_rows(sent))
 }
 
-/// The line of the columns' names, where there is one.
-fn header(format: &CopyFormat, schema: &Schema) -> Option<String> {
-    let (CopyFormat::Csv {
-        header: true,
-        delimiter,
-        ..
-    }
-    | CopyFormat::Text {
-        header: true,
-        delimiter,
-        ..
-    }) = format
-    else {
-        return None;
-    };
-    let delimiter = char::from(*delimiter);
-    let names = schema.fields().iter().map(|field| {
-        let name = field.name();
-        match name.contains([delimiter, '"', '\n']) {
-            true => format!("\"{}\"", name.replace('"', "\"\"")),
-            false => name.clone(),
+/// Tells that rows come by COPY; returns their columns.
+async fn begin_copy<C>(
+    client: &mut C,
+    schema: &Schema,
+    format: Format,
+) -> PgWireResult<Arc<Vec<FieldInfo>>>
+where
+    C: Sink<PgWireBackendMessage> + Unpin,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let fields = fields(schema, &format)?;
+    let code = i8::from(matches!(format, Format::UnifiedBinary));
+    let columns = i16::try_from(fields.len()).unwrap_or(i16::MAX);
+    let codes = vec![i16::from(code); fields.len()];
+    let begin = CopyOutResponse::new(code, columns, codes);
+    client
+        .send(PgWireBackendMessage::CopyOutResponse(begin))
+        .await?;
+    Ok(fields)
+}
+
+/// The line of the columns' names in Postgres's text format.
+fn text_header(schema: &Schema, delimiter: char) -> String {
+    let mut line = String::new();
+    for (position, field) in schema.fields().iter().enumerate() {
+        if position > 0 {
+            line.push(delimiter);
         }
-    });
-    let names: Vec<String> = names.collect();
-    Some(format!("{}\n", names.join(&delimiter.to_string())))
+        for sign in field.name().chars() {
+            match sign {
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                '\t' => line.push_str("\\t"),
+                _ if sign == '\\' || sign == delimiter => line.extend(['\\', sign]),
+                _ => line.push(sign),
+            }
+        }
+    }
+    line.push('\n');
+    line
 }
 
 /// Says something that changes nothing.

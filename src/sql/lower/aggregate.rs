@@ -13,7 +13,7 @@ use super::super::plan::{
 };
 use super::trial::check_aggregates;
 use super::zero::one_zero;
-use super::{arrow_schema, call, column, grouping, map, physical_all, plan_of, refused};
+use super::{arrow_schema, call, column_of, grouping, map, physical_all, plan_of, refused};
 
 /// Lowers an aggregation: keys, arguments and filters become columns of a map below.
 pub fn lower(node: &LogicalAggregate) -> Result<Arc<Plan>, SqlError> {
@@ -137,7 +137,7 @@ fn picked_rows(
         emit_position: false,
     });
     let rows = plan_of(top, widened);
-    let projection = kept.iter().map(|kept| column(&rows.schema, *kept));
+    let projection = kept.iter().map(|kept| column_of(&rows.schema, *kept));
     let projection = projection.collect();
     map(rows, None, projection, schema)
 }

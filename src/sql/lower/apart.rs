@@ -7,7 +7,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::super::function::WindowNode;
 use super::super::plan::{Join, JoinKind, Node, Plan};
-use super::{column, map, plan_of};
+use super::{column_of, map, plan_of};
 
 /// The plan with another one wherever there is one for window functions.
 pub fn replaced(
@@ -80,7 +80,7 @@ pub fn joined(
         None => next_other.next(),
     });
     let kept: Vec<usize> = (0..own).chain(results).collect();
-    let projection = kept.iter().map(|kept| column(&joined.schema, *kept));
+    let projection = kept.iter().map(|kept| column_of(&joined.schema, *kept));
     let projection = projection.collect();
     map(joined, None, projection, Arc::clone(schema))
 }

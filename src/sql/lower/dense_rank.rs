@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::super::function::{WindowCall, WindowNode, moved_order};
 use super::super::plan::{Node, Plan};
 use super::row_number::with_position;
-use super::{apart, column, map, plan_of};
+use super::{apart, column_of, map, plan_of};
 
 /// The plan with each `dense_rank()` that stands beside functions a change does not recompute for
 /// a whole partition taken apart. A bounded one is left: it reads few rows.
@@ -54,7 +54,7 @@ fn numbered_keys(window: &WindowNode) -> (Arc<Plan>, Vec<usize>) {
     }
     let input = &window.input.schema;
     let mut fields: Vec<Field> = keys.iter().map(|key| input.field(*key).clone()).collect();
-    let projection = keys.iter().map(|key| column(input, *key)).collect();
+    let projection = keys.iter().map(|key| column_of(input, *key)).collect();
     let schema = Arc::new(Schema::new(fields.clone()));
     let all = map(
         Arc::clone(&window.input),

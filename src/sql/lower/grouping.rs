@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 use super::super::error::SqlError;
 use super::super::plan::{Expression, Node, Plan};
 use super::super::shape::{GROUPING_SETS_MAX, too_many_sets};
-use super::{aggregate, arrow_schema, column, map, plan_of};
+use super::{aggregate, arrow_schema, column_of, map, plan_of};
 
 /// Lowers an aggregation over several sets of keys. The columns are all keys, NULL where a set
 /// leaves them out, the grouping id as DataFusion numbers the sets, and the results.
@@ -76,7 +76,7 @@ fn level(
     let rows = aggregate::grouped(node, &own_keys, Arc::new(Schema::new(fields)))?;
     let key = |key: usize| -> Result<Expression, SqlError> {
         match included.iter().position(|other| *other == key) {
-            Some(position) => Ok(column(&rows.schema, position)),
+            Some(position) => Ok(column_of(&rows.schema, position)),
             None => constant(ScalarValue::Null, schema.field(key).data_type()),
         }
     };
@@ -84,7 +84,7 @@ fn level(
     let id_type = schema.field(keys.len()).data_type();
     projection.push(constant(ScalarValue::UInt64(Some(id)), id_type)?);
     let results = included.len()..included.len() + results.len();
-    projection.extend(results.map(|result| column(&rows.schema, result)));
+    projection.extend(results.map(|result| column_of(&rows.schema, result)));
     Ok(map(rows, None, projection, Arc::clone(schema)))
 }
 

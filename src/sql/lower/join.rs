@@ -11,8 +11,8 @@ use datafusion::scalar::ScalarValue;
 use super::super::error::SqlError;
 use super::super::plan::{Expression, Join, JoinKind, Node, Plan};
 use super::{
-    arrow_schema, column, filter, identity, map, physical, physical_all, plan_of, refused, remap,
-    with_columns,
+    all_columns, arrow_schema, column_of, filter, map, physical, physical_all, plan_of, refused,
+    remap, with_columns,
 };
 
 /// A join whose keys are columns of its sides.
@@ -45,7 +45,7 @@ pub fn lower(node: &LogicalJoin) -> Result<Arc<Plan>, SqlError> {
             let rows = swapped.both_sides(JoinKind::Left, Arc::new(Schema::new(order)));
             let positions = (right_columns..right_columns + left_columns).chain(0..right_columns);
             let columns = positions
-                .map(|position| column(&rows.schema, position))
+                .map(|position| column_of(&rows.schema, position))
                 .collect();
             Ok(map(rows, None, columns, schema))
         }
@@ -144,7 +144,7 @@ impl Keyed {
         let rows = plan_of(self.node(kind), both);
         let positions = (0..self.left_columns).chain(offset..offset + self.right_columns);
         let columns = positions
-            .map(|position| column(&rows.schema, position))
+            .map(|position| column_of(&rows.schema, position))
             .collect();
         map(rows, None, columns, schema)
     }
@@ -158,7 +158,7 @@ impl Keyed {
     fn without_keys(&self, rows: Arc<Plan>) -> Arc<Plan> {
         let fields = rows.schema.fields()[..self.left_columns].to_vec();
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        map(rows, None, identity(&schema), schema)
+        map(rows, None, all_columns(&schema), schema)
     }
 
     fn swapped(self) -> Result<Keyed, SqlError> {
@@ -189,7 +189,7 @@ impl Keyed {
     fn marked(&self, schema: SchemaRef) -> Arc<Plan> {
         let with_mark = |kind: JoinKind, mark: bool| {
             let rows = self.left_side(kind);
-            let mut columns = identity(&rows.schema);
+            let mut columns = all_columns(&rows.schema);
             columns.push(Arc::new(Literal::new(ScalarValue::Boolean(Some(mark)))));
             map(rows, None, columns, Arc::clone(&schema))
         };
@@ -212,10 +212,11 @@ impl Keyed {
                 .with_hint("use NOT EXISTS (SELECT …), which does not stumble over NULLs"));
         }
         let unmatched = plan_of(self.node(JoinKind::LeftAnti), Arc::clone(&self.left.schema));
-        let is_null: Expression = Arc::new(IsNullExpr::new(column(&self.right.schema, right_key)));
+        let is_null: Expression =
+            Arc::new(IsNullExpr::new(column_of(&self.right.schema, right_key)));
         let null_keys = filter(Arc::clone(&self.right), is_null);
         let unless_null = none_if_any(unmatched, null_keys);
-        let key = || column(&self.left.schema, left_key);
+        let key = || column_of(&self.left.schema, left_key);
         let with_key = filter(
             Arc::clone(&unless_null),
             Arc::new(IsNotNullExpr::new(key())),

@@ -37,7 +37,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::checked_numbers::checked;
 use super::error::SqlError;
-use super::plan::{Expression, Node, Plan, SortKey, TopK};
+use super::plan::{Expression, Node, Plan, SortKey, TopK, all_columns, as_column, column_of};
 use super::planner::LiveSource;
 use super::self_reference;
 
@@ -161,22 +161,6 @@ pub(super) fn physical_all<'a>(
         .collect()
 }
 
-/// The column an expression is, if it is nothing more.
-pub fn as_column(expression: &Expression) -> Option<usize> {
-    expression.downcast_ref::<Column>().map(Column::index)
-}
-
-/// The expression that gives a column.
-pub(super) fn column(schema: &SchemaRef, position: usize) -> Expression {
-    Arc::new(Column::new(schema.field(position).name(), position))
-}
-
-/// All columns as they are.
-pub(super) fn identity(schema: &SchemaRef) -> Vec<Expression> {
-    let positions = 0..schema.fields().len();
-    positions.map(|position| column(schema, position)).collect()
-}
-
 /// A map, merged into the one below where that only filters or where this one does nothing.
 pub(super) fn map(
     input: Arc<Plan>,
@@ -214,14 +198,14 @@ pub(super) fn map(
 
 pub(super) fn filter(input: Arc<Plan>, predicate: Expression) -> Arc<Plan> {
     let schema = Arc::clone(&input.schema);
-    let projection = identity(&schema);
+    let projection = all_columns(&schema);
     map(input, Some(predicate), projection, schema)
 }
 
 /// The outermost map of a view: its column names, and plain types for strings.
 pub fn output_map(input: Arc<Plan>, schema: SchemaRef) -> Arc<Plan> {
     let columns = schema.fields().iter().enumerate().map(|(position, field)| {
-        let value = column(&input.schema, position);
+        let value = column_of(&input.schema, position);
         match input.schema.field(position).data_type() == field.data_type() {
             true => value,
             false => Arc::new(CastExpr::new(value, field.data_type().clone(), None)) as Expression,
@@ -237,7 +221,7 @@ pub(super) fn with_columns(
     input: Arc<Plan>,
     expressions: Vec<Expression>,
 ) -> Result<(Arc<Plan>, Vec<usize>), SqlError> {
-    let mut projection = identity(&input.schema);
+    let mut projection = all_columns(&input.schema);
     let mut fields: Vec<Field> = input
         .schema
         .fields()
@@ -294,7 +278,7 @@ fn scan(node: &TableScan) -> Result<Arc<Plan>, SqlError> {
     };
     let columns = projection
         .iter()
-        .map(|position| column(&input.schema, *position));
+        .map(|position| column_of(&input.schema, *position));
     let columns = columns.collect();
     Ok(map(
         input,
@@ -389,7 +373,7 @@ fn top(
     };
     let widened = Arc::clone(&top.input.schema);
     let rows = plan_of(Node::TopK(top), widened);
-    let columns = identity(&schema);
+    let columns = all_columns(&schema);
     Ok(map(rows, None, columns, schema))
 }
 

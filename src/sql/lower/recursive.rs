@@ -10,7 +10,7 @@ use super::super::plan::{Node, Plan};
 use super::super::recursive::{LEVELS, Recursive};
 use super::strict::is_strict;
 use super::zero::one_zero;
-use super::{arrow_schema, identity, map, plan_of};
+use super::{all_columns, arrow_schema, map, plan_of};
 
 /// Lowers a recursive query.
 pub fn lower(node: &RecursiveQuery) -> Result<Arc<Plan>, SqlError> {
@@ -62,7 +62,7 @@ fn rows_of_nothing(name: &str) -> SqlError {
 /// Rows of which equal ones are to count once.
 fn with_one_zero(rows: Arc<Plan>) -> Result<Arc<Plan>, SqlError> {
     let schema = Arc::clone(&rows.schema);
-    let columns = identity(&schema).into_iter();
+    let columns = all_columns(&schema).into_iter();
     let columns = columns.map(|column| one_zero(column, &schema));
     let columns = columns.collect::<Result<_, _>>()?;
     Ok(map(rows, None, columns, schema))

@@ -22,7 +22,7 @@ use super::super::temporal::{
     Condition, LATEST_MS, Now, TemporalNode, Turn, reads_clock, replace_now,
 };
 use super::monotone::{Trend, trend};
-use super::{identity, plan_of};
+use super::{all_columns, plan_of};
 
 /// The physical form of an expression that reads the clock; `None` if it does not.
 pub(super) fn physical(
@@ -97,7 +97,7 @@ fn condition_above(join: &Join, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
     let node = Node::Map {
         input: plan_of(pairs, Arc::clone(&plan.schema)),
         predicate: join.residual.clone(),
-        projection: identity(&plan.schema),
+        projection: all_columns(&plan.schema),
     };
     Ok(plan_of(node, Arc::clone(&plan.schema)))
 }
@@ -144,7 +144,7 @@ impl Map {
                 let schema = Arc::clone(&below.input.schema);
                 let node = Node::Map {
                     predicate,
-                    projection: identity(&schema),
+                    projection: all_columns(&schema),
                     input: below.input,
                 };
                 plan_of(node, schema)

@@ -17,7 +17,7 @@ use super::call::{constant, refuse_nested_extreme};
 use super::row_number::with_position;
 use super::trial::{refusal, try_window};
 use super::{
-    arrow_schema, column, identity, map, physical, physical_all, plan_of, refused, sort_keys,
+    all_columns, arrow_schema, column_of, map, physical, physical_all, plan_of, refused, sort_keys,
     with_columns,
 };
 
@@ -45,7 +45,7 @@ pub fn lower(node: &Window) -> Result<Arc<Plan>, SqlError> {
     let place = |result| results.iter().position(|other| *other == result);
     let places = (0..results.len()).filter_map(place);
     let kept = (0..own_columns).chain(places.map(|place| own_columns + place));
-    let projection = kept.map(|kept| column(&input.schema, kept)).collect();
+    let projection = kept.map(|kept| column_of(&input.schema, kept)).collect();
     Ok(map(input, None, projection, schema))
 }
 
@@ -126,7 +126,7 @@ impl Stage<'_> {
         let kept = (0..columns).chain(all_columns..rows.schema.fields().len());
         let kept: Vec<usize> = kept.collect();
         let schema = Arc::new(rows.schema.project(&kept).map_err(DataFusionError::from)?);
-        let everything = identity(&rows.schema);
+        let everything = all_columns(&rows.schema);
         let projection: Vec<Expression> = kept
             .into_iter()
             .map(|kept| Arc::clone(&everything[kept]))

@@ -1,6 +1,7 @@
 //! What is wrong with a statement as it is written.
 
 use super::super::error::SqlError;
+use super::super::types;
 
 /// Parts of texts with the SQLSTATEs that they stand for.
 const STATES: [(&str, &str); 34] = [
@@ -97,6 +98,11 @@ fn not_understood(text: &str) -> Option<SqlError> {
             }
             other => SqlError::unsupported(format!("{other} is not supported here")),
         });
+    }
+    if let Some(written) = text.strip_prefix("Unsupported SQL type ") {
+        // Before a type that takes no numbers in parentheses.
+        let written = written.trim_start_matches("(precision/scale not supported) ");
+        return Some(types::refusal(written));
     }
     let rest = text.strip_prefix("Unsupported Value '")?;
     let (kind, _) = rest.split_once('(')?;

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::view::options;
 use super::{Statement, identifier, name, unknown};
 use crate::model::{ColumnDefinition, TableDefinition};
-use crate::sql::SqlError;
+use crate::sql::{SqlError, types};
 
 /// Reads the statement.
 pub(super) fn create_table(create: CreateTable) -> Result<Statement, SqlError> {
@@ -198,11 +198,6 @@ fn data_type(sql: &ast::DataType) -> Result<DataType, SqlError> {
         }
         Sql::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, None),
         Sql::Bytea | Sql::Binary(_) | Sql::Varbinary(_) | Sql::Blob(_) => DataType::Binary,
-        other => {
-            return Err(unknown(&format!("the type {other}")).with_hint(
-                "use BOOLEAN, SMALLINT, INT, BIGINT, REAL, DOUBLE, NUMERIC(p, s), TEXT, BYTEA, \
-                 DATE, TIME, TIMESTAMP or TIMESTAMPTZ",
-            ));
-        }
+        other => return Err(types::refusal(&other.to_string())),
     })
 }

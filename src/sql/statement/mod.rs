@@ -26,7 +26,7 @@ use super::view_options::ViewOptions;
 use crate::model::TableDefinition;
 use declared::Declared;
 
-pub use copy::{Copy, CopyFormat, CopyOut, CopySource};
+pub use copy::{Copy, CopyColumns, CopyFormat, CopyHeader, CopyOut, CopySource, CsvFormat};
 pub use setting::duration;
 pub use subscribe::{Subscribe, SubscribeSource};
 pub use write::{Insert, OnConflict, calls_functions};

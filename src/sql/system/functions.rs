@@ -32,7 +32,10 @@ struct Function {
 
 /// A function by its name, without the schema.
 pub fn function(facts: &Arc<Facts>, name: &str) -> Option<Arc<ScalarUDF>> {
-    let (name, returns, call) = find(name)?;
+    let (found, name) = FUNCTIONS.iter().find_map(|found| {
+        let known = found.names.iter().find(|known| **known == name)?;
+        Some((found, *known))
+    })?;
     let function = Function {
         name,
         signature: Signature::one_of(
@@ -42,145 +45,205 @@ pub fn function(facts: &Arc<Facts>, name: &str) -> Option<Arc<ScalarUDF>> {
             ],
             Volatility::Stable,
         ),
-        returns,
-        call,
+        returns: found.answer.data_type(),
+        call: found.call,
         facts: Arc::clone(facts),
     };
     Some(Arc::new(ScalarUDF::new_from_impl(function)))
 }
 
-fn find(name: &str) -> Option<(&'static str, DataType, Call)> {
-    use DataType::{Boolean, Int32, Int64, Utf8};
-    let found: (&'static str, DataType, Call) = match name {
-        "version" => ("version", Utf8, |_, _| text(version::text())),
-        "current_database" | "current_catalog" => ("current_database", Utf8, |_, _| text(DATABASE)),
-        "current_schema" => ("current_schema", Utf8, |_, _| text(PUBLIC)),
-        "current_schemas" => ("current_schemas", list(), |_, _| schemas()),
-        "current_user" | "session_user" | "user" | "current_role" => {
-            ("current_user", Utf8, |_, _| text(USER))
-        }
-        "pg_get_userbyid" => ("pg_get_userbyid", Utf8, |_, _| text(USER)),
-        "pg_encoding_to_char" => ("pg_encoding_to_char", Utf8, |_, _| text("UTF8")),
-        "pg_backend_pid" => ("pg_backend_pid", Int32, |_, _| ScalarValue::Int32(Some(0))),
-        "pg_my_temp_schema" => ("pg_my_temp_schema", Int32, |_, _| {
-            ScalarValue::Int32(Some(0))
-        }),
-        "pg_char_to_encoding" => ("pg_char_to_encoding", Int32, |_, _| {
-            ScalarValue::Int32(Some(6))
-        }),
-        "pg_typeof" => ("pg_typeof", Utf8, |_, values| {
-            let value = values.first().map(ScalarValue::data_type);
-            maybe(value.map(|value| of_column(&value).0.formatted.to_owned()))
-        }),
-        "pg_is_in_recovery" => ("pg_is_in_recovery", Boolean, |_, _| yes(false)),
-        "pg_relation_is_publishable" => ("pg_relation_is_publishable", Boolean, |_, _| yes(false)),
-        "pg_table_is_visible"
-        | "pg_type_is_visible"
-        | "pg_function_is_visible"
-        | "pg_operator_is_visible"
-        | "pg_opclass_is_visible"
-        | "pg_opfamily_is_visible"
-        | "pg_collation_is_visible"
-        | "pg_conversion_is_visible"
-        | "pg_statistics_obj_is_visible"
-        | "pg_ts_config_is_visible"
-        | "pg_ts_dict_is_visible"
-        | "pg_ts_parser_is_visible"
-        | "pg_ts_template_is_visible" => ("pg_table_is_visible", Boolean, |_, _| yes(true)),
-        "has_table_privilege"
-        | "has_schema_privilege"
-        | "has_database_privilege"
-        | "has_column_privilege"
-        | "has_any_column_privilege"
-        | "has_function_privilege"
-        | "has_sequence_privilege"
-        | "has_language_privilege"
-        | "has_parameter_privilege"
-        | "has_server_privilege"
-        | "has_tablespace_privilege"
-        | "has_type_privilege"
-        | "pg_has_role" => ("has_table_privilege", Boolean, |_, _| yes(true)),
-        "format_type" => ("format_type", Utf8, |_, values| {
-            maybe(number(values, 0).map(|oid| format_type(oid, number(values, 1))))
-        }),
-        "pg_get_expr" => ("pg_get_expr", Utf8, |_, values| maybe(string(values, 0))),
-        "pg_get_viewdef" => ("pg_get_viewdef", Utf8, view_definition),
-        "pg_get_indexdef" => ("pg_get_indexdef", Utf8, index_definition),
-        "pg_get_constraintdef" => ("pg_get_constraintdef", Utf8, key_definition),
-        "obj_description" => ("obj_description", Utf8, |facts, values| {
-            description(facts, values, 0)
-        }),
-        "col_description" => ("col_description", Utf8, |facts, values| {
-            description(facts, values, number(values, 1).unwrap_or(0))
-        }),
-        "pg_get_function_arguments" | "pg_get_function_identity_arguments" => {
-            ("pg_get_function_arguments", Utf8, |facts, values| {
-                routines::arguments_of(facts, number(values, 0))
-            })
-        }
-        "pg_get_function_result" => ("pg_get_function_result", Utf8, |facts, values| {
-            routines::result_of(facts, number(values, 0))
-        }),
-        "shobj_description"
-        | "pg_get_serial_sequence"
-        | "pg_get_partkeydef"
-        | "pg_get_partition_constraintdef"
-        | "pg_get_function_sqlbody"
-        | "pg_get_functiondef"
-        | "pg_get_statisticsobjdef"
-        | "pg_get_statisticsobjdef_columns"
-        | "pg_get_triggerdef"
-        | "pg_get_ruledef"
-        | "pg_tablespace_location"
-        | "inet_server_addr" => ("shobj_description", Utf8, |_, _| ScalarValue::Utf8(None)),
-        "pg_table_size" | "pg_relation_size" | "pg_total_relation_size" => {
-            ("pg_table_size", Int64, |facts, values| {
-                let bytes = number(values, 0).and_then(|oid| facts.relation(oid));
-                let bytes = bytes.map_or(0, |relation| relation.statistics.bytes);
-                ScalarValue::Int64(i64::try_from(bytes).ok())
-            })
-        }
-        "pg_indexes_size" | "pg_database_size" | "pg_tablespace_size" => {
-            ("pg_indexes_size", Int64, |_, _| ScalarValue::Int64(Some(0)))
-        }
-        "pg_size_pretty" => ("pg_size_pretty", Utf8, |_, values| {
-            maybe(number(values, 0).map(|bytes| format!("{} kB", bytes.div_euclid(1024))))
-        }),
-        "current_setting" => ("current_setting", Utf8, |facts, values| {
-            let name = string(values, 0).map(|name| name.to_lowercase());
-            maybe(name.and_then(|name| facts.settings.get(&name).cloned()))
-        }),
-        "set_config" => ("set_config", Utf8, |_, values| maybe(string(values, 1))),
-        "to_regclass" => ("to_regclass", Int32, |facts, values| {
-            ScalarValue::Int32(string(values, 0).and_then(|name| facts.oid(&name)))
-        }),
-        "to_regtype" => ("to_regtype", Int32, |_, values| {
-            let found = string(values, 0).and_then(|name| by_name(&name).map(|found| found.oid));
-            ScalarValue::Int32(found)
-        }),
-        "to_regnamespace" => ("to_regnamespace", Int32, |_, values| {
-            let name = string(values, 0);
-            let found = SCHEMAS
-                .iter()
-                .find(|(_, known)| Some(*known) == name.as_deref());
-            ScalarValue::Int32(found.map(|(oid, _)| *oid))
-        }),
-        "regclass_name" => ("regclass_name", Utf8, relation_name),
-        "regnamespace_name" => ("regnamespace_name", Utf8, |_, values| {
-            let oid = number(values, 0);
-            let found = SCHEMAS
-                .iter()
-                .find(|(known, _)| Some(i64::from(*known)) == oid);
-            maybe(found.map(|(_, name)| (*name).to_owned()))
-        }),
-        _ => return None,
-    };
-    Some(found)
+/// Functions that answer alike.
+struct Alike {
+    names: &'static [&'static str],
+    answer: Answer,
+    call: Call,
 }
 
-fn list() -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+/// What a function gives.
+#[derive(Clone, Copy)]
+enum Answer {
+    Text,
+    Texts,
+    Truth,
+    /// Of an object in the catalog, or another small one.
+    Number,
+    Bytes,
 }
+
+impl Answer {
+    fn data_type(self) -> DataType {
+        match self {
+            Answer::Text => DataType::Utf8,
+            Answer::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+            Answer::Truth => DataType::Boolean,
+            Answer::Number => DataType::Int32,
+            Answer::Bytes => DataType::Int64,
+        }
+    }
+}
+
+const fn alike(names: &'static [&'static str], answer: Answer, call: Call) -> Alike {
+    Alike {
+        names,
+        answer,
+        call,
+    }
+}
+
+/// All of them.
+static FUNCTIONS: &[Alike] = &[
+    alike(&["version"], Answer::Text, |_, _| text(version::text())),
+    alike(
+        &["current_database", "current_catalog"],
+        Answer::Text,
+        |_, _| text(DATABASE),
+    ),
+    alike(&["current_schema"], Answer::Text, |_, _| text(PUBLIC)),
+    alike(&["current_schemas"], Answer::Texts, |_, _| schemas()),
+    alike(
+        &[
+            "current_user",
+            "session_user",
+            "user",
+            "current_role",
+            "pg_get_userbyid",
+        ],
+        Answer::Text,
+        |_, _| text(USER),
+    ),
+    alike(&["pg_encoding_to_char"], Answer::Text, |_, _| text("UTF8")),
+    alike(&["pg_char_to_encoding"], Answer::Number, |_, _| id(Some(6))),
+    alike(
+        &["pg_backend_pid", "pg_my_temp_schema"],
+        Answer::Number,
+        |_, _| id(Some(0)),
+    ),
+    alike(&["pg_typeof"], Answer::Text, type_of),
+    alike(
+        &["pg_is_in_recovery", "pg_relation_is_publishable"],
+        Answer::Truth,
+        |_, _| yes(false),
+    ),
+    alike(ALWAYS_TRUE, Answer::Truth, |_, _| yes(true)),
+    alike(&["format_type"], Answer::Text, |_, values| {
+        maybe(number(values, 0).map(|oid| format_type(oid, number(values, 1))))
+    }),
+    alike(&["pg_get_expr"], Answer::Text, |_, values| {
+        maybe(string(values, 0))
+    }),
+    alike(&["pg_get_viewdef"], Answer::Text, view_definition),
+    alike(&["pg_get_indexdef"], Answer::Text, index_definition),
+    alike(&["pg_get_constraintdef"], Answer::Text, key_definition),
+    alike(&["obj_description"], Answer::Text, |facts, values| {
+        description(facts, values, 0)
+    }),
+    alike(&["col_description"], Answer::Text, |facts, values| {
+        description(facts, values, number(values, 1).unwrap_or(0))
+    }),
+    alike(
+        &[
+            "pg_get_function_arguments",
+            "pg_get_function_identity_arguments",
+        ],
+        Answer::Text,
+        |facts, values| routines::arguments_of(facts, number(values, 0)),
+    ),
+    alike(
+        &["pg_get_function_result"],
+        Answer::Text,
+        |facts, values| routines::result_of(facts, number(values, 0)),
+    ),
+    alike(ALWAYS_NULL, Answer::Text, |_, _| maybe(None)),
+    alike(
+        &[
+            "pg_table_size",
+            "pg_relation_size",
+            "pg_total_relation_size",
+        ],
+        Answer::Bytes,
+        size,
+    ),
+    alike(
+        &["pg_indexes_size", "pg_database_size", "pg_tablespace_size"],
+        Answer::Bytes,
+        |_, _| ScalarValue::Int64(Some(0)),
+    ),
+    alike(&["pg_size_pretty"], Answer::Text, |_, values| {
+        maybe(number(values, 0).map(|bytes| format!("{} kB", bytes.div_euclid(1024))))
+    }),
+    alike(&["current_setting"], Answer::Text, |facts, values| {
+        let name = string(values, 0).map(|name| name.to_lowercase());
+        maybe(name.and_then(|name| facts.settings.get(&name).cloned()))
+    }),
+    alike(&["set_config"], Answer::Text, |_, values| {
+        maybe(string(values, 1))
+    }),
+    alike(&["to_regclass"], Answer::Number, |facts, values| {
+        id(string(values, 0).and_then(|name| facts.oid(&name)))
+    }),
+    alike(&["to_regtype"], Answer::Number, |_, values| {
+        id(string(values, 0).and_then(|name| by_name(&name).map(|found| found.oid)))
+    }),
+    alike(&["to_regnamespace"], Answer::Number, |_, values| {
+        let name = string(values, 0);
+        let mut schemas = SCHEMAS.iter();
+        let found = schemas.find(|(_, known)| Some(*known) == name.as_deref());
+        id(found.map(|(oid, _)| *oid))
+    }),
+    alike(&["regclass_name"], Answer::Text, relation_name),
+    alike(&["regnamespace_name"], Answer::Text, |_, values| {
+        let oid = number(values, 0);
+        let mut schemas = SCHEMAS.iter();
+        let found = schemas.find(|(known, _)| Some(i64::from(*known)) == oid);
+        maybe(found.map(|(_, name)| (*name).to_owned()))
+    }),
+];
+
+/// Whether something is found without its schema, or may be used: all is and may.
+const ALWAYS_TRUE: &[&str] = &[
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+    "pg_function_is_visible",
+    "pg_operator_is_visible",
+    "pg_opclass_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_collation_is_visible",
+    "pg_conversion_is_visible",
+    "pg_statistics_obj_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
+    "has_table_privilege",
+    "has_schema_privilege",
+    "has_database_privilege",
+    "has_column_privilege",
+    "has_any_column_privilege",
+    "has_function_privilege",
+    "has_sequence_privilege",
+    "has_language_privilege",
+    "has_parameter_privilege",
+    "has_server_privilege",
+    "has_tablespace_privilege",
+    "has_type_privilege",
+    "pg_has_role",
+];
+
+/// About what there is not.
+const ALWAYS_NULL: &[&str] = &[
+    "shobj_description",
+    "pg_get_serial_sequence",
+    "pg_get_partkeydef",
+    "pg_get_partition_constraintdef",
+    "pg_get_function_sqlbody",
+    "pg_get_functiondef",
+    "pg_get_statisticsobjdef",
+    "pg_get_statisticsobjdef_columns",
+    "pg_get_triggerdef",
+    "pg_get_ruledef",
+    "pg_tablespace_location",
+    "inet_server_addr",
+];
 
 fn schemas() -> ScalarValue {
     let names = [text("pg_catalog"), text(PUBLIC)];
@@ -199,6 +262,11 @@ fn yes(value: bool) -> ScalarValue {
     ScalarValue::Boolean(Some(value))
 }
 
+/// A number of an object, or another small one.
+fn id(value: Option<i32>) -> ScalarValue {
+    ScalarValue::Int32(value)
+}
+
 /// An argument as a number; texts of digits are numbers to Postgres here.
 fn number(values: &[ScalarValue], position: usize) -> Option<i64> {
     let value = values.get(position)?;
@@ -214,6 +282,17 @@ fn string(values: &[ScalarValue], position: usize) -> Option<String> {
         Ok(ScalarValue::Utf8(text)) => text,
         _ => None,
     }
+}
+
+fn type_of(_: &Facts, values: &[ScalarValue]) -> ScalarValue {
+    let value = values.first().map(ScalarValue::data_type);
+    maybe(value.map(|value| of_column(&value).0.formatted.to_owned()))
+}
+
+fn size(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {
+    let relation = number(values, 0).and_then(|oid| facts.relation(oid));
+    let bytes = relation.map_or(0, |relation| relation.statistics.bytes);
+    ScalarValue::Int64(i64::try_from(bytes).ok())
 }
 
 fn view_definition(facts: &Facts, values: &[ScalarValue]) -> ScalarValue {

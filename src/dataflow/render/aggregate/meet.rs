@@ -13,9 +13,9 @@ use super::super::super::grouping::{GroupColumn, Grouping};
 use super::super::super::operator::join::{Side, join};
 use super::super::super::operator::{accumulate, negate};
 use super::super::super::sums::{Finish, Sums};
-use super::super::{Renderer, all_columns, column_of};
+use super::super::Renderer;
 use super::{Aggregated, Assembly, Joined, ROWS};
-use crate::sql::plan::Expression;
+use crate::sql::plan::{Expression, all_columns, column_of};
 
 impl<'scope> Renderer<'_, 'scope> {
     /// The results of an aggregation that has been put together.

@@ -21,8 +21,8 @@ use super::super::checked_sum::CheckedSum;
 use super::super::grouping::Grouping;
 use super::super::operator::accumulate;
 use super::super::sums::{CountSource, Finish, Sums, Term, TermKind, word_kind};
-use super::{Renderer, column_of};
-use crate::sql::plan::{AggregateFunction, AggregateNode, Expression, Node, Plan};
+use super::Renderer;
+use crate::sql::plan::{AggregateFunction, AggregateNode, Expression, Node, Plan, column_of};
 
 /// The stream of the rows themselves among those that meet.
 const ROWS: usize = 0;

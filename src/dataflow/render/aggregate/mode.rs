@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::super::super::arrange::Changes;
-use super::super::{Renderer, column_of};
+use super::super::Renderer;
 use super::arguments;
-use crate::sql::plan::{Aggregate, AggregateFunction, AggregateNode, Node, Plan, SortKey, TopK};
+use crate::sql::plan::{
+    Aggregate, AggregateFunction, AggregateNode, Node, Plan, SortKey, TopK, column_of,
+};
 
 impl<'scope> Renderer<'_, 'scope> {
     /// The key columns and the value that comes most often, of the groups that have values. Values

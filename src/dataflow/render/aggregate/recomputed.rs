@@ -7,10 +7,10 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use super::super::super::arrange::{Changes, Layout, arrange, key_by};
 use super::super::super::evaluate;
 use super::super::super::operator::recompute::{Extent, Recompute, Shape, error_field, recompute};
-use super::super::{Renderer, all_columns};
+use super::super::Renderer;
 use super::arguments;
 use crate::sql::function::AggregateCall;
-use crate::sql::plan::{AggregateFunction, AggregateNode};
+use crate::sql::plan::{AggregateFunction, AggregateNode, all_columns};
 
 impl<'scope> Renderer<'_, 'scope> {
     /// All results of an aggregation, each of which is computed anew.

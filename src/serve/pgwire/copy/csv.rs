@@ -1,6 +1,8 @@
-//! Comma-separated values, as RFC 4180 and Postgres have them: a quoted field is never NULL.
+//! Comma-separated values, as Postgres has them: a quoted field is never NULL, and quotes may stand
+//! around a part of a field.
 
 use super::Fields;
+use crate::sql::CsvFormat;
 
 /// Where in a row the parser is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,8 +15,10 @@ enum State {
     Plain,
     /// Between quotes.
     Quoted,
-    /// After a quote that ends the field, or is the first of two.
+    /// After a quote that ends the quoted part, or is the first of two.
     AfterQuote,
+    /// Between quotes, after the sign that takes a quote its meaning.
+    Escaped,
     /// After `\r` at the end of a row.
     CarriageReturn,
     /// After the end marker: the rest is ignored.
@@ -24,6 +28,8 @@ enum State {
 /// Splits bytes into fields, in any pieces they come.
 pub(super) struct CsvParser {
     delimiter: u8,
+    quote: u8,
+    escape: u8,
     null: Vec<u8>,
     state: State,
     field: Vec<u8>,
@@ -33,10 +39,12 @@ pub(super) struct CsvParser {
 }
 
 impl CsvParser {
-    pub(super) fn new(delimiter: u8, null: &str) -> CsvParser {
+    pub(super) fn new(format: &CsvFormat) -> CsvParser {
         CsvParser {
-            delimiter,
-            null: null.as_bytes().to_vec(),
+            delimiter: format.delimiter,
+            quote: format.quote,
+            escape: format.escape,
+            null: format.null.as_bytes().to_vec(),
             state: State::RowStart,
             field: Vec::new(),
             is_quoted: false,
@@ -52,7 +60,7 @@ impl CsvParser {
     pub(super) fn finish(&mut self, rows: &mut impl Fields) -> Result<(), String> {
         match self.state {
             State::RowStart | State::CarriageReturn | State::End => Ok(()),
-            State::Quoted => Err("the last field has no closing quote".to_owned()),
+            State::Quoted | State::Escaped => Err("the last field has no closing quote".to_owned()),
             _ => self.end_row(rows),
         }
     }
@@ -64,34 +72,52 @@ impl CsvParser {
                 return Ok(());
             }
         }
-        match (self.state, byte) {
-            (State::End, _) => {}
-            (State::Quoted, b'"') => self.state = State::AfterQuote,
-            (State::Quoted, _) => self.field.push(byte),
-            (State::AfterQuote, b'"') => {
-                self.field.push(b'"');
-                self.state = State::Quoted;
+        match self.state {
+            State::End => Ok(()),
+            State::Quoted | State::Escaped => {
+                self.quoted_byte(byte);
+                Ok(())
             }
-            (State::RowStart | State::FieldStart, b'"') => {
+            _ if byte == self.quote => {
+                if self.state == State::AfterQuote && self.escape == self.quote {
+                    self.field.push(byte);
+                }
                 self.is_quoted = true;
                 self.state = State::Quoted;
+                Ok(())
             }
-            (_, b'\n') => {
-                self.end_row(rows)?;
-            }
-            (_, b'\r') => {
+            _ => self.plain_byte(byte, rows),
+        }
+    }
+
+    fn quoted_byte(&mut self, byte: u8) {
+        let is_escaped = self.state == State::Escaped;
+        let is_special = byte == self.quote || byte == self.escape;
+        self.state = State::Quoted;
+        if is_escaped && !is_special {
+            // It takes nothing its meaning and stands for itself.
+            self.field.push(self.escape);
+        }
+        match is_special && !is_escaped {
+            true if byte == self.quote => self.state = State::AfterQuote,
+            true => self.state = State::Escaped,
+            false => self.field.push(byte),
+        }
+    }
+
+    fn plain_byte(&mut self, byte: u8, rows: &mut impl Fields) -> Result<(), String> {
+        match byte {
+            b'\n' => self.end_row(rows)?,
+            b'\r' => {
                 self.end_row(rows)?;
                 if self.state != State::End {
                     self.state = State::CarriageReturn;
                 }
             }
-            (_, byte) if byte == self.delimiter => {
+            byte if byte == self.delimiter => {
                 self.end_field(rows)?;
                 self.is_first = false;
                 self.state = State::FieldStart;
-            }
-            (State::AfterQuote, _) => {
-                return Err("text follows a closing quote".to_owned());
             }
             _ => {
                 self.field.push(byte);
@@ -126,10 +152,25 @@ impl CsvParser {
 mod tests {
     use super::super::text::tests::Collected;
     use super::*;
+    use crate::sql::{CopyColumns, CopyHeader};
 
     fn parsed(pieces: &[&str]) -> Result<Vec<String>, String> {
+        parsed_with(b'"', b'"', pieces)
+    }
+
+    fn parsed_with(quote: u8, escape: u8, pieces: &[&str]) -> Result<Vec<String>, String> {
+        let format = CsvFormat {
+            header: CopyHeader::No,
+            delimiter: b',',
+            null: String::new(),
+            quote,
+            escape,
+            force_quote: CopyColumns::None,
+            force_not_null: CopyColumns::None,
+            force_null: CopyColumns::None,
+        };
         let mut rows = Collected::default();
-        let mut parser = CsvParser::new(b',', "");
+        let mut parser = CsvParser::new(&format);
         for piece in pieces {
             parser.take(piece.as_bytes(), &mut rows)?;
         }
@@ -158,8 +199,26 @@ mod tests {
     }
 
     #[test]
-    fn broken_quotes_are_refused() {
+    fn quotes_that_are_not_closed_are_refused() {
         assert!(parsed(&["\"a"]).is_err());
-        assert!(parsed(&["\"a\"b\n"]).is_err());
+        assert!(parsed(&["a\"b\n"]).is_err());
+        assert!(parsed_with(b'"', b'\\', &["\"a\\\"\n"]).is_err());
+    }
+
+    #[test]
+    fn a_part_of_a_field_may_be_quoted() {
+        let text = "a\"b,c\"d,\"e\"f,\"g\"\"h\"i\n";
+        assert_eq!(parsed(&[text]).expect("rows"), ["ab,cd|ef|g\"hi"]);
+    }
+
+    #[test]
+    fn quotes_and_escapes_may_be_other_signs() {
+        let text = "'a\\'b\\\\c\\d','it''s',\"x\"\n'','e\\',f'\n";
+        let expected = ["a'b\\c\\d|its|\"x\"", "|e',f"];
+        for cut in 0..text.len() {
+            let (left, right) = text.split_at(cut);
+            let found = parsed_with(b'\'', b'\\', &[left, right]);
+            assert_eq!(found.expect("rows"), expected, "{cut}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `COPY … FROM STDIN`: rows as the client sends them, in batches.
 
 mod csv;
+mod forced;
 mod text;
 
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use pgwire::error::{PgWireError, PgWireResult};
 use super::{failure, refusal};
 use crate::engine::{CopyTarget, Reservation};
 use crate::sql::bound_value::without_exponent;
-use crate::sql::{CopyFormat, reason, written_bytes};
+use crate::sql::{CopyFormat, CopyHeader, reason, written_bytes};
 use csv::CsvParser;
+use forced::Forced;
 use text::TextParser;
 
 const BATCH_ROWS: usize = 8192;
@@ -52,7 +54,9 @@ struct Pending {
     columns: Vec<StringBuilder>,
     next: usize,
     row_count: usize,
-    skips_header: bool,
+    /// What the line at hand is read for, where it is one of names.
+    header: CopyHeader,
+    forced: Forced,
     rows: Vec<RecordBatch>,
     rows_bytes: usize,
     /// What is wrong where something is: the shape of the rows, unless a value is found wrong.
@@ -62,17 +66,20 @@ struct Pending {
 impl CopyIn {
     /// Rows for a target, whose memory is reserved as they come.
     pub fn new(target: CopyTarget, reservation: Reservation) -> PgWireResult<CopyIn> {
-        let (parser, header) = match &target.format {
-            CopyFormat::Csv {
-                header,
-                delimiter,
-                null,
-            } => (Parser::Csv(CsvParser::new(*delimiter, null)), *header),
+        let (parser, header, forced) = match &target.format {
+            CopyFormat::Csv(format) => {
+                let forced = Forced::new(format, &target.columns);
+                let forced = forced.map_err(|error| failure(error.into()))?;
+                (Parser::Csv(CsvParser::new(format)), format.header, forced)
+            }
             CopyFormat::Text {
                 header,
                 delimiter,
                 null,
-            } => (Parser::Text(TextParser::new(*delimiter, null)), *header),
+            } => {
+                let parser = Parser::Text(TextParser::new(*delimiter, null));
+                (parser, *header, Forced::default())
+            }
             CopyFormat::Binary => {
                 let message = "COPY … FROM STDIN takes CSV or text; write (FORMAT csv)";
                 return Err(refusal("0A000", message));
@@ -84,7 +91,8 @@ impl CopyIn {
             columns: (0..width).map(|_| StringBuilder::new()).collect(),
             next: 0,
             row_count: 0,
-            skips_header: header,
+            header,
+            forced,
             rows: Vec::new(),
             rows_bytes: 0,
             sqlstate: "22P04",
@@ -166,6 +174,23 @@ impl Pending {
         self.rows_bytes + texts_bytes
     }
 
+    /// Refuses a header with another name than that of the column at a position.
+    fn check_name(&self, position: usize, name: Option<&[u8]>) -> Result<(), String> {
+        let fields = self.target.columns.fields();
+        let Some(expected) = fields.get(position).map(|field| field.name()) else {
+            // Their number is told at the end of the line.
+            return Ok(());
+        };
+        if name == Some(expected.as_bytes()) {
+            return Ok(());
+        }
+        let name = name.map_or("NULL".into(), String::from_utf8_lossy);
+        let position = position + 1;
+        Err(format!(
+            "name {position} of the header is \"{name}\" and that of the column \"{expected}\""
+        ))
+    }
+
     fn wrong(&self, problem: &str) -> PgWireError {
         let sqlstate = match problem.contains("non-nullable") {
             true => "23502",
@@ -179,13 +204,16 @@ impl Fields for Pending {
     fn field(&mut self, field: Option<&[u8]>) -> Result<(), String> {
         let position = self.next;
         self.next += 1;
-        if self.skips_header {
-            return Ok(());
+        match self.header {
+            CopyHeader::No => {}
+            CopyHeader::Yes => return Ok(()),
+            CopyHeader::Match => return self.check_name(position, field),
         }
         let Some(column) = self.columns.get_mut(position) else {
             let (row, width) = (self.row_count + 1, self.columns.len());
             return Err(format!("row {row} has more than {width} fields"));
         };
+        let field = self.forced.field(position, field);
         match field.map(std::str::from_utf8).transpose() {
             Ok(text) => column.append_option(text),
             Err(_) => return Err(format!("row {} is not UTF-8", self.row_count + 1)),
@@ -195,8 +223,13 @@ impl Fields for Pending {
 
     fn end_row(&mut self) -> Result<(), String> {
         let found = std::mem::take(&mut self.next);
-        if std::mem::take(&mut self.skips_header) {
-            return Ok(());
+        match std::mem::take(&mut self.header) {
+            CopyHeader::Match if found != self.columns.len() => {
+                let width = self.columns.len();
+                return Err(format!("the header has {found} names instead of {width}"));
+            }
+            CopyHeader::Yes | CopyHeader::Match => return Ok(()),
+            CopyHeader::No => {}
         }
         self.row_count += 1;
         if found != self.columns.len() {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
 };
 use datafusion::physical_expr::split_conjunction;
 
 use super::super::super::catalog::Catalog;
+use super::super::super::comparison::is_planned_comparison;
 use super::super::super::delta_join::{Path, offset, place};
 use super::super::super::plan::{Expression, Join, JoinKind, Node, Plan};
 use super::super::super::unique::unique_columns;
@@ -56,7 +56,10 @@ pub fn is_joined(plan: &Plan) -> bool {
 /// whichever input changes, so it is left for the rows of the result.
 pub fn never_fails(expression: &Expression) -> bool {
     let is_safe = match expression.downcast_ref::<BinaryExpr>() {
-        Some(binary) => is_comparison(*binary.op()),
+        Some(binary) => {
+            let operator = *binary.op();
+            is_planned_comparison(operator) || operator.is_logic_operator()
+        }
         None => {
             expression.downcast_ref::<Column>().is_some()
                 || expression.downcast_ref::<Literal>().is_some()
@@ -67,14 +70,6 @@ pub fn never_fails(expression: &Expression) -> bool {
         }
     };
     is_safe && expression.children().into_iter().all(never_fails)
-}
-
-fn is_comparison(operator: Operator) -> bool {
-    use Operator::{And, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq, Or};
-    matches!(
-        operator,
-        And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom
-    )
 }
 
 impl<'a> Region<'a> {

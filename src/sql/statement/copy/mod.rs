@@ -1,13 +1,17 @@
 //! `COPY … FROM STDIN` and `COPY … TO STDOUT`.
 
-use datafusion::sql::sqlparser::ast::{
-    self, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopyTarget, Statement as Ast,
-};
+mod format;
+mod options;
+mod reader;
+
+use datafusion::sql::sqlparser::ast::{self, CopyTarget, Statement as Ast};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::subscribe::{Subscribe, subscribe};
 use super::{Query, Statement, identifier, name, parse_ast, tail, unknown};
 use crate::sql::SqlError;
+
+pub use format::{CopyColumns, CopyFormat, CopyHeader, CsvFormat};
 
 /// `COPY table FROM STDIN`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,46 +38,23 @@ pub enum CopySource {
     Subscribe(Subscribe),
 }
 
-/// Formats of `COPY`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CopyFormat {
-    /// Comma-separated values.
-    Csv {
-        header: bool,
-        delimiter: u8,
-        null: String,
-    },
-    /// Postgres's tab-separated text with backslash escapes.
-    Text {
-        header: bool,
-        delimiter: u8,
-        null: String,
-    },
-    /// Postgres's binary format; only out.
-    Binary,
-}
-
 /// Reads a COPY, whose source may be a SUBSCRIBE.
 pub(super) fn copy(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, SqlError> {
     let subscription = take_subscription(&mut tokens)?;
     let as_of = take_as_of(&mut tokens)?;
+    let tokens_of_options = take_options(&mut tokens);
     // The parser expects the data of a COPY behind its semicolon.
     tokens.push(TokenWithSpan::wrap(Token::SemiColon));
     let Ast::Copy {
-        source,
-        to,
-        target,
-        options,
-        legacy_options,
-        ..
+        source, to, target, ..
     } = parse_ast(tokens)?
     else {
         return Err(SqlError::syntax("expected COPY"));
     };
-    let format = format(options, legacy_options)?;
     match (to, target) {
-        (false, CopyTarget::Stdin) => copy_in(source, format),
+        (false, CopyTarget::Stdin) => copy_in(source, options::format(&tokens_of_options, true)?),
         (true, CopyTarget::Stdout) => {
+            let format = options::format(&tokens_of_options, false)?;
             let source = match (subscription, as_of) {
                 (Some(subscription), _) => CopySource::Subscribe(subscription),
                 (None, Some(as_of)) => CopySource::QueryAsOf(copied_query(source)?, as_of),
@@ -112,6 +93,26 @@ fn take_as_of(tokens: &mut Vec<TokenWithSpan>) -> Result<Option<u64>, SqlError> 
     let end = 2 + query.len();
     tokens.drain(end..closing);
     Ok(as_of)
+}
+
+/// Takes what stands behind STDIN, STDOUT or another target.
+fn take_options(tokens: &mut Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let source = match is_nested(tokens) {
+        true => closing(tokens).unwrap_or_default(),
+        false => 1,
+    };
+    let direction = tokens
+        .iter()
+        .skip(source + 1)
+        .position(|token| tail::is_word(Some(token), "from") || tail::is_word(Some(token), "to"));
+    let Some(direction) = direction.map(|position| source + 1 + position) else {
+        return Vec::new();
+    };
+    let target = match tail::is_word(tokens.get(direction + 1), "program") {
+        true => direction + 2,
+        false => direction + 1,
+    };
+    tokens.split_off(tokens.len().min(target + 1))
 }
 
 /// Whether what is copied stands in parentheses.
@@ -164,56 +165,4 @@ fn copied_query(source: ast::CopySource) -> Result<Box<Query>, SqlError> {
             super::parse_query(&format!("SELECT {columns} FROM {table_name}"))
         }
     }
-}
-
-fn format(options: Vec<CopyOption>, legacy: Vec<CopyLegacyOption>) -> Result<CopyFormat, SqlError> {
-    let (mut format, mut header, mut delimiter, mut null) = ("text".to_owned(), false, None, None);
-    let byte = |character: char| {
-        u8::try_from(character).map_err(|_| unknown("a delimiter of several bytes"))
-    };
-    for option in options {
-        match option {
-            CopyOption::Format(name) => format = name.value.to_lowercase(),
-            CopyOption::Header(on) => header = on,
-            CopyOption::Delimiter(character) => delimiter = Some(byte(character)?),
-            CopyOption::Null(text) => null = Some(text),
-            CopyOption::Encoding(name)
-                if ["utf8", "utf-8"].contains(&name.to_lowercase().as_str()) => {}
-            CopyOption::Quote('"') | CopyOption::Escape('"') | CopyOption::Freeze(_) => {}
-            other => return Err(unknown(&format!("the COPY option {other}"))),
-        }
-    }
-    for option in legacy {
-        match option {
-            CopyLegacyOption::Csv(options) => {
-                format = "csv".to_owned();
-                for option in options {
-                    match option {
-                        CopyLegacyCsvOption::Header => header = true,
-                        CopyLegacyCsvOption::Quote('"') | CopyLegacyCsvOption::Escape('"') => {}
-                        other => return Err(unknown(&format!("the COPY option {other}"))),
-                    }
-                }
-            }
-            CopyLegacyOption::Binary => format = "binary".to_owned(),
-            CopyLegacyOption::Header => header = true,
-            CopyLegacyOption::Delimiter(character) => delimiter = Some(byte(character)?),
-            CopyLegacyOption::Null(text) => null = Some(text),
-            other => return Err(unknown(&format!("the COPY option {other}"))),
-        }
-    }
-    Ok(match format.as_str() {
-        "csv" => CopyFormat::Csv {
-            header,
-            delimiter: delimiter.unwrap_or(b','),
-            null: null.unwrap_or_default(),
-        },
-        "text" => CopyFormat::Text {
-            header,
-            delimiter: delimiter.unwrap_or(b'\t'),
-            null: null.unwrap_or_else(|| "\\N".to_owned()),
-        },
-        "binary" => CopyFormat::Binary,
-        other => return Err(unknown(&format!("COPY in the format \"{other}\""))),
-    })
 }
