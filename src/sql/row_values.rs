@@ -178,7 +178,7 @@ fn too_large() -> SqlError {
 }
 
 /// The values of `(a, b)` and `ROW(a, b)`.
-fn values(row: &Expr) -> Option<Vec<Expr>> {
+pub fn values(row: &Expr) -> Option<Vec<Expr>> {
     match row {
         Expr::Nested(inner) => values(inner),
         Expr::Tuple(values) => Some(values.clone()),
