@@ -266,7 +266,7 @@ fn list_of_columns(expression: &mut Expr) {
 }
 
 /// A call of a function.
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter();
     let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
     Expr::Function(Function {

@@ -6,9 +6,10 @@
 
 use std::collections::HashSet;
 
-use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, Ident, Select, SelectItem, Value};
+use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, Ident, Select, SelectItem};
 
 use super::error::SqlError;
+use super::output_columns::{at_position, position_of};
 
 /// Writes those of a SELECT anew.
 pub fn rewrite(select: &mut Select) -> Result<(), SqlError> {
@@ -41,33 +42,10 @@ pub fn rewrite(select: &mut Select) -> Result<(), SqlError> {
 
 /// A number stands for a column of the SELECT.
 fn resolve_position(element: &mut Expr, columns: &[SelectItem]) -> Result<(), SqlError> {
-    let position = match element {
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => number.clone(),
-            _ => return Ok(()),
-        },
-        _ => return Ok(()),
-    };
-    let place = position.parse::<usize>().ok();
-    let place = place.and_then(|position| position.checked_sub(1));
-    let before = place.and_then(|place| columns.get(..=place));
-    let column = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(value) => Some(value.clone()),
-        SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
-        _ => None,
-    };
-    // Behind a * it is not known which column is at a position.
-    let before = before.and_then(|items| items.iter().map(column).collect::<Option<Vec<Expr>>>());
-    match before.and_then(|mut columns| columns.pop()) {
-        Some(column) => {
-            *element = column;
-            Ok(())
-        }
-        None => {
-            let message = format!("GROUP BY position {position} is not in the SELECT");
-            Err(SqlError::new("42P10", message).with_hint("name the column"))
-        }
+    if let Some(position) = position_of(element) {
+        *element = at_position(&position, columns, "GROUP BY")?;
     }
+    Ok(())
 }
 
 /// Whether some elements are more than one column, or may be the same.

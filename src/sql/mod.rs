@@ -1,6 +1,7 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
 mod amounts;
+mod array_subquery;
 pub mod bound_value;
 mod bounded;
 pub mod catalog;
@@ -55,6 +56,7 @@ mod named_windows;
 mod names;
 mod null_keys;
 mod outer_aggregate;
+mod output_columns;
 mod over_rows;
 pub mod overview;
 mod own_functions;

@@ -14,6 +14,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
+use super::array_subquery;
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
@@ -239,6 +240,10 @@ impl Planner {
         let lambdas = self.state.higher_order_functions();
         construct::refuse_lambdas(&mut query, &|name| lambdas.contains_key(name))?;
         forms::rewrite(&mut query)?;
+        let aggregates = self.state.aggregate_functions();
+        array_subquery::rewrite(&mut query, &|name| {
+            aggregates.contains_key(scalar::other_name(name).unwrap_or(name))
+        })?;
         merged_columns::rewrite(&mut query)?;
         decimal::keep_long(&mut query);
         like::with_backslashes(&mut query);
