@@ -4,18 +4,22 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
-    Query, SelectItem, SetExpr, Value,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem,
+    Value,
 };
 
+use super::distinct_on;
 use super::error::SqlError;
 use super::far_time::in_microseconds;
+use super::fetch;
 use super::grouping_elements;
 use super::named_windows;
+use super::over_rows;
+use super::overlaps;
+use super::row_keys;
 use super::row_subqueries;
 use super::row_values::compare_values;
 use super::similar::as_regular_expression;
-use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
 use super::written_bytes::bytes_of;
@@ -25,7 +29,11 @@ use super::written_times::complete_moment;
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
     edit_queries(query, &mut |query| {
-        if let Err(error) = fetch_as_limit(query).and_then(|()| named_windows::in_order(query)) {
+        row_keys::in_query(query);
+        let written = fetch::as_limit(query)
+            .and_then(|()| named_windows::in_order(query))
+            .and_then(|()| distinct_on::rewrite(query));
+        if let Err(error) = written {
             refusal = Err(error);
         }
     });
@@ -47,7 +55,9 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         cut_to_length(expression);
         float_as_double(expression);
         list_of_columns(expression);
+        row_keys::in_call(expression);
         let written = row_subqueries::as_value(expression)
+            .and_then(|()| overlaps::as_comparisons(expression))
             .and_then(|()| compare_values(expression))
             .and_then(|()| as_strftime(expression))
             .and_then(|()| in_microseconds(expression))
@@ -82,39 +92,7 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
         return Ok(());
     }
     let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
-    if let SetExpr::Select(select) = *parse_query(&text)?.body
-        && let Some(SelectItem::UnnamedExpr(found)) = select.projection.into_iter().next()
-    {
-        *expression = found;
-    }
-    Ok(())
-}
-
-/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
-fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
-    let Some(fetch) = query.fetch.take() else {
-        return Ok(());
-    };
-    if fetch.with_ties || fetch.percent {
-        return Err(SqlError::unsupported(format!("{fetch} is not supported"))
-            .with_hint("for ties, write QUALIFY rank() OVER (ORDER BY …) <= n"));
-    }
-    let count = fetch.quantity;
-    let count = count.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
-    let offset = match query.limit_clause.take() {
-        None => None,
-        Some(LimitClause::LimitOffset {
-            limit: None,
-            offset,
-            limit_by,
-        }) if limit_by.is_empty() => offset,
-        Some(_) => return Err(SqlError::syntax("write LIMIT or FETCH, not both")),
-    };
-    query.limit_clause = Some(LimitClause::LimitOffset {
-        limit: Some(count),
-        offset,
-        limit_by: Vec::new(),
-    });
+    *expression = over_rows::value(&text)?;
     Ok(())
 }
 

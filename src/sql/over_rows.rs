@@ -19,10 +19,19 @@ pub fn taken(query: &mut Box<Query>) -> Result<Box<Query>, SqlError> {
     Ok(replace(query, parse_query(STAND_IN)?))
 }
 
+/// The one column of a query without a table.
+pub fn value(text: &str) -> Result<Expr, SqlError> {
+    column_of(parse_query(text)?)
+}
+
 /// The one column of a query, with other rows in the place of the stand-in.
 pub fn with_rows(text: &str, rows: Box<Query>) -> Result<Expr, SqlError> {
     let mut query = parse_query(text)?;
     put(&mut query, rows);
+    column_of(query)
+}
+
+fn column_of(query: Box<Query>) -> Result<Expr, SqlError> {
     let SetExpr::Select(select) = *query.body else {
         return Err(SqlError::syntax("expected a SELECT"));
     };
