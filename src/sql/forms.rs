@@ -19,6 +19,7 @@ use super::overlaps;
 use super::row_keys;
 use super::row_subqueries;
 use super::row_values::compare_values;
+use super::set_returning;
 use super::similar::as_regular_expression;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
@@ -39,6 +40,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     });
     edit_selects(query, &mut |select| {
         select.projection.iter_mut().for_each(keep_name_of_cut);
+        set_returning::in_select(select);
         let written = row_subqueries::in_where(select)
             .and_then(|()| grouping_elements::rewrite(select))
             .and_then(|()| named_windows::in_select(select));

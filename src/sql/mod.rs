@@ -86,6 +86,7 @@ pub mod running;
 mod same_names;
 mod scalar;
 mod self_reference;
+mod set_returning;
 mod shape;
 mod similar;
 mod single_row;
