@@ -122,7 +122,7 @@ fn sets_in_parentheses(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
 /// What stands before the next token, the nearest first.
 pub fn tokens_before<'p>(parser: &'p Parser<'_>) -> impl Iterator<Item = &'p Token> {
     let before = (0..parser.index()).rev();
-    let before = before.map(|place| &parser.token_at(place).token);
+    let before = before.map(move |place| &parser.token_at(place).token);
     before.filter(|token| !matches!(token, Token::Whitespace(_)))
 }
 
