@@ -79,12 +79,14 @@ pub fn distinct_keys(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError
         Some(Token::Word(word)) => word.keyword == keyword,
         _ => false,
     };
-    let is_distinct = is_keyword(Some(&parser.peek_token_ref().token), Keyword::DISTINCT);
+    if !is_keyword(Some(&parser.peek_token_ref().token), Keyword::DISTINCT) {
+        return None;
+    }
     let is_first = {
         let mut before = tokens_before(parser);
         is_keyword(before.next(), Keyword::BY) && is_keyword(before.next(), Keyword::GROUP)
     };
-    if !is_distinct || !is_first {
+    if !is_first {
         return None;
     }
     parser.advance_token();
