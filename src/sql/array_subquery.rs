@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn rows_are_gathered_where_they_are_computed() {
-        let within = |gathered: &str| {
+        let within = |gathered: &str| -> Result<String, SqlError> {
             Ok(format!(
                 "SELECT array_pop_back(array_append((SELECT {gathered}), NULL)) AS array FROM t"
             ))
