@@ -3,6 +3,8 @@
 //! DataFusion takes a position for a constant, and asks for the keys in the order in which rows are
 //! ordered by all of them. In Postgres any order will do, and rows need not be ordered by each.
 
+use std::mem::take;
+
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, OrderByExpr, OrderByKind, OrderByOptions, Query, SelectItem, SetExpr,
 };
@@ -10,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::error::SqlError;
 use super::grouping_elements::are_same;
 use super::output_columns::{at_position, meant, position_of};
+use super::row_keys;
 
 /// Writes those of a query in the order of its ORDER BY.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -20,6 +23,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let Some(Distinct::On(keys)) = &mut select.distinct else {
         return Ok(());
     };
+    *keys = take(keys).into_iter().flat_map(row_keys::columns).collect();
     let columns = &select.projection;
     for key in keys.iter_mut() {
         without_position(key, columns, "DISTINCT ON")?;
@@ -119,6 +123,7 @@ mod tests {
             ("(a, b, a) c ORDER BY b", "(b, a) c ORDER BY b, a"),
             ("(a, b) c ORDER BY a, a, b", "(a, b) c ORDER BY a, b"),
             ("(a) b ORDER BY b, a", "(a) b ORDER BY b, a"),
+            ("((a, b)) c ORDER BY b", "(b, a) c ORDER BY b, a"),
             ("(1) a", "(a) a"),
         ] {
             let text = |rest: &str| match rest.split_once(" ORDER BY ") {
