@@ -28,15 +28,16 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     for key in keys.iter_mut() {
         without_position(key, columns, "DISTINCT ON")?;
     }
-    match order_by.as_mut().map(|order| &mut order.kind) {
-        Some(OrderByKind::Expressions(order)) => {
-            for key in order.iter_mut() {
-                without_position(&mut key.expr, columns, "ORDER BY")?;
-            }
-            in_one_order(keys, order, columns)
+    if let Some(order) = order_by
+        && let OrderByKind::Expressions(order) = &mut order.kind
+    {
+        for key in order.iter_mut() {
+            // Behind a * DataFusion knows which column it is.
+            let _ = without_position(&mut key.expr, columns, "ORDER BY");
         }
-        _ => Ok(()),
+        in_one_order(keys, order, columns);
     }
+    Ok(())
 }
 
 /// A position is the name of its column, or what that computes.
@@ -54,14 +55,11 @@ fn without_position(key: &mut Expr, columns: &[SelectItem], clause: &str) -> Res
 }
 
 /// Leaves both as they are where rows are ordered by something else first, which is refused.
-fn in_one_order(
-    keys: &mut Vec<Expr>,
-    order: &mut Vec<OrderByExpr>,
-    columns: &[SelectItem],
-) -> Result<(), SqlError> {
+fn in_one_order(keys: &mut Vec<Expr>, order: &mut Vec<OrderByExpr>, columns: &[SelectItem]) {
+    let value_of = |key: &Expr| meant(key, columns, "ORDER BY").unwrap_or_else(|_| key.clone());
     let mut waiting: Vec<(Expr, Expr)> = Vec::new();
     for key in keys.iter() {
-        let value = meant(key, columns, "DISTINCT ON")?;
+        let value = value_of(key);
         if place_of(&value, &waiting).is_none() {
             waiting.push((key.clone(), value));
         }
@@ -69,14 +67,14 @@ fn in_one_order(
     let mut found: Vec<(Expr, Expr)> = Vec::new();
     let mut ordered = Vec::new();
     for key in order.iter() {
-        let value = meant(&key.expr, columns, "ORDER BY")?;
+        let value = value_of(&key.expr);
         if place_of(&value, &found).is_some() {
             continue;
         }
         match place_of(&value, &waiting) {
             Some(place) => found.push(waiting.remove(place)),
             None if waiting.is_empty() => {}
-            None => return Ok(()),
+            None => return,
         }
         ordered.push(key.clone());
     }
@@ -90,7 +88,6 @@ fn in_one_order(
     }
     *order = ordered;
     *keys = found.into_iter().map(|(key, _)| key).collect();
-    Ok(())
 }
 
 /// Where a value is among those of keys.
@@ -125,6 +122,7 @@ mod tests {
             ("(a) b ORDER BY b, a", "(a) b ORDER BY b, a"),
             ("((a, b)) c ORDER BY b", "(b, a) c ORDER BY b, a"),
             ("(1) a", "(a) a"),
+            ("(a) * ORDER BY 1, 2", "(a) * ORDER BY 1, 2"),
         ] {
             let text = |rest: &str| match rest.split_once(" ORDER BY ") {
                 Some((select, order)) => {
