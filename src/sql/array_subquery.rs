@@ -105,24 +105,25 @@ fn check_columns(rows: &Query) -> Result<(), SqlError> {
 }
 
 fn keys_of(rows: &Query) -> Result<Vec<Key>, SqlError> {
-    let Some(order) = &rows.order_by else {
-        return Ok(Vec::new());
-    };
-    match &order.kind {
-        OrderByKind::All(options) => Ok(vec![Key {
+    let mut keys: Vec<Key> = Vec::new();
+    match rows.order_by.as_ref().map(|order| &order.kind) {
+        None => {}
+        Some(OrderByKind::All(options)) => keys.push(Key {
             by: None,
             options: *options,
-        }]),
-        OrderByKind::Expressions(keys) => {
-            let keys = keys.iter().map(|key| {
-                Ok(Key {
-                    by: by_what(&key.expr, rows)?,
-                    options: key.options,
-                })
-            });
-            keys.collect()
+        }),
+        Some(OrderByKind::Expressions(written)) => {
+            for key in written {
+                let by = by_what(&key.expr, rows)?;
+                // Behind the elements themselves nothing decides any more.
+                if keys.iter().all(|key| key.by.is_some()) {
+                    let options = key.options;
+                    keys.push(Key { by, options });
+                }
+            }
         }
     }
+    Ok(keys)
 }
 
 fn by_what(key: &Expr, rows: &Query) -> Result<Option<Expr>, SqlError> {
@@ -165,11 +166,23 @@ fn is_row_by_row(select: &Select, keys: &[Key], is_aggregate: &dyn Fn(&str) -> b
     let Some(element) = select.projection.first().and_then(value_of) else {
         return false;
     };
+    if keys.iter().any(|key| key.by.is_none()) && has_subquery(element) {
+        // It would be written twice, and so would those within it.
+        return false;
+    }
     let mut values = keys
         .iter()
         .filter_map(|key| key.by.as_ref())
         .chain([element]);
     !is_grouped && !is_chosen && !values.any(|value| asks_for_rows(value, is_aggregate))
+}
+
+fn has_subquery(value: &Expr) -> bool {
+    let found = edit_expressions(&mut value.clone(), &mut |part| match part {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 /// Whether a value is computed of several rows, or becomes several.
