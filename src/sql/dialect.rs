@@ -9,6 +9,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::parsed_forms::{between, distinct_keys, grouping_sets, tokens_before};
+
 /// Of all operators that are neither arithmetic nor comparisons: looser than the ones, tighter than
 /// the others, and from left to right.
 const OTHER_OPERATORS: u8 = 25;
@@ -76,10 +78,14 @@ impl Dialect for MainstemDialect {
     }
 
     /// A sign belongs to what it stands before, not to a power of it. A subquery may be an element
-    /// of grouping sets, whose parentheses the parser takes for those of several columns.
+    /// of grouping sets, whose parentheses the parser takes for those of several columns; what else
+    /// may stand in GROUP BY is read in `parsed_forms`.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         if begins_element(parser) {
             return Some(parser.parse_query().map(Expr::Subquery));
+        }
+        if let Some(sets) = grouping_sets(parser).or_else(|| distinct_keys(parser)) {
+            return Some(sets);
         }
         let op = match parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
@@ -111,6 +117,9 @@ impl Dialect for MainstemDialect {
                 op,
                 right: Box::new(right),
             }));
+        }
+        if let Some(between) = between(parser, left) {
+            return Some(between);
         }
         let is_distinct = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
         let is_not_distinct = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
@@ -202,9 +211,7 @@ fn begins_element(parser: &Parser) -> bool {
         Token::Word(word) => matches!(word.keyword, Keyword::SELECT | Keyword::WITH),
         _ => false,
     };
-    let before = (0..parser.index()).rev();
-    let before = before.map(|place| &parser.token_at(place).token);
-    let mut before = before.filter(|token| !matches!(token, Token::Whitespace(_)));
+    let mut before = tokens_before(parser);
     is_query
         && matches!(before.next(), Some(Token::LParen))
         && matches!(before.next(), Some(Token::LParen | Token::Comma))

@@ -3,18 +3,24 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause,
-    ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
+    CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem,
+    Value,
 };
 
+use super::distinct_on;
 use super::error::SqlError;
 use super::far_time::in_microseconds;
+use super::fetch;
 use super::grouping_elements;
 use super::named_windows;
+use super::over_rows;
+use super::overlaps;
+use super::row_keys;
+use super::row_subqueries;
 use super::row_values::compare_values;
+use super::set_returning;
 use super::similar::as_regular_expression;
-use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
 use super::written_bytes::bytes_of;
@@ -24,13 +30,18 @@ use super::written_times::complete_moment;
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
     edit_queries(query, &mut |query| {
-        if let Err(error) = fetch_as_limit(query).and_then(|()| named_windows::in_order(query)) {
+        row_keys::in_query(query);
+        let written = fetch::as_limit(query)
+            .and_then(|()| named_windows::in_order(query))
+            .and_then(|()| distinct_on::rewrite(query));
+        if let Err(error) = written {
             refusal = Err(error);
         }
     });
     edit_selects(query, &mut |select| {
         select.projection.iter_mut().for_each(keep_name_of_cut);
-        let written = rows_in_where(select)
+        set_returning::in_select(select);
+        let written = row_subqueries::in_where(select)
             .and_then(|()| grouping_elements::rewrite(select))
             .and_then(|()| named_windows::in_select(select));
         if let Err(error) = written {
@@ -46,7 +57,9 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         cut_to_length(expression);
         float_as_double(expression);
         list_of_columns(expression);
-        let written = row_in_value(expression)
+        row_keys::in_call(expression);
+        let written = row_subqueries::as_value(expression)
+            .and_then(|()| overlaps::as_comparisons(expression))
             .and_then(|()| compare_values(expression))
             .and_then(|()| as_strftime(expression))
             .and_then(|()| in_microseconds(expression))
@@ -81,39 +94,7 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
         return Ok(());
     }
     let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
-    if let SetExpr::Select(select) = *parse_query(&text)?.body
-        && let Some(SelectItem::UnnamedExpr(found)) = select.projection.into_iter().next()
-    {
-        *expression = found;
-    }
-    Ok(())
-}
-
-/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
-fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
-    let Some(fetch) = query.fetch.take() else {
-        return Ok(());
-    };
-    if fetch.with_ties || fetch.percent {
-        return Err(SqlError::unsupported(format!("{fetch} is not supported"))
-            .with_hint("for ties, write QUALIFY rank() OVER (ORDER BY …) <= n"));
-    }
-    let count = fetch.quantity;
-    let count = count.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
-    let offset = match query.limit_clause.take() {
-        None => None,
-        Some(LimitClause::LimitOffset {
-            limit: None,
-            offset,
-            limit_by,
-        }) if limit_by.is_empty() => offset,
-        Some(_) => return Err(SqlError::syntax("write LIMIT or FETCH, not both")),
-    };
-    query.limit_clause = Some(LimitClause::LimitOffset {
-        limit: Some(count),
-        offset,
-        limit_by: Vec::new(),
-    });
+    *expression = over_rows::value(&text)?;
     Ok(())
 }
 
@@ -265,7 +246,7 @@ fn list_of_columns(expression: &mut Expr) {
 }
 
 /// A call of a function.
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter();
     let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
     Expr::Function(Function {
@@ -299,147 +280,4 @@ fn in_zone(timestamp: Expr, zone: Expr) -> Expr {
         timestamp: Box::new(Expr::Nested(Box::new(timestamp))),
         time_zone: Box::new(zone),
     }
-}
-
-/// `(a, b) IN (SELECT …)` among the conditions of a WHERE: whether there is such a row, or
-/// certainly none.
-fn rows_in_where(select: &mut Select) -> Result<(), SqlError> {
-    match &mut select.selection {
-        Some(condition) => rows_in_condition(condition),
-        None => Ok(()),
-    }
-}
-
-fn rows_in_condition(condition: &mut Expr) -> Result<(), SqlError> {
-    match condition {
-        Expr::Nested(inner) => rows_in_condition(inner),
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::And,
-            right,
-        } => {
-            rows_in_condition(left)?;
-            rows_in_condition(right)
-        }
-        Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr,
-        } => match expr.as_mut() {
-            Expr::InSubquery { negated, .. } => {
-                *negated = !*negated;
-                let test = std::mem::replace(expr.as_mut(), Expr::value(Value::Null));
-                *condition = test;
-                rows_in_condition(condition)
-            }
-            _ => Ok(()),
-        },
-        Expr::InSubquery {
-            expr,
-            subquery,
-            negated,
-        } => {
-            let Expr::Tuple(values) = expr.as_ref() else {
-                return Ok(());
-            };
-            let equal = equal_row(values);
-            let (word, equal) = match negated {
-                true => ("NOT EXISTS", format!("({equal}) IS NOT FALSE")),
-                false => ("EXISTS", equal),
-            };
-            let text = format!(
-                "SELECT {word} (SELECT 1 FROM (SELECT 1) AS {ROWS}({}) WHERE {equal})",
-                columns(values.len())
-            );
-            let rows = std::mem::replace(subquery, empty_query()?);
-            *condition = with_rows(&text, rows)?;
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// `(a, b) IN (SELECT …)` as a value: NULL where no row is equal, but one may be for its NULLs.
-fn row_in_value(expression: &mut Expr) -> Result<(), SqlError> {
-    let Expr::InSubquery {
-        expr,
-        subquery,
-        negated,
-    } = expression
-    else {
-        return Ok(());
-    };
-    let Expr::Tuple(values) = expr.as_ref() else {
-        return Ok(());
-    };
-    let equal = equal_row(values);
-    let (found, not_found) = match negated {
-        true => ("false", "true"),
-        false => ("true", "false"),
-    };
-    let text = format!(
-        "SELECT (SELECT CASE WHEN bool_or({equal}) THEN {found} WHEN bool_or(({equal}) IS NULL) \
-         THEN NULL ELSE {not_found} END FROM (SELECT 1) AS {ROWS}({}))",
-        columns(values.len())
-    );
-    let rows = std::mem::replace(subquery, empty_query()?);
-    *expression = with_rows(&text, rows)?;
-    Ok(())
-}
-
-/// The name of the subquery's rows, which no column of the query around it has.
-const ROWS: &str = "\"[rows]\"";
-
-fn columns(count: usize) -> String {
-    let columns = (0..count).map(|number| format!("\"[column {number}]\""));
-    columns.collect::<Vec<_>>().join(", ")
-}
-
-fn equal_row(values: &[Expr]) -> String {
-    let values = values.iter().enumerate();
-    let values = values.map(|(number, value)| format!("{ROWS}.\"[column {number}]\" = ({value})"));
-    values.collect::<Vec<_>>().join(" AND ")
-}
-
-fn empty_query() -> Result<Box<Query>, SqlError> {
-    parse_query("SELECT 1")
-}
-
-/// The one column of a query, with other rows in the place of those of its subquery `SELECT 1`.
-fn with_rows(text: &str, rows: Box<Query>) -> Result<Expr, SqlError> {
-    let mut query = parse_query(text)?;
-    let mut rows = Some(rows);
-    edit_selects(&mut *query, &mut |select| {
-        for table in &mut select.from {
-            if let TableFactor::Derived { subquery, .. } = &mut table.relation
-                && let Some(rows) = rows.take()
-            {
-                *subquery = rows;
-            }
-        }
-    });
-    let SetExpr::Select(select) = *query.body else {
-        return Err(SqlError::syntax("expected a SELECT"));
-    };
-    let column = select.projection.into_iter().next();
-    match column {
-        Some(SelectItem::UnnamedExpr(value)) => Ok(value),
-        _ => Err(SqlError::syntax("expected a value")),
-    }
-}
-
-/// A query with its columns called as they are in a list.
-pub fn with_names(query: Box<Query>, names: &[String]) -> Result<Box<Query>, SqlError> {
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
-        .collect();
-    let text = format!("SELECT * FROM (SELECT 1) AS {ROWS}({})", names.join(", "));
-    let mut named = parse_query(&text)?;
-    if let SetExpr::Select(select) = named.body.as_mut()
-        && let Some(table) = select.from.first_mut()
-        && let TableFactor::Derived { subquery, .. } = &mut table.relation
-    {
-        *subquery = query;
-    }
-    Ok(named)
 }

@@ -6,12 +6,11 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{Expr as Ast, GroupByExpr, Query, SelectItem, Value};
+use datafusion::sql::sqlparser::ast::{Expr as Ast, GroupByExpr, Query};
 
 use super::error::SqlError;
-use super::grouping_elements::at_position;
+use super::output_columns::meant;
 use super::planner::external;
-use super::statement::identifier;
 use super::syntax::{edit_own_expressions, edit_selects};
 
 /// What DataFusion may call it where it makes no plan.
@@ -51,8 +50,9 @@ pub fn explained(error: SqlError, query: &Query, is_aggregate: &dyn Fn(&str) -> 
             if is_of_columns && matches!(key, Ast::Identifier(_)) {
                 continue;
             }
-            let value = meant(key, &select.projection).unwrap_or(key);
-            refusal = refusal.take().or_else(|| refusal_of(value, is_aggregate));
+            if let Ok(value) = meant(key, &select.projection, "GROUP BY") {
+                refusal = refusal.take().or_else(|| refusal_of(&value, is_aggregate));
+            }
         }
     });
     refusal.unwrap_or(error)
@@ -65,23 +65,6 @@ fn elements(key: &Ast) -> Vec<&Ast> {
             sets.iter().flatten().collect()
         }
         key => vec![key],
-    }
-}
-
-/// The column of a SELECT that is meant by its position or its name.
-fn meant<'s>(key: &Ast, columns: &'s [SelectItem]) -> Option<&'s Ast> {
-    match key {
-        Ast::Value(value) => match &value.value {
-            Value::Number(position, _) => at_position(position, columns),
-            _ => None,
-        },
-        Ast::Identifier(name) => columns.iter().find_map(|column| match column {
-            SelectItem::ExprWithAlias { expr, alias } => {
-                (identifier(alias) == identifier(name)).then_some(expr)
-            }
-            _ => None,
-        }),
-        _ => None,
     }
 }
 

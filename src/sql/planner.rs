@@ -14,6 +14,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
 
+use super::array_subquery;
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
@@ -57,6 +58,7 @@ use super::time_pattern;
 use super::unique::unique_columns;
 use super::version;
 use super::view_options::ViewOptions;
+use super::whole_rows;
 
 /// Nesting of plain views within one another.
 const DEEPEST_VIEWS: usize = 16;
@@ -215,7 +217,7 @@ impl Planner {
         let planner = SqlToRel::new_with_options(&provider, options);
         guard::check_expansion(query)?;
         shape::check_grouping(query)?;
-        let planned = self.rewritten(query).and_then(|rewritten| {
+        let planned = self.rewritten(sources, query).and_then(|rewritten| {
             same_names::planned(rewritten, &|query| {
                 let planned = planner.sql_statement_to_plan(Ast::Query(Box::new(query)));
                 planned.map_err(SqlError::from)
@@ -241,11 +243,16 @@ impl Planner {
     }
 
     /// A query, written so that DataFusion reads it as it is meant.
-    fn rewritten(&self, query: &Query) -> Result<Query, SqlError> {
+    fn rewritten(&self, sources: &dyn Sources, query: &Query) -> Result<Query, SqlError> {
         let mut query = query.clone();
         let lambdas = self.state.higher_order_functions();
         construct::refuse_lambdas(&mut query, &|name| lambdas.contains_key(name))?;
         forms::rewrite(&mut query)?;
+        let aggregates = self.state.aggregate_functions();
+        array_subquery::rewrite(&mut query, &|name| {
+            aggregates.contains_key(scalar::other_name(name).unwrap_or(name))
+        })?;
+        whole_rows::rewrite(&mut query, sources);
         merged_columns::rewrite(&mut query)?;
         decimal::keep_long(&mut query);
         like::with_backslashes(&mut query);

@@ -23,7 +23,7 @@ const PARTS_MAX: usize = 1_000;
 const LIST_PARTS_MAX: usize = 10_000;
 
 /// Values that are compared with each other.
-type Pairs = Vec<(Expr, Expr)>;
+pub type Pairs = Vec<(Expr, Expr)>;
 
 /// Writes a comparison of rows as one of their values.
 pub fn compare_values(expression: &mut Expr) -> Result<(), SqlError> {
@@ -151,7 +151,7 @@ fn any(mut conditions: Vec<Expr>) -> Option<Expr> {
 }
 
 /// The values of two rows side by side; `None`: these are no rows.
-fn pairs(left: &Expr, right: &Expr) -> Result<Option<Pairs>, SqlError> {
+pub fn pairs(left: &Expr, right: &Expr) -> Result<Option<Pairs>, SqlError> {
     let (Some(left), Some(right)) = (values(left), values(right)) else {
         return Ok(None);
     };
@@ -178,7 +178,7 @@ fn too_large() -> SqlError {
 }
 
 /// The values of `(a, b)` and `ROW(a, b)`.
-fn values(row: &Expr) -> Option<Vec<Expr>> {
+pub fn values(row: &Expr) -> Option<Vec<Expr>> {
     match row {
         Expr::Nested(inner) => values(inner),
         Expr::Tuple(values) => Some(values.clone()),

@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::grouping_elements;
 use super::guard::SET_OPERATIONS_MAX;
 use super::planner::external;
 
@@ -74,8 +75,17 @@ fn sets_of(key: &AstExpr) -> u64 {
     match key {
         AstExpr::Rollup(parts) => parts.len() as u64 + 1,
         AstExpr::Cube(parts) => subsets(parts.len()),
-        AstExpr::GroupingSets(sets) => sets.len() as u64,
-        _ => 1,
+        AstExpr::GroupingSets(sets) => {
+            let counts = sets.iter().map(|set| match &set[..] {
+                [element] => grouping_elements::nested(element).map_or(1, |sets| sets_of(&sets)),
+                _ => 1,
+            });
+            counts.fold(0, u64::saturating_add)
+        }
+        other => match grouping_elements::behind_distinct(other) {
+            Some(first) => grouping_elements::nested(first).map_or(1, |sets| sets_of(&sets)),
+            None => 1,
+        },
     }
 }
 

@@ -93,7 +93,8 @@ pub fn keep_rows(join: &mut Join) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn set_relation(query: &mut Query, relation: &mut TableFactor) {
+/// Exchanges the one table of a query for another.
+pub fn set_relation(query: &mut Query, relation: &mut TableFactor) {
     if let SetExpr::Select(select) = query.body.as_mut()
         && let Some(table) = select.from.first_mut()
     {

@@ -10,6 +10,7 @@ mod lateral;
 mod latest;
 mod session;
 mod time_window;
+mod values;
 
 use std::mem::take;
 use std::sync::{Arc, LazyLock};
@@ -42,8 +43,13 @@ pub fn planners() -> &'static [Arc<dyn RelationPlanner>] {
 /// Puts each join that is planned here, with all that stands before it, in parentheses of its own,
 /// where the planners find it.
 pub fn arrange(query: &mut Query) -> Result<(), SqlError> {
-    edit_selects(query, &mut |select| elements::gather(&mut select.from));
     let mut refusal = Ok(());
+    edit_selects(query, &mut |select| {
+        if let Err(error) = values::as_lists(select) {
+            refusal = Err(error);
+        }
+        elements::gather(&mut select.from);
+    });
     edit_joins(query, &mut |tables| {
         if let Err(error) = nest(tables) {
             refusal = Err(error);

@@ -4,6 +4,7 @@ mod adjust;
 mod copy;
 mod create_table;
 mod declared;
+mod exclusion;
 mod explain;
 mod prepared;
 mod refused;
@@ -268,7 +269,8 @@ fn parse_one(tokens: &[TokenWithSpan], declared: &Declared) -> Result<Statement,
 }
 
 /// One statement as the parser's tree.
-fn parse_ast(tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
+fn parse_ast(mut tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
+    exclusion::taken_out(&mut tokens)?;
     let mut parser =
         Parser::new(&MainstemDialect).with_tokens_with_locations(adjust::adjusted(tokens));
     let statement = parser.parse_statement()?;

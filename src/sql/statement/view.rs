@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{DropKind, Statement, identifier, name, unknown};
-use crate::sql::{SqlError, ViewOptions, forms};
+use crate::sql::{SqlError, ViewOptions, over_rows};
 
 pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement, SqlError> {
     if create.temporary {
@@ -29,7 +29,7 @@ pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement,
         .collect();
     let query = match &columns[..] {
         [] => create.query,
-        columns => forms::with_names(create.query, columns)?,
+        columns => over_rows::with_names(create.query, columns)?,
     };
     Ok(match create.materialized {
         true => Statement::CreateMaterializedView {
