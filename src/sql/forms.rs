@@ -18,6 +18,8 @@ use super::statement::parse_query;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
 use super::written_bytes::bytes_of;
+use super::written_intervals::in_units;
+use super::written_lists::with_elements;
 use super::written_times::complete_moment;
 
 /// Writes all of them anew.
@@ -43,11 +45,13 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         unit_as_text(expression);
         written_bytes(expression);
         complete_moment(expression);
+        in_units(expression);
         cut_to_length(expression);
         float_as_double(expression);
         list_of_columns(expression);
         let written = row_in_value(expression)
             .and_then(|()| compare_values(expression))
+            .and_then(|()| with_elements(expression))
             .and_then(|()| as_strftime(expression))
             .and_then(|()| in_microseconds(expression))
             .and_then(|()| as_regular_expression(expression))

@@ -1,5 +1,6 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
+mod alternatives;
 mod amounts;
 pub mod bound_value;
 mod bounded;
@@ -46,6 +47,7 @@ mod length_parts;
 mod like;
 mod list_elements;
 pub mod list_text;
+mod lists_meet;
 mod lower;
 pub mod mapping;
 mod merged_columns;
@@ -92,11 +94,15 @@ pub mod types;
 mod unique;
 pub mod unnest;
 mod unsorted;
+mod untyped_texts;
 mod version;
 mod view_options;
 pub mod wide_sums;
 pub mod written_bytes;
+mod written_intervals;
+mod written_lists;
 pub mod written_times;
+mod written_values;
 mod yielding;
 
 pub use catalog::{Catalog, ViewDefinition};

@@ -14,6 +14,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 
+use super::alternatives;
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
@@ -34,6 +35,7 @@ use super::json;
 use super::length_parts::LengthParts;
 use super::like;
 use super::list_elements::ListElements;
+use super::lists_meet::ListsMeeting;
 use super::lower::{self, output_map};
 use super::merged_columns;
 use super::mixed_types;
@@ -56,6 +58,7 @@ use super::single_row;
 use super::subquery;
 use super::time_pattern;
 use super::unique::unique_columns;
+use super::untyped_texts::{self, UntypedTexts};
 use super::version;
 use super::view_options::ViewOptions;
 
@@ -222,7 +225,9 @@ impl Planner {
                 planned.map_err(SqlError::from)
             })
         });
-        let planned = planned.map_err(|error| located(error, query))?;
+        let planned = planned
+            .and_then(|planned| Ok(untyped_texts::typed(planned)?))
+            .map_err(|error| located(error, query))?;
         self_reference::check(&planned)
             .and_then(|()| outer_aggregate::check(&planned))
             .and_then(|()| mixed_types::refuse(&planned))
@@ -257,6 +262,7 @@ fn session_state() -> SessionState {
         .enable_physical_uncorrelated_scalar_subquery = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
+        .with_expr_planners(vec![Arc::new(UntypedTexts)])
         .with_default_features()
         .with_optimizer_rules(optimizer_rules(Purpose::LiveView))
         .build();
@@ -266,6 +272,7 @@ fn session_state() -> SessionState {
     let _ = json::register(&mut state);
     let _ = state.register_function_rewrite(Arc::new(ListElements));
     let _ = state.register_function_rewrite(Arc::new(LengthParts));
+    let _ = state.register_expr_planner(Arc::new(ListsMeeting));
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
     let _ = state.register_expr_planner(Arc::new(DateHours));
@@ -278,8 +285,10 @@ fn session_state() -> SessionState {
     let _ = scalar::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));
-    let patterned = time_pattern::functions(|name| state.scalar_functions().get(name).cloned());
-    for function in patterned {
+    let known = |name: &str| state.scalar_functions().get(name).cloned();
+    let mut others = alternatives::functions(known);
+    others.extend(time_pattern::functions(known));
+    for function in others {
         let _ = state.register_udf(function);
     }
     // Behind all that take the place of functions: a bound is asked first.
