@@ -262,7 +262,7 @@ fn session_state() -> SessionState {
         .enable_physical_uncorrelated_scalar_subquery = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
-        .with_expr_planners(vec![Arc::new(UntypedTexts)])
+        .with_expr_planners(vec![Arc::new(UntypedTexts), Arc::new(scalar::Extracts)])
         .with_default_features()
         .with_optimizer_rules(optimizer_rules(Purpose::LiveView))
         .build();

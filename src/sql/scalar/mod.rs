@@ -1,6 +1,7 @@
 //! Scalar functions of Postgres that DataFusion does not have.
 
 mod number;
+mod part;
 mod split;
 mod text;
 mod time;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+pub use part::Extracts;
 pub use text::quoted_name;
 
 /// Names that Postgres has for functions that are there under others.
@@ -67,6 +69,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         };
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    part::register(registry)?;
     truncate::register(registry)
 }
 
