@@ -35,6 +35,7 @@ mod guarded_cases;
 mod guarded_conditions;
 mod held_back;
 mod interrupt;
+mod interval_extremes;
 mod interval_length;
 mod interval_order;
 mod interval_product;
