@@ -91,6 +91,7 @@ pub mod system;
 pub mod temporal;
 mod threads;
 mod time_pattern;
+pub mod time_texts;
 pub mod types;
 mod unique;
 pub mod unnest;
