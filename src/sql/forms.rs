@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::error::SqlError;
 use super::far_time::in_microseconds;
 use super::grouping_elements;
+use super::interval_parts;
 use super::named_windows;
 use super::row_values::compare_values;
 use super::similar::as_regular_expression;
@@ -52,6 +53,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         let written = row_in_value(expression)
             .and_then(|()| compare_values(expression))
             .and_then(|()| with_elements(expression))
+            .and_then(|()| interval_parts::in_order(expression))
             .and_then(|()| as_strftime(expression))
             .and_then(|()| in_microseconds(expression))
             .and_then(|()| as_regular_expression(expression))

@@ -38,6 +38,7 @@ mod interrupt;
 mod interval_extremes;
 mod interval_length;
 mod interval_order;
+mod interval_parts;
 mod interval_product;
 mod interval_sums;
 mod interval_text;
