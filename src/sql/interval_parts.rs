@@ -32,7 +32,7 @@ pub fn in_order(expression: &mut Expr) -> Result<(), SqlError> {
         };
         let part = place.and_then(|place| parts.get_mut(place));
         match part {
-            Some(part @ None) => *part = Some(value),
+            Some(part) if part.is_none() => *part = Some(value),
             _ => return Err(refusal()),
         }
     }

@@ -91,6 +91,7 @@ pub mod syntax;
 pub mod system;
 pub mod temporal;
 mod threads;
+mod time_format;
 mod time_pattern;
 pub mod time_texts;
 pub mod types;

@@ -184,7 +184,7 @@ pub fn texts_of(values: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// Whole seconds, and the nanoseconds behind them.
-fn in_seconds(number: i64, unit: TimeUnit) -> (i64, i64) {
+pub fn in_seconds(number: i64, unit: TimeUnit) -> (i64, i64) {
     let per_second = match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1000,
