@@ -10,7 +10,8 @@ use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -19,8 +20,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
@@ -127,6 +128,16 @@ impl ScalarUDFImpl for TimeText {
 
     fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    /// NULL only where the time is.
+    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = given.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(
+            self.name(),
+            DataType::Utf8,
+            is_nullable,
+        )))
     }
 
     fn is_strict(&self) -> bool {
