@@ -58,6 +58,7 @@ pub mod mode;
 mod named_windows;
 mod names;
 mod null_keys;
+mod number_format;
 mod outer_aggregate;
 pub mod overview;
 mod own_functions;

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::number_format;
 use super::planner::external;
 use super::time_format::{self, Format};
 
@@ -82,7 +83,8 @@ pub fn as_strftime(expression: &mut Expr) -> Result<(), SqlError> {
     let Some(pattern) = pattern_of(call) else {
         return Ok(());
     };
-    if name == WRITING && format_of(pattern).is_some() {
+    let is_left = || format_of(pattern).is_some() || number_format::is_known(pattern);
+    if name == WRITING && is_left() {
         return Ok(());
     }
     // A text that only stands for itself is left in its quotes, or it would be read as fields.
@@ -123,7 +125,11 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
     let names = READING.iter().chain([&WRITING]);
     let functions = names.filter_map(|name| {
         let function = named(name)?;
-        Some(Arc::new(ScalarUDF::new_from_impl(Patterned { function })))
+        let patterned = Arc::new(ScalarUDF::new_from_impl(Patterned { function }));
+        Some(match *name == WRITING {
+            true => number_format::with_numbers(patterned),
+            false => patterned,
+        })
     });
     functions.collect()
 }
