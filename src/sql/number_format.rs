@@ -72,6 +72,10 @@ impl ScalarUDFImpl for ToChar {
         Ok(DataType::Utf8)
     }
 
+    fn is_strict(&self) -> bool {
+        self.function.is_strict()
+    }
+
     fn documentation(&self) -> Option<&Documentation> {
         self.function.documentation()
     }
@@ -393,7 +397,8 @@ impl Number {
             return None;
         }
         let kept = fraction.get(..behind).unwrap_or(fraction);
-        let mut digits = format!("0{whole}{kept:0<behind$}").into_bytes();
+        let zeros = "0".repeat(behind - kept.len());
+        let mut digits = format!("0{whole}{kept}{zeros}").into_bytes();
         if fraction
             .as_bytes()
             .get(behind)
