@@ -35,7 +35,6 @@ use super::json;
 use super::length_parts::LengthParts;
 use super::like;
 use super::list_elements::ListElements;
-use super::lists_meet::ListsMeeting;
 use super::lower::{self, output_map};
 use super::merged_columns;
 use super::mixed_types;
@@ -58,7 +57,7 @@ use super::single_row;
 use super::subquery;
 use super::time_pattern;
 use super::unique::unique_columns;
-use super::untyped_texts::{self, UntypedTexts};
+use super::untyped_texts;
 use super::version;
 use super::view_options::ViewOptions;
 
@@ -262,7 +261,7 @@ fn session_state() -> SessionState {
         .enable_physical_uncorrelated_scalar_subquery = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
-        .with_expr_planners(vec![Arc::new(UntypedTexts), Arc::new(scalar::Extracts)])
+        .with_expr_planners(untyped_texts::planners())
         .with_default_features()
         .with_optimizer_rules(optimizer_rules(Purpose::LiveView))
         .build();
@@ -272,7 +271,6 @@ fn session_state() -> SessionState {
     let _ = json::register(&mut state);
     let _ = state.register_function_rewrite(Arc::new(ListElements));
     let _ = state.register_function_rewrite(Arc::new(LengthParts));
-    let _ = state.register_expr_planner(Arc::new(ListsMeeting));
     let _ = state.register_expr_planner(Arc::new(TimeParameters));
     let _ = state.register_expr_planner(Arc::new(IntervalProducts));
     let _ = state.register_expr_planner(Arc::new(DateHours));

@@ -4,6 +4,8 @@
 //! To DataFusion they are texts: it finds no operator or function for them, or makes a text of what
 //! they stand beside.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -18,13 +20,24 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::alternatives::{common_type, meant};
 use super::comparison::is_comparison;
+use super::lists_meet::ListsMeeting;
+use super::scalar::Extracts;
 use super::written_values::value_of;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
+/// What plans operators and parts of times before DataFusion's own planners do.
+pub fn planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![
+        Arc::new(UntypedTexts),
+        Arc::new(Extracts),
+        Arc::new(ListsMeeting),
+    ]
+}
+
 /// Reads the texts beside operators; it stands before all others.
 #[derive(Debug)]
-pub struct UntypedTexts;
+struct UntypedTexts;
 
 impl ExprPlanner for UntypedTexts {
     fn plan_binary_op(
