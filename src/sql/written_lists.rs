@@ -81,7 +81,7 @@ mod tests {
     fn written(text: &str) -> Result<String, SqlError> {
         let mut query = parse_query(text).expect(text);
         let mut refusal = Ok(());
-        let _ = edit_expressions(&mut query, &mut |expression| {
+        let _ = edit_expressions(&mut *query, &mut |expression| {
             if let Err(error) = with_elements(expression) {
                 refusal = Err(error);
             }
