@@ -18,6 +18,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
@@ -60,9 +61,20 @@ impl OptimizerRule for TimeTexts {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
-        // Names stay: the function is called as what it is given, and so is a cast.
+        let names = NamePreserver::new(&plan);
+        let has_names = !matches!(plan, LogicalPlan::Sort(_) | LogicalPlan::Values(_));
         plan.map_expressions(|expression| {
-            expression.transform_up(|part| Ok(with_function(part, &schema)))
+            // The columns of grouping sets are called as the expressions within them.
+            let is_set = matches!(expression, Expr::GroupingSet(_));
+            let name = names.save(&expression);
+            let written =
+                expression.transform_up(|part| Ok(with_function(part, &schema, is_set)))?;
+            Ok(
+                written.update_data(|expression| match has_names && !is_set {
+                    true => name.restore(expression),
+                    false => expression,
+                }),
+            )
         })
     }
 }
@@ -75,20 +87,25 @@ fn text_cast(part: &Expr) -> Option<&Cast> {
     }
 }
 
-fn with_function(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
+fn with_function(part: Expr, schema: &DFSchema, keeps_names: bool) -> Transformed<Expr> {
     let is_meant = text_cast(&part)
         .and_then(|cast| cast.expr.get_type(schema).ok())
         .is_some_and(|found| is_written_here(&found));
     match part {
         Expr::Cast(Cast { expr, field }) if is_meant => {
+            let name = expr.schema_name().to_string();
             let function = TimeText {
                 signature: Signature::any(1, Volatility::Immutable),
             };
             let function = Arc::new(ScalarUDF::new_from_impl(function));
             let text = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*expr]));
-            Transformed::yes(match field.data_type() {
+            let text = match field.data_type() {
                 DataType::Utf8 => text,
                 other => Expr::Cast(Cast::new(Box::new(text), other.clone())),
+            };
+            Transformed::yes(match keeps_names {
+                true => text.alias(name),
+                false => text,
             })
         }
         other => Transformed::no(other),
@@ -114,12 +131,6 @@ struct TimeText {
 impl ScalarUDFImpl for TimeText {
     fn name(&self) -> &str {
         "time_text"
-    }
-
-    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        let names = arguments.iter();
-        let names = names.map(|value| value.schema_name().to_string());
-        Ok(names.collect())
     }
 
     fn signature(&self) -> &Signature {
