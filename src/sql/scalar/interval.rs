@@ -73,9 +73,11 @@ fn interval_of(parts: &[i64], seconds: f64) -> Option<IntervalMonthDayNano> {
     let days = weeks.checked_mul(7)?.checked_add(days)?;
     let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
     let microseconds = (seconds * 1e6).round();
-    // Less than 2⁵³, so that no digit is lost.
-    let is_exact = microseconds.abs() < 9e15;
-    let of_seconds = is_exact.then(|| (microseconds as i64).checked_mul(1000))??;
+    // Beyond 2⁵³ doubles have no single microseconds.
+    if !microseconds.is_finite() || microseconds.abs() > 9e15 {
+        return None;
+    }
+    let of_seconds = (microseconds as i64).checked_mul(1000)?;
     let of_minutes = minutes.checked_mul(NANOSECONDS_OF_MINUTE)?;
     Some(IntervalMonthDayNano::new(
         i32::try_from(months).ok()?,

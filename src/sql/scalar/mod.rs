@@ -1,6 +1,7 @@
 //! Scalar functions of Postgres that DataFusion does not have.
 
 mod interval;
+mod join;
 mod number;
 mod part;
 mod split;
@@ -71,6 +72,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         };
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    join::register(registry)?;
     part::register(registry)?;
     truncate::register(registry)
 }

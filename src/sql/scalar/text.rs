@@ -8,6 +8,7 @@ use datafusion::error::Result;
 
 use super::super::bounded::{BYTES_MAX, within};
 use super::super::time_texts::texts_of;
+use super::join::parts_of;
 
 /// A name as SQL needs it.
 pub fn quoted_name(name: &str) -> String {
@@ -52,7 +53,7 @@ fn quoted(
 
 /// Texts with values in the places of `%s`, `%I` and `%L`.
 pub fn format(arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let texts = arguments.iter().map(texts_of);
+    let texts = arguments.iter().map(parts_of);
     let texts = texts.collect::<Result<Vec<ArrayRef>>>()?;
     let columns: Vec<&StringArray> = texts.iter().map(|texts| texts.as_string::<i32>()).collect();
     let Some((patterns, columns)) = columns.split_first() else {
