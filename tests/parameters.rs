@@ -204,7 +204,7 @@ fn patterns_and_units_of_times_may_be_bound() {
             let rows = client.query(&statement, &[&text("YYYY-MM HH24:MI")]).await;
             let rows = rows.expect("written");
             assert_eq!(rows[0].get::<_, &str>(0), "2026-05 10:20");
-            let refused = client.query(&statement, &[&text("DDTH")]).await;
+            let refused = client.query(&statement, &[&text("DD X")]).await;
             let refused = refused.expect_err("no such pattern");
             assert_eq!(code(&refused), Some("0A000"), "{refused:?}");
         }

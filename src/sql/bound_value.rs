@@ -9,6 +9,7 @@ use super::error::SqlError;
 use super::list_text;
 use super::planner::external;
 use super::types::sql_name;
+use super::written_intervals;
 
 /// A value in the type that the statement expects, or, where that would change it, as it is: what it
 /// is compared with is then brought to its type.
@@ -26,6 +27,9 @@ pub fn bound_value(value: ScalarValue, expected: &DataType) -> Result<ScalarValu
             false => list_of(texts.into_iter().map(ScalarValue::Utf8), &DataType::Utf8)?,
         };
         return bound_value(list, expected);
+    }
+    if let (ScalarValue::Utf8(Some(text)), DataType::Interval(_)) = (&value, expected) {
+        return ScalarValue::Utf8(Some(written_intervals::readable(text))).cast_to(expected);
     }
     if !may_change(&value.data_type(), expected) {
         return value.cast_to(expected);

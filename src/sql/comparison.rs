@@ -1,8 +1,7 @@
 //! Values of two types that meet in a comparison, where DataFusion brings them to another type than
 //! Postgres: doubles beside decimals stay doubles (it would round them to 15 digits, and fail at
 //! infinity), times of two units are compared at all, dates beside timestamps in microseconds (it
-//! would take nanoseconds, which reach from 1677 to 2262 only), intervals by their length, and
-//! truth values with the texts that stand for them.
+//! would take nanoseconds, which reach from 1677 to 2262 only), and intervals by their length.
 
 use std::sync::Arc;
 
@@ -11,8 +10,11 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+<<<<<<< HEAD
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
-use datafusion::scalar::ScalarValue;
+=======
+use datafusion::logical_expr::{Expr, ExprSchemable};
+>>>>>>> values
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::far_time::beside_time;
@@ -36,7 +38,6 @@ impl ExprPlanner for Comparisons {
             true => {
                 let (left, right) = with_intervals(left, right, schema);
                 let (left, right) = with_bytes(left, right, schema);
-                let (left, right) = with_truths(left, right, schema);
                 let (left, right) = with_written_times(left, right, schema);
                 pair_in_one_type(left, right, schema)
             }
@@ -63,36 +64,6 @@ fn with_bytes(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
         (true, false) => (left, beside_bytes(right)),
         (false, true) => (beside_bytes(left), right),
         _ => (left, right),
-    }
-}
-
-/// A text beside a truth value stands for one.
-fn with_truths(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
-    let is_truth = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Boolean));
-    match (is_truth(&left), is_truth(&right)) {
-        (true, false) => (left, beside_truth(right)),
-        (false, true) => (beside_truth(left), right),
-        _ => (left, right),
-    }
-}
-
-/// A text that is written beside a truth value, as one where it is a word of Postgres for one.
-fn beside_truth(value: Expr) -> Expr {
-    let truth = match &value {
-        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => truth_of(text),
-        _ => None,
-    };
-    match truth {
-        Some(truth) => Expr::Literal(ScalarValue::Boolean(Some(truth)), None),
-        None => value,
-    }
-}
-
-fn truth_of(text: &str) -> Option<bool> {
-    match text.trim().to_lowercase().as_str() {
-        "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => Some(true),
-        "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => Some(false),
-        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::error::SqlError;
 use super::far_time::in_microseconds;
 use super::fetch;
 use super::grouping_elements;
+use super::interval_parts;
 use super::named_windows;
 use super::over_rows;
 use super::overlaps;
@@ -24,6 +25,8 @@ use super::similar::as_regular_expression;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
 use super::written_bytes::bytes_of;
+use super::written_intervals::in_units;
+use super::written_lists::with_elements;
 use super::written_times::complete_moment;
 
 /// Writes all of them anew.
@@ -54,6 +57,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         unit_as_text(expression);
         written_bytes(expression);
         complete_moment(expression);
+        in_units(expression);
         cut_to_length(expression);
         float_as_double(expression);
         list_of_columns(expression);
@@ -61,6 +65,8 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         let written = row_subqueries::as_value(expression)
             .and_then(|()| overlaps::as_comparisons(expression))
             .and_then(|()| compare_values(expression))
+            .and_then(|()| with_elements(expression))
+            .and_then(|()| interval_parts::in_order(expression))
             .and_then(|()| as_strftime(expression))
             .and_then(|()| in_microseconds(expression))
             .and_then(|()| as_regular_expression(expression))

@@ -50,11 +50,11 @@ impl ScalarUDFImpl for IntervalLength {
         "interval_length"
     }
 
-    /// A comparison is called by what is compared.
+    /// A comparison is called by what is compared, but no length as the interval is: a join by
+    /// lengths has columns of both.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        let names = arguments
-            .iter()
-            .map(|value| value.schema_name().to_string());
+        let names = arguments.iter();
+        let names = names.map(|value| format!("({})", value.schema_name()));
         Ok(names.collect())
     }
 
@@ -112,7 +112,8 @@ fn lengths(intervals: &ArrayRef) -> Result<Decimal128Array> {
         .collect())
 }
 
-fn length(interval: IntervalMonthDayNano) -> i128 {
+/// The nanoseconds of an interval.
+pub fn length(interval: IntervalMonthDayNano) -> i128 {
     let days = i128::from(interval.months) * DAYS_OF_MONTH + i128::from(interval.days);
     days * NANOSECONDS_OF_DAY + i128::from(interval.nanoseconds)
 }

@@ -1,13 +1,12 @@
 //! Intervals in an order: in ORDER BY of queries, windows and aggregates, and as extremes.
 //!
 //! DataFusion orders them by their months, then their days, then the rest. Here they are ordered by
-//! their length, as in Postgres; what would give the least or the greatest by another order is
-//! refused.
+//! their length, as in Postgres; extremes of windows, which go by another order, are refused.
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -16,6 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::error::SqlError;
+use super::interval_extremes;
 use super::interval_length::length_of;
 use super::planner::external;
 
@@ -71,22 +71,29 @@ fn concerns(part: &Expr) -> bool {
 
 fn in_expression(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match part {
+        Expr::AggregateFunction(call)
+            if is_extreme(call.func.name(), &call.params.args, schema) =>
+        {
+            let first = interval_extremes::first_of(call);
+            Ok(Transformed::yes(Expr::AggregateFunction(first)))
+        }
         Expr::AggregateFunction(mut call) => {
-            refuse_extreme(call.func.name(), &call.params.args, schema)?;
             let is_changed = order_by_length(&mut call.params.order_by, schema);
             let call = Expr::AggregateFunction(call);
             Ok(Transformed::new_transformed(call, is_changed))
         }
         Expr::WindowFunction(mut call) => {
-            refuse_extreme(call.fun.name(), &call.params.args, schema)?;
+            if is_extreme(call.fun.name(), &call.params.args, schema) {
+                return Err(without_window(call.fun.name()));
+            }
             let is_changed = !has_distance(&call.params.window_frame)
                 && order_by_length(&mut call.params.order_by, schema);
             let call = Expr::WindowFunction(call);
             Ok(Transformed::new_transformed(call, is_changed))
         }
-        Expr::ScalarFunction(call) => {
-            refuse_extreme(call.name(), &call.args, schema)?;
-            Ok(Transformed::no(Expr::ScalarFunction(call)))
+        Expr::ScalarFunction(call) if is_extreme(call.name(), &call.args, schema) => {
+            let one = interval_extremes::one_of(call);
+            Ok(Transformed::yes(Expr::ScalarFunction(one)))
         }
         other => Ok(Transformed::no(other)),
     }
@@ -104,14 +111,15 @@ fn has_distance(frame: &WindowFrame) -> bool {
         && (is_distance(&frame.start_bound) || is_distance(&frame.end_bound))
 }
 
-fn refuse_extreme(name: &str, arguments: &[Expr], schema: &DFSchema) -> Result<()> {
-    let takes_interval = || arguments.iter().any(|value| is_interval(value, schema));
-    if !EXTREMES.contains(&name) || !takes_interval() {
-        return Ok(());
-    }
-    let refusal = SqlError::unsupported(format!("{name}() takes no intervals"));
-    let hint = "compare them in CASE, or take the first row in their order: ORDER BY … LIMIT 1";
-    Err(external(refusal.about(name).with_hint(hint)))
+/// Whether a function gives the least or the greatest of intervals.
+fn is_extreme(name: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
+    EXTREMES.contains(&name) && arguments.iter().any(|value| is_interval(value, schema))
+}
+
+fn without_window(name: &str) -> DataFusionError {
+    let message = format!("{name}() OVER a window takes no intervals");
+    let hint = "take the first value in their order: first_value(…) OVER (… ORDER BY …)";
+    external(SqlError::unsupported(message).about(name).with_hint(hint))
 }
 
 /// Orders by the lengths of those keys that are intervals; whether there are any.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
@@ -83,6 +84,7 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
                         found.meet(other);
                         found.stand_for(&alternatives(other), &schema);
                         found.note_list(other, &schema);
+                        found.note_arguments(other, &schema);
                     }
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -133,6 +135,11 @@ pub(super) fn alternatives(value: &Expr) -> Vec<&Expr> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether it is a parameter of which nothing is known.
+fn is_open(value: &Expr) -> bool {
+    matches!(value, Expr::Placeholder(Placeholder { field: None, .. }))
 }
 
 /// The list of which a value is the least or the greatest element.
@@ -195,6 +202,34 @@ impl Found {
             Ok(element) => {
                 let item = Field::new_list_field(element, true);
                 self.note(list, &DataType::List(Arc::new(item)));
+            }
+        }
+    }
+
+    /// What a function takes in the place of a parameter beside other arguments.
+    fn note_arguments(&mut self, value: &Expr, schema: &DFSchema) {
+        let Expr::ScalarFunction(call) = value else {
+            return;
+        };
+        // Of parameters alone nothing is known but that they are texts.
+        if !call.args.iter().any(is_open) || call.args.iter().all(is_open) {
+            return;
+        }
+        let fields = call.args.iter().map(|argument| match is_open(argument) {
+            true => Ok(Arc::new(Field::new("parameter", DataType::Null, true))),
+            false => argument.to_field(schema).map(|(_, field)| field),
+        });
+        let Ok(fields) = fields.collect::<Result<Vec<FieldRef>>>() else {
+            return;
+        };
+        let Ok(taken) = fields_with_udf(&fields, call.func.as_ref()) else {
+            return;
+        };
+        for (argument, taken) in call.args.iter().zip(&taken) {
+            match taken.data_type() {
+                DataType::Null => {}
+                text if text.is_string() => self.note(argument, &DataType::Utf8),
+                other => self.note(argument, other),
             }
         }
     }

@@ -14,6 +14,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
 
+use super::alternatives;
 use super::array_subquery;
 use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
@@ -56,6 +57,7 @@ use super::single_row;
 use super::subquery;
 use super::time_pattern;
 use super::unique::unique_columns;
+use super::untyped_texts;
 use super::version;
 use super::view_options::ViewOptions;
 use super::whole_rows;
@@ -224,13 +226,11 @@ impl Planner {
             })
         });
         let aggregates = self.state.aggregate_functions();
-        let planned = planned.map_err(|error| {
-            let is_aggregate = |name: &str| aggregates.contains_key(name);
-            located(
-                grouped_aggregates::explained(error, query, &is_aggregate),
-                query,
-            )
-        })?;
+        let is_aggregate = |name: &str| aggregates.contains_key(name);
+        let planned = planned
+            .map_err(|error| grouped_aggregates::explained(error, query, &is_aggregate))
+            .and_then(|planned| Ok(untyped_texts::typed(planned)?))
+            .map_err(|error| located(error, query))?;
         self_reference::check(&planned)
             .and_then(|()| outer_aggregate::check(&planned))
             .and_then(|()| grouped_aggregates::check(&planned))
@@ -271,6 +271,7 @@ fn session_state() -> SessionState {
         .enable_physical_uncorrelated_scalar_subquery = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
+        .with_expr_planners(untyped_texts::planners())
         .with_default_features()
         .with_optimizer_rules(optimizer_rules(Purpose::LiveView))
         .build();
@@ -291,8 +292,10 @@ fn session_state() -> SessionState {
     let _ = scalar::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));
-    let patterned = time_pattern::functions(|name| state.scalar_functions().get(name).cloned());
-    for function in patterned {
+    let known = |name: &str| state.scalar_functions().get(name).cloned();
+    let mut others = alternatives::functions(known);
+    others.extend(time_pattern::functions(known));
+    for function in others {
         let _ = state.register_udf(function);
     }
     // Behind all that take the place of functions: a bound is asked first.

@@ -18,6 +18,7 @@ use super::length_parts::LengthParts;
 use super::list_elements::ListElements;
 use super::null_keys;
 use super::plain_laterals;
+use super::time_texts::TimeTexts;
 
 /// What a plan is optimised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
         }
     }
     // Before constants are computed.
+    rules.insert(0, Arc::new(TimeTexts));
     let checked = CheckedNumbers {
         constants_only: purpose == Purpose::LiveView,
     };
@@ -77,7 +79,7 @@ mod tests {
     fn rules_stand_around_those_of_datafusion() {
         for purpose in [Purpose::LiveView, Purpose::Query] {
             let names = names(purpose);
-            assert_eq!(names[..2], ["group_keys", "checked_numbers"]);
+            assert_eq!(names[..3], ["group_keys", "checked_numbers", "time_texts"]);
             assert_eq!(
                 names.last().map(String::as_str),
                 Some("counted_constants"),

@@ -1,6 +1,7 @@
 //! Patterns of Postgres for times, such as `'YYYY-MM-DD'`, written as those of `strftime`.
 //!
-//! DataFusion takes the latter, and one without `%` for a text that stands for itself.
+//! DataFusion takes the latter, and one without `%` for a text that stands for itself. Those of
+//! `to_char` for which there is none are left, and written by `time_format`.
 //!
 //! A pattern that stands in the text of a query is written anew before it is planned, so that one
 //! that has no other is refused with its place. One that is bound to a parameter, or computed, is
@@ -22,7 +23,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::number_format;
 use super::planner::external;
+use super::time_format::{self, Format};
 
 /// The functions that read times, and that which writes them.
 const READING: [&str; 2] = ["to_date", "to_timestamp"];
@@ -80,6 +83,10 @@ pub fn as_strftime(expression: &mut Expr) -> Result<(), SqlError> {
     let Some(pattern) = pattern_of(call) else {
         return Ok(());
     };
+    let is_left = || format_of(pattern).is_some() || number_format::is_known(pattern);
+    if name == WRITING && is_left() {
+        return Ok(());
+    }
     // A text that only stands for itself is left in its quotes, or it would be read as fields.
     if let Some(written) = rewritten(&name, pattern)?
         && written.contains('%')
@@ -89,12 +96,23 @@ pub fn as_strftime(expression: &mut Expr) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// A pattern of Postgres for which there is none of `strftime`.
+fn format_of(pattern: &str) -> Option<Format> {
+    let is_other = is_of_postgres(pattern) && translated(pattern, false).is_err();
+    is_other.then(|| Format::of(pattern)).flatten()
+}
+
+/// Whether it is a text with letters and without `%`, and none of DataFusion's own.
+fn is_of_postgres(pattern: &str) -> bool {
+    let has_letters = pattern.contains(|c: char| c.is_ascii_alphabetic());
+    let is_of_durations = OF_DURATIONS.contains(&pattern.to_lowercase().as_str());
+    !pattern.contains('%') && has_letters && !is_of_durations
+}
+
 /// The pattern of `strftime` for one of Postgres, which is a text with letters and without `%`;
 /// `None`: it is another one.
 fn rewritten(function: &str, pattern: &str) -> Result<Option<String>, SqlError> {
-    let has_letters = pattern.contains(|c: char| c.is_ascii_alphabetic());
-    let is_of_durations = OF_DURATIONS.contains(&pattern.to_lowercase().as_str());
-    if pattern.contains('%') || !has_letters || is_of_durations {
+    if !is_of_postgres(pattern) {
         return Ok(None);
     }
     let reads = READING.contains(&function);
@@ -107,7 +125,11 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
     let names = READING.iter().chain([&WRITING]);
     let functions = names.filter_map(|name| {
         let function = named(name)?;
-        Some(Arc::new(ScalarUDF::new_from_impl(Patterned { function })))
+        let patterned = Arc::new(ScalarUDF::new_from_impl(Patterned { function }));
+        Some(match *name == WRITING {
+            true => number_format::with_numbers(patterned),
+            false => patterned,
+        })
     });
     functions.collect()
 }
@@ -155,6 +177,12 @@ impl ScalarUDFImpl for Patterned {
     }
 
     fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
+        if self.name() == WRITING
+            && let [moments, pattern] = &given.args[..]
+            && let Some(texts) = formatted(moments, pattern, given.number_rows)?
+        {
+            return Ok(texts);
+        }
         if let [_, pattern] = &mut given.args[..]
             && let Some(written) = rewritten_values(self.name(), pattern)?
         {
@@ -166,6 +194,50 @@ impl ScalarUDFImpl for Patterned {
         }
         self.function.invoke_with_args(given)
     }
+}
+
+/// Times by patterns for which there are none of `strftime`; `None`: not all of them are such ones.
+fn formatted(
+    moments: &ColumnarValue,
+    patterns: &ColumnarValue,
+    rows: usize,
+) -> PlanResult<Option<ColumnarValue>> {
+    let is_constant = matches!(
+        (moments, patterns),
+        (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
+    );
+    let rows = if is_constant { 1 } else { rows };
+    let formats = match patterns {
+        ColumnarValue::Scalar(pattern) => {
+            let format = pattern.try_as_str().flatten().and_then(format_of);
+            format.map(|format| vec![Some(format); rows])
+        }
+        ColumnarValue::Array(patterns) if patterns.data_type().is_string() => {
+            let patterns = cast(patterns, &DataType::Utf8)?;
+            let patterns = patterns.as_string::<i32>().iter();
+            let formats = patterns.map(|pattern| match pattern {
+                Some(pattern) => format_of(pattern).map(Some),
+                None => Some(None),
+            });
+            formats.collect()
+        }
+        ColumnarValue::Array(_) => None,
+    };
+    let is_any = |formats: &Vec<Option<Format>>| formats.iter().any(Option::is_some);
+    let Some(formats) = formats.filter(is_any) else {
+        return Ok(None);
+    };
+    let moments = time_format::moments(&moments.to_array(rows)?)?;
+    let texts = moments.iter().zip(&formats);
+    let texts = texts.map(|pair| match pair {
+        (Some(moment), Some(format)) => Some(format.write(moment)),
+        _ => None,
+    });
+    let texts: StringArray = texts.collect();
+    Ok(Some(match is_constant {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
+        false => ColumnarValue::Array(Arc::new(texts)),
+    }))
 }
 
 /// Patterns as those of `strftime`; `None`: they are no texts, or there is nothing to be changed.

@@ -17,7 +17,7 @@ const MINUTES_END: usize = 16;
 
 /// The text of a moment with seconds, where it is written without; `None`: it has some, or is no
 /// moment.
-fn with_seconds(text: &str) -> Option<String> {
+pub fn with_seconds(text: &str) -> Option<String> {
     let (moment, zone) = text.trim().split_at_checked(MINUTES_END)?;
     let is_moment = moment.bytes().enumerate().all(|(place, byte)| match place {
         4 | 7 => byte == b'-',

@@ -15,6 +15,7 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::time_texts;
 use crate::sql::types::sql_name;
 use crate::sql::written_bytes;
 use crate::sql::written_times;
@@ -252,6 +253,7 @@ pub(super) fn fit(
                 DataType::Timestamp(..) if value.data_type().is_string() => {
                     written_times::of_texts(value).map_err(DataFusionError::from)?
                 }
+                DataType::Utf8 if value.data_type().is_temporal() => time_texts::texts_of(value)?,
                 _ => Arc::clone(value),
             };
             let cast = cast_with_options(&complete, &column.data_type, &options);

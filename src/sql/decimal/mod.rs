@@ -12,6 +12,12 @@ use datafusion::scalar::ScalarValue;
 pub use met::{DecimalOperators, in_conditions};
 pub use written::{inexact, keep_in_column, keep_long};
 
+/// The decimal that a text without an exponent says, with all of its digits.
+pub fn of_text(text: &str) -> Option<ScalarValue> {
+    let number = Number::of_text(text.strip_prefix('+').unwrap_or(text))?;
+    Some(number.value())
+}
+
 /// The most digits of a decimal.
 const DIGITS_MAX: u32 = 38;
 
@@ -94,13 +100,14 @@ impl Number {
         Number::new(digits, self.scale + other.scale)
     }
 
-    fn literal(self) -> Expr {
+    fn value(self) -> ScalarValue {
         // Neither is more than 38.
         let (precision, scale) = (self.precision() as u8, self.scale as i8);
-        Expr::Literal(
-            ScalarValue::Decimal128(Some(self.digits), precision, scale),
-            None,
-        )
+        ScalarValue::Decimal128(Some(self.digits), precision, scale)
+    }
+
+    fn literal(self) -> Expr {
+        Expr::Literal(self.value(), None)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Scalar functions of Postgres that DataFusion does not have.
 
+mod interval;
+mod join;
 mod number;
+mod part;
 mod split;
 mod text;
 mod time;
@@ -9,7 +12,7 @@ mod truncate;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array};
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
@@ -18,6 +21,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+pub use interval::PARTS as INTERVAL_PARTS;
+pub use part::Extracts;
 pub use text::quoted_name;
 
 /// Names that Postgres has for functions that are there under others.
@@ -67,6 +72,8 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         };
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    join::register(registry)?;
+    part::register(registry)?;
     truncate::register(registry)
 }
 
@@ -75,6 +82,10 @@ const ALL: &[(&str, Does)] = &[
     ("date", Does::Date),
     ("div", Does::Quotient),
     ("format", Does::Format),
+    ("justify_days", Does::JustifyDays),
+    ("justify_hours", Does::JustifyHours),
+    ("justify_interval", Does::Justify),
+    ("make_interval", Does::MakeInterval),
     ("make_timestamp", Does::MakeTime),
     ("mod", Does::Remainder),
     ("num_nonnulls", Does::CountValues),
@@ -95,6 +106,10 @@ enum Does {
     CountValues,
     Date,
     Format,
+    Justify,
+    JustifyDays,
+    JustifyHours,
+    MakeInterval,
     MakeTime,
     QuoteLiteral,
     QuoteName,
@@ -135,6 +150,10 @@ impl ScalarUDFImpl for Function {
                  age(current_date, at)"
             ),
             (Does::Date, [_]) => time::dates(given),
+            (Does::Justify | Does::JustifyDays | Does::JustifyHours, [given]) => {
+                interval::operand(given)
+            }
+            (Does::MakeInterval, [_, _, _, _, _, _, _]) => Ok(interval::parts()),
             (Does::MakeTime, [_, _, _, _, _, _]) => Ok(time::parts()),
             (Does::Split, [_, _] | [_, _, _]) => Ok(vec![DataType::Utf8; given.len()]),
             _ => plan_err!("{}() takes {}", self.name, self.does.arguments()),
@@ -149,7 +168,11 @@ impl ScalarUDFImpl for Function {
             Does::Format | Does::QuoteLiteral | Does::QuoteName | Does::QuoteNullable => {
                 DataType::Utf8
             }
-            Does::Age => DataType::Interval(IntervalUnit::MonthDayNano),
+            Does::Age
+            | Does::Justify
+            | Does::JustifyDays
+            | Does::JustifyHours
+            | Does::MakeInterval => interval::INTERVAL,
             Does::Date => DataType::Date32,
             Does::MakeTime => DataType::Timestamp(TimeUnit::Microsecond, None),
             Does::Split => DataType::new_list(DataType::Utf8, true),
@@ -179,6 +202,8 @@ impl Does {
             Does::CountNulls | Does::CountValues => "values",
             Does::Date => "a time",
             Does::Format => "a text and the values in it",
+            Does::Justify | Does::JustifyDays | Does::JustifyHours => "an interval",
+            Does::MakeInterval => "years, months, weeks, days, hours, mins and secs",
             Does::MakeTime => "a year, a month, a day, an hour, a minute and seconds",
             Does::QuoteLiteral | Does::QuoteName | Does::QuoteNullable => "one value",
             Does::Quotient | Does::Remainder => "two numbers",
@@ -199,6 +224,10 @@ impl Does {
             Does::QuoteNullable => text::quote_literals(arguments, Some("NULL")),
             Does::Age => time::age(arguments),
             Does::Date => time::date(arguments),
+            Does::Justify => interval::justified(arguments, interval::Carried::Both),
+            Does::JustifyDays => interval::justified(arguments, interval::Carried::Days),
+            Does::JustifyHours => interval::justified(arguments, interval::Carried::Hours),
+            Does::MakeInterval => interval::made(arguments, rows),
             Does::MakeTime => time::made(arguments, rows),
             Does::Split => split::split(arguments, rows),
         }

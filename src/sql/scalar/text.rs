@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 use super::super::bounded::{BYTES_MAX, within};
+use super::super::time_texts::texts_of;
+use super::join::parts_of;
 
 /// A name as SQL needs it.
 pub fn quoted_name(name: &str) -> String {
@@ -45,7 +45,7 @@ fn quoted(
     let [values] = arguments else {
         return exec_err!("one value is quoted at a time");
     };
-    let texts = cast(values, &DataType::Utf8)?;
+    let texts = texts_of(values)?;
     let texts = texts.as_string::<i32>().iter();
     let quoted = texts.map(|text| text.map(quote).or_else(|| null.map(str::to_owned)));
     Ok(Arc::new(quoted.collect::<StringArray>()))
@@ -53,8 +53,8 @@ fn quoted(
 
 /// Texts with values in the places of `%s`, `%I` and `%L`.
 pub fn format(arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let texts = arguments.iter().map(|values| cast(values, &DataType::Utf8));
-    let texts = texts.collect::<std::result::Result<Vec<ArrayRef>, _>>()?;
+    let texts = arguments.iter().map(parts_of);
+    let texts = texts.collect::<Result<Vec<ArrayRef>>>()?;
     let columns: Vec<&StringArray> = texts.iter().map(|texts| texts.as_string::<i32>()).collect();
     let Some((patterns, columns)) = columns.split_first() else {
         return exec_err!("format() takes a text");

@@ -1,9 +1,10 @@
 //! `date_trunc` of all times that a column has: DataFusion computes most units in nanoseconds, which
-//! reach from 1677 to 2262 only.
+//! reach from 1677 to 2262 only, and knows no decades, centuries and millennia.
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
@@ -85,17 +86,20 @@ impl ScalarUDFImpl for DateTrunc {
         };
         let is_constant = matches!(moments, ColumnarValue::Scalar(_));
         let rows = if is_constant { 1 } else { given.number_rows };
-        let moments = moments.to_array(rows)?;
+        let given_type = moments.data_type();
+        let in_microseconds = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+        let moments = cast(&moments.to_array(rows)?, &in_microseconds)?;
         let moments = moments.as_primitive::<TimestampMicrosecondType>();
         let truncated = moments.try_unary::<_, TimestampMicrosecondType, ArrowError>(|moment| {
             let begin = unit.begin(moment);
             begin
                 .ok_or_else(|| ArrowError::ComputeError(format!("Timestamp {moment} out of range")))
         })?;
-        let truncated = truncated.with_timezone_opt(zone);
+        let truncated: ArrayRef = Arc::new(truncated.with_timezone_opt(zone));
+        let truncated = cast(&truncated, &given_type)?;
         Ok(match is_constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&truncated, 0)?),
-            false => ColumnarValue::Array(Arc::new(truncated)),
+            false => ColumnarValue::Array(truncated),
         })
     }
 }
@@ -107,8 +111,9 @@ fn unit_in_utc(arguments: &[ColumnarValue]) -> Option<(Unit, Option<Arc<str>>)> 
     };
     let unit = Unit::of(unit.try_as_str().flatten()?)?;
     match moments.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, zone)
-            if zone.as_deref().is_none_or(|zone| zone == "UTC") =>
+        DataType::Timestamp(precision, zone)
+            if zone.as_deref().is_none_or(|zone| zone == "UTC")
+                && (precision == TimeUnit::Microsecond || unit.is_only_here()) =>
         {
             Some((unit, zone))
         }
@@ -125,6 +130,10 @@ enum Unit {
     Week,
     /// So many months of a year.
     Months(u32),
+    /// Ten years.
+    Decade,
+    /// So many years, of which the first begins with the year 1.
+    Years(i32),
 }
 
 impl Unit {
@@ -140,8 +149,16 @@ impl Unit {
             "month" => Unit::Months(1),
             "quarter" => Unit::Months(3),
             "year" => Unit::Months(12),
+            "decade" => Unit::Decade,
+            "century" => Unit::Years(100),
+            "millennium" => Unit::Years(1000),
             _ => return None,
         })
+    }
+
+    /// Whether DataFusion does not know it.
+    fn is_only_here(self) -> bool {
+        matches!(self, Unit::Decade | Unit::Years(_))
     }
 
     /// When the unit begins that a moment is in; `None`: before all times.
@@ -156,12 +173,30 @@ impl Unit {
             Unit::Months(count) => {
                 let date = DateTime::from_timestamp_micros(moment)?.date_naive();
                 let month = date.month0() / count * count + 1;
-                let first = NaiveDate::from_ymd_opt(date.year(), month, 1)?;
-                let begin = first.and_time(NaiveTime::MIN).and_utc();
-                Some(begin.timestamp_micros())
+                first_of(date.year(), month)
+            }
+            Unit::Decade => {
+                let year = year_of(moment)?;
+                first_of(year - year.rem_euclid(10), 1)
+            }
+            Unit::Years(count) => {
+                let year = year_of(moment)?;
+                first_of(year - (year - 1).rem_euclid(count), 1)
             }
         }
     }
+}
+
+fn year_of(moment: i64) -> Option<i32> {
+    let moment = DateTime::from_timestamp_micros(moment)?;
+    Some(moment.date_naive().year())
+}
+
+/// When a month begins.
+fn first_of(year: i32, month: u32) -> Option<i64> {
+    let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+    let begin = first.and_time(NaiveTime::MIN).and_utc();
+    Some(begin.timestamp_micros())
 }
 
 #[cfg(test)]
@@ -192,6 +227,14 @@ mod tests {
             ("month", "2026-05-31T12:00:00Z", "2026-05-01T00:00:00.000"),
             ("quarter", "9999-12-31T12:00:00Z", "9999-10-01T00:00:00.000"),
             ("year", "1600-02-29T12:00:00Z", "1600-01-01T00:00:00.000"),
+            ("decade", "2026-05-04T12:00:00Z", "2020-01-01T00:00:00.000"),
+            ("century", "2026-05-04T12:00:00Z", "2001-01-01T00:00:00.000"),
+            ("century", "2000-12-31T12:00:00Z", "1901-01-01T00:00:00.000"),
+            (
+                "millennium",
+                "2026-05-04T12:00:00Z",
+                "2001-01-01T00:00:00.000",
+            ),
         ] {
             assert_eq!(cut(unit, moment), expected, "{unit} of {moment}");
         }

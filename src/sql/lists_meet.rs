@@ -1,0 +1,170 @@
+//! `&&`: whether two lists have an element in common, as in Postgres, where NULL is equal to none.
+//!
+//! DataFusion does not know the operator, and to its function `array_has_any` NULL equals NULL.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, ListArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
+use arrow::row::{Row, RowConverter, Rows, SortField};
+use datafusion::common::{DFSchema, plan_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+/// Puts the function in the place of the operator.
+#[derive(Debug)]
+pub struct ListsMeeting;
+
+impl ExprPlanner for ListsMeeting {
+    fn plan_binary_op(
+        &self,
+        expression: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let is_list = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::List(_)));
+        let is_meant = expression.op == BinaryOperator::PGOverlap
+            && (is_list(&expression.left) || is_list(&expression.right));
+        if !is_meant {
+            return Ok(PlannerResult::Original(expression));
+        }
+        let function = ListsMeet {
+            signature: Signature::user_defined(Volatility::Immutable),
+        };
+        let function = Arc::new(ScalarUDF::new_from_impl(function));
+        let lists = vec![expression.left, expression.right];
+        let call = ScalarFunction::new_udf(function, lists);
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+    }
+}
+
+/// NULL if one of the lists is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ListsMeet {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for ListsMeet {
+    fn name(&self) -> &str {
+        "&&"
+    }
+
+    /// As the operator would call its column.
+    fn schema_name(&self, lists: &[Expr]) -> Result<String> {
+        let names = lists.iter().map(|list| list.schema_name().to_string());
+        Ok(names.collect::<Vec<_>>().join(" && "))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let common = match given {
+            [DataType::List(left), DataType::List(right)] => {
+                comparison_coercion(left.data_type(), right.data_type())
+            }
+            [DataType::List(list), DataType::Null] | [DataType::Null, DataType::List(list)] => {
+                Some(list.data_type().clone())
+            }
+            _ => None,
+        };
+        match common {
+            Some(common) => {
+                let list = DataType::List(Arc::new(Field::new_list_field(common, true)));
+                Ok(vec![list.clone(), list])
+            }
+            None => plan_err!("&& takes two lists of one type"),
+        }
+    }
+
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = &given.args[..] else {
+            return plan_err!("&& takes two lists");
+        };
+        let is_constant = matches!(
+            (left, right),
+            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
+        );
+        let rows = if is_constant { 1 } else { given.number_rows };
+        let left = left.to_array(rows)?;
+        let right = cast(&right.to_array(rows)?, left.data_type())?;
+        let found = meeting(left.as_list::<i32>(), right.as_list::<i32>())?;
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
+            false => ColumnarValue::Array(Arc::new(found)),
+        })
+    }
+}
+
+/// Row by row whether two lists have an element in common.
+fn meeting(left: &ListArray, right: &ListArray) -> Result<BooleanArray> {
+    let converter = RowConverter::new(vec![SortField::new(left.value_type())])?;
+    let of_left = converter.convert_columns(&[Arc::clone(left.values())])?;
+    let of_right = converter.convert_columns(&[Arc::clone(right.values())])?;
+    let found = (0..left.len()).map(|row| {
+        if left.is_null(row) || right.is_null(row) {
+            return None;
+        }
+        let known: HashSet<Row<'_>> = elements(right, &of_right, row).collect();
+        Some(elements(left, &of_left, row).any(|element| known.contains(&element)))
+    });
+    Ok(found.collect())
+}
+
+/// The elements of one list that are not NULL.
+fn elements<'r>(
+    lists: &'r ListArray,
+    rows: &'r Rows,
+    list: usize,
+) -> impl Iterator<Item = Row<'r>> {
+    let offsets = lists.value_offsets();
+    let places = offsets[list] as usize..offsets[list + 1] as usize;
+    let places = places.filter(move |place| lists.values().is_valid(*place));
+    places.map(move |place| rows.row(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    #[test]
+    fn lists_meet_in_an_element_that_is_not_null() {
+        let list = |elements: &[Option<i32>]| Some(elements.to_vec());
+        let left = [
+            list(&[Some(1), Some(2)]),
+            list(&[Some(1), None]),
+            list(&[]),
+            None,
+        ];
+        let right = [
+            list(&[Some(2), Some(3)]),
+            list(&[Some(2), None]),
+            list(&[Some(1)]),
+            list(&[Some(1)]),
+        ];
+        let left = ListArray::from_iter_primitive::<Int32Type, _, _>(left);
+        let right = ListArray::from_iter_primitive::<Int32Type, _, _>(right);
+        let found: Vec<Option<bool>> = meeting(&left, &right).expect("lists").iter().collect();
+        assert_eq!(found, [Some(true), Some(false), Some(false), None]);
+    }
+}
