@@ -10,11 +10,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-<<<<<<< HEAD
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
-=======
-use datafusion::logical_expr::{Expr, ExprSchemable};
->>>>>>> values
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::far_time::beside_time;

@@ -22,7 +22,8 @@ use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, Query};
 use super::error::SqlError;
 use super::lower;
 use super::plan::Expression;
-use super::planner::{Planner, Sources, session_config};
+use super::planner::{Planner, Sources};
+use super::session_state::session_config;
 use super::statement::{self, Insert, OnConflict, Statement};
 use super::syntax::edit_expressions;
 

@@ -93,6 +93,7 @@ pub mod running;
 mod same_names;
 mod scalar;
 mod self_reference;
+mod session_state;
 mod set_returning;
 mod shape;
 mod similar;

@@ -8,57 +8,42 @@ use datafusion::common::plan_err;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
-use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, TableSource, Volatility};
-use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
 
-use super::alternatives;
 use super::array_subquery;
-use super::bounded;
 use super::catalog::{Catalog, ViewDefinition};
 use super::clock;
-use super::comparison::Comparisons;
 use super::construct;
-use super::date_hours::DateHours;
 use super::decimal;
 use super::error::SqlError;
-use super::extremes;
 use super::filtered_arguments;
 use super::first_rows;
 use super::forms;
 use super::grouped_aggregates;
 use super::guard;
 use super::interval_order;
-use super::interval_product::IntervalProducts;
-use super::joined_text::JoinedTexts;
 use super::json;
 use super::like;
 use super::lower::{self, output_map};
 use super::merged_columns;
 use super::mixed_types;
-use super::mode;
 use super::names::Provider;
 use super::outer_aggregate;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
-use super::parameters::TimeParameters;
-use super::percentile_disc;
 use super::place::located;
-use super::power::Powers;
 use super::relation;
-use super::rules::{Purpose, optimizer_rules, register_rewrites};
 use super::same_names;
 use super::scalar;
 use super::self_reference;
+use super::session_state::session_state;
 use super::shape;
 use super::single_row;
 use super::subquery;
-use super::time_pattern;
 use super::unique::unique_columns;
 use super::untyped_texts;
-use super::version;
 use super::view_options::ViewOptions;
 use super::whole_rows;
 
@@ -75,18 +60,6 @@ impl Default for Planner {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The settings that give views and ad hoc queries one dialect.
-pub fn session_config() -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(false);
-    let options = config.options_mut();
-    options.sql_parser.map_string_types_to_utf8view = false;
-    options.execution.time_zone = Some("UTC".to_owned());
-    // A CASE may be known never to be NULL before its expression is made, and not afterwards, as
-    // `CASE WHEN a = b THEN a ELSE 1 END` is. That is no reason to refuse to group by it.
-    options.execution.skip_physical_aggregate_schema_check = true;
-    config
 }
 
 impl Planner {
@@ -259,51 +232,6 @@ impl Planner {
         relation::arrange(&mut query)?;
         Ok(query)
     }
-}
-
-/// DataFusion's functions and settings, with what Mainstem changes in them.
-fn session_state() -> SessionState {
-    let mut config = session_config();
-    // Live views join with the subquery's rows; there is no run-time value to be plugged in.
-    config
-        .options_mut()
-        .optimizer
-        .enable_physical_uncorrelated_scalar_subquery = false;
-    let mut state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_expr_planners(untyped_texts::planners())
-        .with_default_features()
-        .with_optimizer_rules(optimizer_rules(Purpose::LiveView))
-        .build();
-    // Registering only fails for registries that take no functions.
-    let _ = state.register_udf(clock::now_function());
-    let _ = state.register_udf(version::function());
-    let _ = json::register(&mut state);
-    let _ = register_rewrites(&mut state);
-    let _ = state.register_expr_planner(Arc::new(TimeParameters));
-    let _ = state.register_expr_planner(Arc::new(IntervalProducts));
-    let _ = state.register_expr_planner(Arc::new(DateHours));
-    let _ = state.register_expr_planner(Arc::new(Powers));
-    let _ = state.register_expr_planner(Arc::new(decimal::DecimalOperators));
-    let _ = state.register_expr_planner(Arc::new(Comparisons));
-    let _ = extremes::register(&mut state);
-    let _ = mode::register(&mut state);
-    let _ = percentile_disc::register(&mut state);
-    let _ = scalar::register(&mut state);
-    let _ = state.register_udf(like::pattern_function());
-    let _ = state.register_expr_planner(Arc::new(JoinedTexts));
-    let known = |name: &str| state.scalar_functions().get(name).cloned();
-    let mut others = alternatives::functions(known);
-    others.extend(time_pattern::functions(known));
-    for function in others {
-        let _ = state.register_udf(function);
-    }
-    // Behind all that take the place of functions: a bound is asked first.
-    let bounded = bounded::functions(|name| state.scalar_functions().get(name).cloned());
-    for function in bounded {
-        let _ = state.register_udf(function);
-    }
-    state
 }
 
 /// Where names of tables lead.
