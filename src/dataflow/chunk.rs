@@ -147,10 +147,19 @@ impl Body {
     #[inline]
     pub fn same_key(&self, row: usize, other: &Body, other_row: usize) -> bool {
         self.hashes[row] == other.hashes[other_row]
-            && (0..self.key_columns).all(|column| {
+            && (self.told_by_hash(other)..self.key_columns).all(|column| {
                 self.columns[column].compare(row, &other.columns[column], other_row)
                     == Ordering::Equal
             })
+    }
+
+    /// How many of the first columns are equal in all rows of one hash, here and in another body.
+    #[inline]
+    fn told_by_hash(&self, other: &Body) -> usize {
+        let is_told = self.key_columns == 1
+            && self.columns[0].is_told_by_hash()
+            && other.columns[0].is_told_by_hash();
+        usize::from(is_told)
     }
 
     /// Compares two rows without their times.
@@ -165,7 +174,7 @@ impl Body {
     #[inline]
     pub fn compare_within_hash(&self, row: usize, other: &Body, other_row: usize) -> Ordering {
         let mut ordering = self.orders.get(row).cmp(&other.orders.get(other_row));
-        let mut column = 0;
+        let mut column = self.told_by_hash(other);
         while ordering == Ordering::Equal && column < self.columns.len() {
             ordering = self.columns[column].compare(row, &other.columns[column], other_row);
             column += 1;

@@ -18,12 +18,10 @@ use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hash::{mix, mix_in};
 use super::lane::Pick;
 use super::numbers::{Numbers, Word};
 use super::size::array_bytes;
-
-/// Stands for NULL in a hash.
-const NULL_WORD: u64 = 0x9ae1_6a3b_2f90_404f;
 
 /// An Arrow array with its words at hand, or the words alone in fewer bytes.
 #[derive(Clone, Debug)]
@@ -171,6 +169,13 @@ impl Column {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
+    /// Whether rows whose hash is that of this column alone are equal if their hashes are: that of 8
+    /// bytes is a bijection, see [`hash_rows`](super::hash::hash_rows).
+    #[inline]
+    pub fn is_told_by_hash(&self) -> bool {
+        self.nulls.is_none() && matches!(self.words, Words::Eight(_))
+    }
+
     /// Compares two rows by bits, NULL first.
     #[inline]
     pub fn compare(&self, row: usize, other: &Column, other_row: usize) -> Ordering {
@@ -281,37 +286,6 @@ impl Column {
         let arrays: Vec<ArrayRef> = sources.iter().map(|column| column.array()).collect();
         let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
         Column::new(concat(&arrays).expect("columns of one collection have one type"))
-    }
-}
-
-/// Hashes whole rows of the columns; the routing of rows to workers and the order of chunks rest
-/// on it. With one NULL-free column of 8 bytes it is a bijection. Never change it: bump a version
-/// instead wherever it should ever be stored.
-pub fn hash_rows(columns: &[Column], rows: usize) -> Vec<u64> {
-    let mut hashes = vec![0x51ed_270b_7a2f_u64; rows];
-    for column in columns {
-        column.hash_into(&mut hashes);
-    }
-    for hash in &mut hashes {
-        let mut word = *hash;
-        word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        *hash = word ^ (word >> 33);
-    }
-    hashes
-}
-
-#[inline]
-fn mix(hash: u64, word: u64) -> u64 {
-    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    product ^ (product >> 32)
-}
-
-/// Mixes a word for each row into its hash.
-#[inline]
-fn mix_in(hashes: &mut [u64], is_null: impl Fn(usize) -> bool, words: impl Iterator<Item = u64>) {
-    for (row, (hash, word)) in hashes.iter_mut().zip(words).enumerate() {
-        *hash = mix(*hash, if is_null(row) { NULL_WORD } else { word });
     }
 }
 

@@ -7,7 +7,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::chunk::{Body, Chunk, Selection, SumLane};
-use super::column::{Column, hash_rows};
+use super::column::Column;
+use super::hash::hash_rows;
 use super::lane::{Lane, Pick};
 
 /// The parts of rows that are to become a chunk.
@@ -71,7 +72,7 @@ impl DistinctRows {
         };
         // Where rows are ordered, many different ones may have both lanes in common. Given up where
         // most rows turn out to be different.
-        let mut known = (!is_ordered).then(HashTable::new);
+        let mut known = (!is_ordered).then(|| HashTable::with_capacity(length.min(SAMPLE)));
         for (source, body) in (0u32..).zip(bodies) {
             let has_zeros = has_zeros(body);
             for (row, hash) in (0u32..).zip(body.hashes.iter()) {

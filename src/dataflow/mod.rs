@@ -25,6 +25,7 @@ mod form;
 mod given_up;
 mod group_changes;
 mod grouping;
+mod hash;
 mod lane;
 mod long_sum;
 mod measure;

@@ -9,9 +9,10 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chunk::{Body, Chunk, columns};
-use super::column::{Column, hash_rows};
+use super::column::Column;
 use super::cursor::{Cursor, Reader, drain_hash, keep_picked, seek_all};
 use super::grouping::FoundGroups;
+use super::hash::hash_rows;
 use super::lane::{Lane, Pick};
 use super::output::{Columns, OutputShape, PublishedView, Share};
 use super::publish::error_shape;

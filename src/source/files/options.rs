@@ -3,7 +3,7 @@
 use super::super::mapping::Mapping;
 
 /// Raw rows of one transaction, unless set otherwise.
-pub const ROWS_PER_TRANSACTION: usize = 8192;
+pub const ROWS_PER_TRANSACTION: usize = 65_536;
 
 /// The settings of a source of files.
 #[derive(Clone, Debug)]
