@@ -109,6 +109,7 @@ mod view_options;
 mod whole_rows;
 pub mod wide_sums;
 pub mod written_bytes;
+mod written_clock;
 pub mod written_times;
 mod yielding;
 
