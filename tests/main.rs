@@ -32,6 +32,7 @@ mod serve;
 mod shell;
 mod shutdown;
 mod slt;
+mod sql_command;
 mod subscribe;
 mod tags;
 mod time;

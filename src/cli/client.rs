@@ -1,6 +1,7 @@
 //! Asks an engine: the running one through the Postgres wire protocol, or a stopped one by opening
 //! its data directory in this process. Both give the same answers.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,13 @@ use arrow::record_batch::RecordBatch;
 use clap::Args;
 use futures::TryStreamExt;
 
+use super::copy::NextRows;
 use super::failure::Failure;
+use super::output;
 use super::remote::Remote;
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::engine::{Engine, EngineOptions, Outcome, Session};
+use crate::serve::pgwire::in_process::{self, CopyError};
 
 /// Which engine is asked.
 #[derive(Clone, Debug, Default, Args)]
@@ -80,8 +84,9 @@ impl Canceller {
 /// A conversation with an engine in this process.
 pub struct Local {
     session: Session,
-    /// The engine, where it was opened for this conversation.
-    opened: Option<Engine>,
+    engine: Engine,
+    /// Whether the engine was opened for this conversation.
+    is_opened: bool,
 }
 
 impl Client {
@@ -97,7 +102,8 @@ impl Client {
     pub fn of_engine(engine: &Engine) -> Client {
         Client::Local(Local {
             session: engine.session(),
-            opened: None,
+            engine: engine.clone(),
+            is_opened: false,
         })
     }
 
@@ -106,6 +112,23 @@ impl Client {
         match self {
             Client::Remote(remote) => remote.run(sql).await,
             Client::Local(local) => local.run(sql).await,
+        }
+    }
+
+    /// Runs a `COPY … FROM STDIN` with the rows that `next` gives.
+    pub async fn copy_in(&mut self, sql: &str, next: &mut NextRows<'_>) -> Result<Answer, Failure> {
+        let count = match self {
+            Client::Remote(remote) => remote.copy_in(sql, next).await?,
+            Client::Local(local) => local.copy_in(sql, next).await?,
+        };
+        Ok(Answer::Done(format!("COPY {count}")))
+    }
+
+    /// Runs a `COPY … TO STDOUT` and writes its rows.
+    pub async fn copy_out(&mut self, sql: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Client::Remote(remote) => remote.copy_out(sql, out).await,
+            Client::Local(local) => local.copy_out(sql, out).await,
         }
     }
 
@@ -132,7 +155,8 @@ impl Client {
     /// Ends the conversation; an engine opened for it is stopped.
     pub fn close(self) {
         if let Client::Local(Local {
-            opened: Some(engine),
+            engine,
+            is_opened: true,
             ..
         }) = self
         {
@@ -177,7 +201,8 @@ impl Local {
         let engine = open_stopped(data_dir, settings)?;
         Ok(Local {
             session: engine.session(),
-            opened: Some(engine),
+            engine,
+            is_opened: true,
         })
     }
 
@@ -193,21 +218,56 @@ impl Local {
                         .map_err(|error| Failure::new(error.to_string(), ""))?,
                 },
                 Outcome::Done(tag) => Answer::Done(tag),
-                Outcome::Subscription(_) | Outcome::CopyOut { .. } => {
-                    return Err(Failure::new(
-                        "SUBSCRIBE and COPY … TO STDOUT need a running engine",
-                        "start it with `mainstem run` and ask it, or send a SELECT",
-                    ));
-                }
-                Outcome::CopyIn(target) => {
-                    return Err(Failure::new(
-                        format!("COPY {} FROM STDIN has no rows to read here", target.table),
-                        "use psql with the running engine, or a source of kind csv",
-                    ));
-                }
+                Outcome::Subscription(_) => return Err(no_changes()),
+                Outcome::CopyIn(_) | Outcome::CopyOut { .. } => return Err(no_rows()),
             };
             answers.push(answer);
         }
         Ok(answers)
     }
+
+    async fn copy_in(&mut self, sql: &str, next: &mut NextRows<'_>) -> Result<u64, Failure> {
+        let mut count = 0;
+        for statement in self.session.parse(sql)? {
+            let Outcome::CopyIn(target) = self.session.execute(&statement, &[]).await? else {
+                return Err(no_rows());
+            };
+            let (engine, session) = (&self.engine, &mut self.session);
+            count += in_process::copy_in::<Failure>(engine, session, target, next).await?;
+        }
+        Ok(count)
+    }
+
+    async fn copy_out(&mut self, sql: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        for statement in self.session.parse(sql)? {
+            let (rows, format) = match self.session.execute(&statement, &[]).await? {
+                Outcome::CopyOut { is_live: true, .. } => return Err(no_changes()),
+                Outcome::CopyOut { rows, format, .. } => (rows, format),
+                _ => return Err(no_rows()),
+            };
+            match in_process::copy_out(rows, &format, out).await {
+                Ok(()) => {}
+                Err(CopyError::Output(error)) => output::finish(Err(error))?,
+                Err(refused) => {
+                    self.session.fail();
+                    return Err(refused.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_changes() -> Failure {
+    Failure::new(
+        "SUBSCRIBE needs a running engine",
+        "start it with `mainstem run` and ask it, or send a SELECT",
+    )
+}
+
+fn no_rows() -> Failure {
+    Failure::new(
+        "rows of COPY are neither read nor written here",
+        "send the COPY by `mainstem sql`, as a statement of its own",
+    )
 }

@@ -6,6 +6,7 @@ use crate::config::{ConfigError, Problem};
 use crate::engine::EngineError;
 use crate::engine::backup::BackupError;
 use crate::serve::named_query::NamedQueryError;
+use crate::serve::pgwire::in_process::CopyError;
 use crate::snapshot::SnapshotError;
 use crate::source::SourceError;
 use crate::sql::SqlError;
@@ -99,6 +100,16 @@ impl From<SqlError> for Failure {
 impl From<NamedQueryError> for Failure {
     fn from(error: NamedQueryError) -> Self {
         Failure::new(error.to_string(), "")
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        let what = error.to_string();
+        match error {
+            CopyError::Refused { hint, .. } => Failure::new(what, hint),
+            CopyError::Output(_) => Failure::new(what, "check where they go"),
+        }
     }
 }
 

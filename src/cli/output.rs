@@ -23,13 +23,14 @@ pub fn print_text(text: &str) -> Result<(), Failure> {
     finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-fn finish(written: io::Result<()>) -> Result<(), Failure> {
+/// How writing has ended.
+pub fn finish(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         // The reader, such as `head`, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(
             format!("the answer can't be written: {error}"),
-            "check where standard output goes",
+            "check where it goes",
         )),
         Ok(()) => Ok(()),
     }

@@ -3,6 +3,7 @@
 //! Values travel as text and become Arrow columns again by the types the engine describes, so that
 //! answers are printed the same way as those of an engine in this process.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,15 @@ use arrow::array::{ArrayRef, RecordBatchOptions, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use futures::{StreamExt, pin_mut};
+use bytes::Bytes;
+use futures::{FutureExt, SinkExt, StreamExt, pin_mut};
 use tokio_postgres::types::Type;
 use tokio_postgres::{NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::client::Answer;
+use super::copy::NextRows;
 use super::failure::Failure;
+use super::output;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,6 +83,41 @@ impl Remote {
             }
         }
         Ok(())
+    }
+
+    /// Runs a `COPY … FROM STDIN` with the rows that `next` gives; how many there were.
+    pub async fn copy_in(&self, sql: &str, next: &mut NextRows<'_>) -> Result<u64, Failure> {
+        let sink = self.client.copy_in::<str, Bytes>(sql);
+        let sink = sink.await.map_err(failure)?;
+        // Dropped before its end, as where rows can't be read, it breaks the COPY off.
+        pin_mut!(sink);
+        while let Some(rows) = next()? {
+            sink.send(Bytes::from(rows)).await.map_err(failure)?;
+        }
+        sink.finish().await.map_err(failure)
+    }
+
+    /// Runs a `COPY … TO STDOUT` and writes its rows, those of a subscription as they come.
+    pub async fn copy_out(&self, sql: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        let rows = self.client.copy_out(sql).await.map_err(failure)?;
+        pin_mut!(rows);
+        loop {
+            let next = match rows.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    if let Err(error) = out.flush() {
+                        return output::finish(Err(error));
+                    }
+                    rows.next().await
+                }
+            };
+            let Some(piece) = next else {
+                return output::finish(out.flush());
+            };
+            if let Err(error) = out.write_all(&piece.map_err(failure)?) {
+                return output::finish(Err(error));
+            }
+        }
     }
 
     /// Runs SQL text of any number of statements and returns their answers.

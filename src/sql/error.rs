@@ -138,6 +138,12 @@ impl SqlError {
         self
     }
 
+    /// Adds where it is, if that is known.
+    pub fn at_known(mut self, place: Option<Place>) -> SqlError {
+        self.place = place.or(self.place);
+        self
+    }
+
     /// Adds what to do.
     pub fn with_hint(mut self, hint: impl Into<String>) -> SqlError {
         self.hint = Some(hint.into());
@@ -155,8 +161,13 @@ impl From<ParserError> for SqlError {
         };
         let (text, place) = Place::taken_from(&text);
         let text = text.replacen("Expected: ", "expected ", 1);
+        let hint = match text.as_str() {
+            "Unterminated string literal" => Some("close it with ', and write ' in it as ''"),
+            _ => None,
+        };
         SqlError {
             place,
+            hint: hint.map(str::to_owned),
             ..SqlError::syntax(text)
         }
     }
@@ -257,7 +268,7 @@ fn no_function(text: &str) -> SqlError {
     let error = SqlError::new("42883", format!("there is no function {name}()")).about(name);
     match names.nth(1).filter(|similar| is_close(name, similar)) {
         Some(similar) => error.with_hint(format!("is {similar}() meant?")),
-        None => error,
+        None => error.with_hint("information_schema.routines lists what there is"),
     }
 }
 
@@ -289,7 +300,7 @@ fn of_schema(error: &SchemaError) -> SqlError {
             let similar = nearest(field.name(), names);
             let meant = similar.map_or_else(String::new, |name| format!("is {name} meant? "));
             match &there[..] {
-                [] => error,
+                [] => error.with_hint("there are none here; a text stands between single quotes"),
                 there => error.with_hint(format!("{meant}there are: {}", there.join(", "))),
             }
         }
@@ -329,7 +340,8 @@ mod tests {
             ("nextval", "nanvl"),
             ("f", "ln"),
         ] {
-            assert_eq!(hint(name, similar), None, "{name}");
+            let hint = hint(name, similar).unwrap_or_default();
+            assert!(!hint.contains(similar), "{name}: {hint}");
         }
     }
 }

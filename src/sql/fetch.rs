@@ -9,14 +9,17 @@ use datafusion::sql::sqlparser::ast::{
 use super::error::SqlError;
 use super::output_columns::meant;
 use super::over_rows::value;
+use super::place::of_part;
 
 /// Writes that of a query as LIMIT or as a condition on the rank of its rows.
 pub fn as_limit(query: &mut Query) -> Result<(), SqlError> {
     let Some(fetch) = query.fetch.take() else {
         return Ok(());
     };
+    // The number is all of it that has a place.
+    let place = fetch.quantity.as_ref().and_then(of_part);
     if fetch.percent {
-        let error = SqlError::unsupported(format!("{fetch} is not supported"));
+        let error = SqlError::unsupported(format!("{fetch} is not supported")).at_known(place);
         return Err(error.with_hint("write how many rows: FETCH FIRST n ROWS ONLY"));
     }
     let count = fetch.quantity;
@@ -28,14 +31,20 @@ pub fn as_limit(query: &mut Query) -> Result<(), SqlError> {
             offset,
             limit_by,
         }) if limit_by.is_empty() => offset.clone(),
-        Some(_) => return Err(SqlError::syntax("write LIMIT or FETCH, not both")),
+        Some(_) => {
+            let error = SqlError::syntax("write LIMIT or FETCH, not both");
+            return Err(error.at_known(place));
+        }
     };
     if fetch.with_ties {
         let last = match &offset {
             None => count.to_string(),
             Some(offset) => format!("({}) + ({count})", offset.value),
         };
-        return with_ties(query, &last);
+        return with_ties(query, &last).map_err(|error| match error.place {
+            None => error.at_known(place),
+            Some(_) => error,
+        });
     }
     query.limit_clause = Some(LimitClause::LimitOffset {
         limit: Some(count),

@@ -8,13 +8,17 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{Expr as Ast, GroupByExpr, Query};
 
-use super::error::SqlError;
+use super::error::{Place, SqlError};
 use super::output_columns::meant;
+use super::place::of_part;
 use super::planner::external;
 use super::syntax::{edit_own_expressions, edit_selects};
 
 /// What DataFusion may call it where it makes no plan.
 const OTHER_STATES: [&str; 5] = ["42701", "42803", "42000", "0A000", "XX000"];
+
+/// What DataFusion says of aggregates in WHERE.
+const IN_WHERE: &str = "Aggregate functions are not allowed in the WHERE clause";
 
 /// Refuses them in a plan.
 pub fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
@@ -36,6 +40,12 @@ pub fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
 
 /// Why a query could not be planned, if it is for them.
 pub fn explained(error: SqlError, query: &Query, is_aggregate: &dyn Fn(&str) -> bool) -> SqlError {
+    if error.place.is_none() && error.message.contains(IN_WHERE) {
+        return match in_where(query, is_aggregate) {
+            Some((name, place)) => not_in_where(&name).at_known(place),
+            None => error,
+        };
+    }
     if !OTHER_STATES.contains(&error.sqlstate) {
         return error;
     }
@@ -56,6 +66,32 @@ pub fn explained(error: SqlError, query: &Query, is_aggregate: &dyn Fn(&str) -> 
         }
     });
     refusal.unwrap_or(error)
+}
+
+/// The first aggregate in a WHERE.
+fn in_where(query: &Query, is_aggregate: &dyn Fn(&str) -> bool) -> Option<(String, Option<Place>)> {
+    let mut found = None;
+    edit_selects(&mut query.clone(), &mut |select| {
+        let Some(condition) = &mut select.selection else {
+            return;
+        };
+        edit_own_expressions(condition, &mut |part| {
+            let Ast::Function(call) = part else {
+                return;
+            };
+            let name = call.name.to_string().to_lowercase();
+            if found.is_none() && call.over.is_none() && is_aggregate(&name) {
+                found = Some((name, of_part(call)));
+            }
+        });
+    });
+    found
+}
+
+fn not_in_where(name: &str) -> SqlError {
+    let message = format!("aggregates are not allowed in WHERE, and {name}() is one");
+    SqlError::new("42803", message)
+        .with_hint("write the condition in HAVING, or aggregate in a subquery")
 }
 
 /// What stands in grouping sets, or a key that is none.

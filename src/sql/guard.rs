@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use datafusion::common::Span;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -17,6 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::MainstemDialect;
 use super::error::SqlError;
+use super::place::of_span;
 use super::planner::external;
 
 /// Longest SQL text, in bytes.
@@ -51,11 +53,12 @@ pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
         .map_err(|error| ParserError::TokenizerError(error.to_string()))?;
     check(tokens.iter().map(|token| &token.token))?;
     let samples = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::TABLESAMPLE);
-    if tokens.iter().any(samples) {
+    if let Some(sample) = tokens.iter().find(|token| samples(token)) {
         let message = "TABLESAMPLE is not supported: all rows would be read";
-        return Err(
-            SqlError::new("0A000", message).with_hint("choose rows by a condition on their key")
-        );
+        let place = Span::try_from_sqlparser_span(sample.span).map(of_span);
+        return Err(SqlError::new("0A000", message)
+            .at_known(place)
+            .with_hint("choose rows by a condition on their key"));
     }
     Ok(tokens)
 }

@@ -118,6 +118,7 @@ mod view_options;
 mod whole_rows;
 pub mod wide_sums;
 pub mod written_bytes;
+mod written_clock;
 mod written_intervals;
 mod written_lists;
 pub mod written_times;

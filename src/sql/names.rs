@@ -44,7 +44,10 @@ impl ContextProvider for Provider<'_> {
             (None, schema) => {
                 let schema = schema.unwrap_or_default();
                 let message = format!("there is no table \"{table}\" in a schema \"{schema}\"");
-                Err(external(SqlError::new("42P01", message).about(table)))
+                let error = SqlError::new("42P01", message).about(table);
+                Err(external(error.with_hint(
+                    "tables and views are in the schema public, which need not be named",
+                )))
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::common::Span;
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, ObjectName, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Ident, ObjectName, Query, Spanned, Visit, Visitor,
+};
 
 use super::error::{Place, SqlError};
 
@@ -27,6 +29,11 @@ pub fn of_span(span: Span) -> Place {
         line: span.start.line,
         column: span.start.column,
     }
+}
+
+/// Where a part of a query begins; `None` if it is not one of the user's text.
+pub fn of_part(part: &impl Spanned) -> Option<Place> {
+    Span::try_from_sqlparser_span(part.span()).map(of_span)
 }
 
 struct Search<'n> {

@@ -46,6 +46,7 @@ use super::unique::unique_columns;
 use super::untyped_texts;
 use super::view_options::ViewOptions;
 use super::whole_rows;
+use super::written_clock::WrittenClock;
 
 /// Nesting of plain views within one another.
 const DEEPEST_VIEWS: usize = 16;
@@ -131,7 +132,7 @@ impl Planner {
         self_reference::check(&optimized)?;
         let lowered = lower::lower(&lower::zero::in_joins(optimized)?)?;
         let lowered = options.applied(lowered)?;
-        let plan = lower::temporal::schedule(&lowered)?;
+        let plan = lower::temporal::schedule(&lowered, &WrittenClock::of(query))?;
         let schema = view_schema(name, &plan.schema, logical.schema().as_arrow())?;
         let plan = output_map(plan, Arc::clone(&schema));
         let apart = lower::whole_partition::taken_apart(&lower::dense_rank::taken_apart(&plan));

@@ -63,7 +63,7 @@ pub fn refuse(view: &str, columns: &Schema) -> Result<(), SqlError> {
                 "view \"{view}\" has two columns called \"{}\"",
                 field.name()
             );
-            let error = SqlError::new("42701", message);
+            let error = SqlError::new("42701", message).about(field.name());
             Err(error.with_hint("give each column a name of its own with AS"))
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::cli::copy::FileCopy;
 use crate::cli::output::Format;
+use crate::cli::scan::{Part, Scanner};
 
 const WATCH_SECONDS: f64 = 2.0;
 
@@ -13,6 +15,7 @@ pub(super) enum Command {
     Sql,
     /// This SQL answers it.
     Ask(String),
+    Copy(FileCopy),
     Watch(Duration),
     Timing,
     Format(Format),
@@ -31,6 +34,9 @@ impl Command {
                 _ => Command::Sql,
             });
         };
+        if let Some(copy) = rest.strip_prefix("copy ") {
+            return FileCopy::parse(copy).map(Command::Copy);
+        }
         let mut words = rest.trim_end_matches(';').split_whitespace();
         let (word, argument) = (words.next().unwrap_or_default(), words.next());
         Ok(match (word, argument) {
@@ -76,68 +82,40 @@ pub(super) fn in_one_line(input: &str) -> Vec<String> {
 
 fn ends_statement(text: &str) -> bool {
     let scan = Scan::of(text);
-    scan.inside.is_none() && scan.last == Some(';')
+    !scan.is_inside && scan.last == Some(';')
 }
 
 /// What a text of SQL ends in.
 struct Scan {
-    /// The quote or comment that is open at the end.
-    inside: Option<Inside>,
+    /// Whether a quote or comment is open at the end.
+    is_inside: bool,
     /// The last character outside of comments and spaces.
     last: Option<char>,
     /// Whether the ends of its lines mean something.
     needs_lines: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Inside {
-    Quote(char),
-    LineComment,
-    /// How deep it is nested.
-    Comment(usize),
-}
-
 impl Scan {
     fn of(text: &str) -> Scan {
         let mut scan = Scan {
-            inside: None,
+            is_inside: false,
             last: None,
             needs_lines: false,
         };
-        let mut characters = text.chars().peekable();
-        while let Some(character) = characters.next() {
-            let pair = (character, characters.peek().copied());
-            scan.inside = match (scan.inside, pair) {
-                (None, ('-', Some('-'))) => {
-                    scan.needs_lines |= text.contains('\n');
-                    Some(Inside::LineComment)
-                }
-                (None, ('/', Some('*'))) => {
-                    characters.next();
-                    Some(Inside::Comment(1))
-                }
-                (None, ('\'' | '"', _)) => Some(Inside::Quote(character)),
-                (Some(Inside::Quote(quote)), _) if character == quote => None,
-                (Some(Inside::LineComment), ('\n', _)) => None,
-                (Some(Inside::Comment(depth)), ('/', Some('*'))) => {
-                    characters.next();
-                    Some(Inside::Comment(depth + 1))
-                }
-                (Some(Inside::Comment(depth)), ('*', Some('/'))) => {
-                    characters.next();
-                    (depth > 1).then_some(Inside::Comment(depth - 1))
-                }
-                (inside, _) => inside,
+        let has_lines = text.contains('\n');
+        let mut scanner = Scanner::default();
+        scanner.scan(text, |_, character, part| {
+            scan.needs_lines |= match part {
+                Part::Quoted => character == '\n',
+                Part::LineComment => has_lines,
+                Part::Code | Part::Comment => false,
             };
-            let is_comment = matches!(scan.inside, Some(Inside::LineComment | Inside::Comment(_)));
-            scan.needs_lines |= character == '\n' && matches!(scan.inside, Some(Inside::Quote(_)));
-            if !is_comment && !character.is_whitespace() && pair != ('*', Some('/')) {
+            let is_comment = matches!(part, Part::LineComment | Part::Comment);
+            if !is_comment && !character.is_whitespace() {
                 scan.last = Some(character);
             }
-        }
-        if scan.inside == Some(Inside::LineComment) {
-            scan.inside = None;
-        }
+        });
+        scan.is_inside = scanner.is_inside();
         scan
     }
 }
@@ -164,6 +142,7 @@ mod tests {
             "SELECT 1; -- done",
             "SELECT 1; /* all /* of */ it */",
             "SELECT 'it''s' -- ; is\n;",
+            "SELECT E'it\\'s';",
         ] {
             assert!(is_complete(complete), "{complete}");
         }
@@ -171,6 +150,7 @@ mod tests {
             "SELECT 1",
             "SELECT 'a;",
             "SELECT \"a;",
+            "SELECT $$a;",
             "SELECT 1 -- ;",
             "SELECT 1 /* ;",
             "SELECT 1 /* /* */ ;",
@@ -211,6 +191,8 @@ mod tests {
             "\\watch -1",
             "\\nonsense",
             "\\format xml",
+            "\\copy",
+            "\\copy t",
         ] {
             assert!(Command::parse(wrong).is_err(), "{wrong}");
         }

@@ -74,7 +74,7 @@ const KEYWORDS: &[&str] = &[
 ];
 
 const COMMANDS: &[&str] = &[
-    "\\?", "\\d", "\\dt", "\\dv", "\\format", "\\q", "\\timing", "\\watch",
+    "\\?", "\\copy", "\\d", "\\dt", "\\dv", "\\format", "\\q", "\\timing", "\\watch",
 ];
 
 /// What there is to name.

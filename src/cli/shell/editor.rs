@@ -13,6 +13,9 @@ use super::raw::RawMode;
 /// Candidates that are listed; more would scroll away what the user is doing.
 const LISTED_MAX: usize = 100;
 
+/// What is shown in the place of a tab.
+const TAB: &str = "→";
+
 /// What the user has entered.
 pub(super) enum Entered {
     Line(String),
@@ -27,6 +30,8 @@ pub(super) struct Editor {
     term: Term,
     pub(super) history: History,
     pub(super) names: Names,
+    /// Whether Tab stands for itself, as between values of a row.
+    takes_tabs: bool,
     /// Rows between the one where the prompt begins and the one of the cursor.
     row: usize,
 }
@@ -45,8 +50,17 @@ impl Editor {
             term: Term::stdout(),
             history: History::of_user(),
             names: Names::default(),
+            takes_tabs: false,
             row: 0,
         }
+    }
+
+    /// Reads a row of data: a line in which no words are completed.
+    pub(super) fn read_row(&mut self, prompt: &str) -> io::Result<Entered> {
+        self.takes_tabs = true;
+        let entered = self.read(prompt);
+        self.takes_tabs = false;
+        entered
     }
 
     /// Reads a line, without its end.
@@ -88,6 +102,7 @@ impl Editor {
             Key::Enter => return Ok(Step::Done(Entered::Line(line.text().to_owned()))),
             Key::CtrlC => return Ok(Step::Done(Entered::GivenUp)),
             Key::Char('\x04') if line.text().is_empty() => return Ok(Step::Done(Entered::End)),
+            Key::Tab if self.takes_tabs => line.insert("\t"),
             Key::Tab => self.complete(line)?,
             Key::ArrowUp | Key::Char('\x10') => {
                 if let Some(entry) = self.history.older(line.text()) {
@@ -138,13 +153,16 @@ impl Editor {
     /// Draws the prompt and the line in the place of what was drawn before.
     fn draw(&mut self, prompt: &str, line: &Line) -> io::Result<()> {
         let width = usize::from(self.term.size().1).max(1);
-        let end = measure_text_width(prompt) + measure_text_width(line.text());
-        let cursor = measure_text_width(prompt) + measure_text_width(line.before_cursor());
+        // A tab would be as wide as its place is.
+        let shown = line.text().replace('\t', TAB);
+        let before_cursor = line.before_cursor().replace('\t', TAB);
+        let end = measure_text_width(prompt) + measure_text_width(&shown);
+        let cursor = measure_text_width(prompt) + measure_text_width(&before_cursor);
         let mut text = up(self.row);
         // To the beginning; everything behind it goes.
         text.push_str("\r\x1b[J");
         text.push_str(prompt);
-        text.push_str(line.text());
+        text.push_str(&shown);
         if end > 0 && end.is_multiple_of(width) {
             // A terminal goes to the next row only with the next character.
             text.push_str("\r\n");

@@ -7,6 +7,7 @@ mod history;
 mod line;
 mod raw;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,14 +16,17 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 
 use super::client::{Answer, Client};
+use super::copy::{self, FileCopy};
 use super::failure::Failure;
 use super::output::{self, Format};
+use super::script::{Piece, Script};
 use command::{Command, in_one_line, is_complete};
 use completion::Names;
 use editor::{Editor, Entered};
 
 const PROMPT: &str = "mainstem> ";
 const FURTHER_PROMPT: &str = "     ...> ";
+const ROW_PROMPT: &str = ">> ";
 
 const HELP: &str = "\
 Statements end with a semicolon and may go over several lines.
@@ -32,6 +36,8 @@ Ctrl-C ends a running statement, Ctrl-D the conversation.
   \\d            tables and views          \\d NAME       columns of one
   \\dt           tables                    \\dv          views
   \\watch [S]    runs the last statement again every S seconds (2)
+  \\copy T FROM 'FILE' [OPTIONS], \\copy T TO 'FILE' [OPTIONS]
+                as COPY, with a file of this machine; T may be a (query) TO a file
   \\timing       tells how long statements take, or stops telling
   \\format F     prints rows as a table, json or csv
   \\q            the end
@@ -86,12 +92,7 @@ impl<'a> Shell<'a> {
                     continue;
                 }
                 Ok(Entered::End) => return Ok(()),
-                Err(error) => {
-                    return Err(Failure::new(
-                        format!("the terminal can't be read: {error}"),
-                        "give the SQL as an argument, or pipe it in",
-                    ));
-                }
+                Err(error) => return Err(unreadable(&error)),
             };
             if !input.is_empty() {
                 input.push('\n');
@@ -135,10 +136,13 @@ impl<'a> Shell<'a> {
             Ok(Command::Format(format)) => self.format = format,
             Ok(Command::Watch(pause)) => self.watch(pause).await,
             Ok(Command::Ask(sql)) => {
-                self.answer(&sql).await;
+                self.answer(Asked::Sql(&sql)).await;
+            }
+            Ok(Command::Copy(copied)) => {
+                self.answer(Asked::File(&copied)).await;
             }
             Ok(Command::Sql) => {
-                self.answer(line).await;
+                self.answer_all(line).await;
                 self.last = Some(line.to_owned());
                 if ["create", "drop"].contains(&first_word(line).as_str()) {
                     self.learn_names().await;
@@ -149,18 +153,43 @@ impl<'a> Shell<'a> {
         false
     }
 
-    /// Runs SQL and prints what it gives; whether it went well and to the end.
-    async fn answer(&mut self, sql: &str) -> bool {
+    /// Runs SQL text, its COPYs one by one; whether it went well and to the end.
+    async fn answer_all(&mut self, sql: &str) -> bool {
+        let mut script = Script::new(sql.as_bytes());
+        loop {
+            let went_well = match script.piece() {
+                Ok(None) => return true,
+                Ok(Some(Piece::Copy(sql))) => self.answer(Asked::Copy(&sql)).await,
+                Ok(Some(Piece::Sql(sql) | Piece::Command(sql))) => {
+                    self.answer(Asked::Sql(&sql)).await
+                }
+                Err(failure) => {
+                    eprintln!("{failure}");
+                    false
+                }
+            };
+            if !went_well {
+                return false;
+            }
+        }
+    }
+
+    /// Runs what is asked and prints what it gives; whether it went well and to the end.
+    async fn answer(&mut self, asked: Asked<'_>) -> bool {
         let started = Instant::now();
         let canceller = self.client.canceller();
+        let client = &mut *self.client;
+        let editor = &mut self.editor;
+        let mut is_first = true;
+        let mut rows = || typed_row(editor, std::mem::take(&mut is_first));
         let answer = async {
-            match is_subscription(sql) {
-                true => self
-                    .client
-                    .follow(sql, &print_row)
-                    .await
-                    .map(|()| Vec::new()),
-                false => self.client.run(sql).await,
+            match asked {
+                Asked::Sql(sql) if is_subscription(sql) => {
+                    client.follow(sql, &print_row).await.map(|()| Vec::new())
+                }
+                Asked::Sql(sql) => client.run(sql).await,
+                Asked::Copy(sql) => copy::run(client, sql, &mut rows).await,
+                Asked::File(copied) => copied.run(client, &mut rows).await,
             }
         };
         let answers = tokio::select! {
@@ -188,7 +217,7 @@ impl<'a> Shell<'a> {
             return;
         };
         loop {
-            if !self.answer(&sql).await {
+            if !self.answer_all(&sql).await {
                 return;
             }
             tokio::select! {
@@ -197,6 +226,33 @@ impl<'a> Shell<'a> {
             }
         }
     }
+}
+
+/// What an engine is asked at once.
+enum Asked<'a> {
+    Sql(&'a str),
+    Copy(&'a str),
+    File(&'a FileCopy),
+}
+
+/// The next row for a COPY; the user is told how they end.
+fn typed_row(editor: &mut Editor, is_first: bool) -> Result<Option<Vec<u8>>, Failure> {
+    if is_first {
+        println!("rows, one a line; \\. or Ctrl-D ends them, Ctrl-C gives them up");
+    }
+    match editor.read_row(ROW_PROMPT) {
+        Ok(Entered::Line(line)) if line != "\\." => Ok(Some(format!("{line}\n").into_bytes())),
+        Ok(Entered::Line(_) | Entered::End) => Ok(None),
+        Ok(Entered::GivenUp) => Err(Failure::new("the rows were given up", "")),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(
+        format!("the terminal can't be read: {error}"),
+        "give the SQL as an argument, or pipe it in",
+    )
 }
 
 /// The rows of two columns of text.

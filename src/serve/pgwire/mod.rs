@@ -9,6 +9,7 @@ mod csv_encoder;
 mod described;
 mod encode;
 mod exchange;
+pub mod in_process;
 mod parameters;
 mod place;
 mod portal;

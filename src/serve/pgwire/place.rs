@@ -19,7 +19,9 @@ pub fn position(error: &SqlError, text: &str) -> Option<usize> {
 /// The number of the character at a place, and the text from there on.
 fn at(place: Place, text: &str) -> Option<(usize, &str)> {
     let (mut line, mut column) = (1, 1);
-    for (count, (offset, character)) in text.char_indices().enumerate() {
+    // What is missing at the end has the place behind it.
+    let end = (!text.is_empty()).then_some((text.len(), ' '));
+    for (count, (offset, character)) in text.char_indices().chain(end).enumerate() {
         if (line, column) == (place.line, place.column) {
             return Some((count + 1, &text[offset..]));
         }

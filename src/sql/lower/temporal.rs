@@ -4,6 +4,7 @@
 //! [`TemporalNode`], provided that it changes at most once for each row; everything else that
 //! depends on the clock is refused.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -17,10 +18,12 @@ use datafusion::scalar::ScalarValue;
 use super::super::clock;
 use super::super::error::SqlError;
 use super::super::interval_text::readable;
+use super::super::place::of_part;
 use super::super::plan::{Expression, Join, JoinKind, Node, Plan, one_row};
 use super::super::temporal::{
     Condition, LATEST_MS, Now, TemporalNode, Turn, reads_clock, replace_now,
 };
+use super::super::written_clock::WrittenClock;
 use super::monotone::{Trend, trend};
 use super::{all_columns, plan_of};
 
@@ -46,20 +49,21 @@ pub(super) fn physical(
     Ok(Some(planned.data()?))
 }
 
-/// Lets everything in a plan that reads the clock follow it.
-pub fn schedule(plan: &Arc<Plan>) -> Result<Arc<Plan>, SqlError> {
+/// Lets everything in a plan that reads the clock follow it; what cannot is refused in the words of
+/// its query.
+pub fn schedule(plan: &Arc<Plan>, written: &WrittenClock) -> Result<Arc<Plan>, SqlError> {
     if !depends_on_clock(plan) {
         return Ok(Arc::clone(plan));
     }
     if let Some(map) = Map::of(plan) {
-        return map.inlined()?.scheduled(plan);
+        return map.inlined()?.scheduled(plan, written);
     }
     match &plan.node {
         Node::Join(join) if join.residual.as_ref().is_some_and(reads_clock) => {
-            schedule(&condition_above(join, plan)?)
+            schedule(&condition_above(join, plan, written)?, written)
         }
         _ => {
-            let node = plan.node.with_inputs(schedule)?;
+            let node = plan.node.with_inputs(|input| schedule(input, written))?;
             Ok(plan_of(node, Arc::clone(&plan.schema)))
         }
     }
@@ -82,12 +86,22 @@ fn depends_on_clock(plan: &Plan) -> bool {
 }
 
 /// A join on a condition that reads the clock, as a filter of the pairs.
-fn condition_above(join: &Join, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
+fn condition_above(
+    join: &Join,
+    plan: &Plan,
+    written: &WrittenClock,
+) -> Result<Arc<Plan>, SqlError> {
     if join.kind != JoinKind::Inner {
+        let conditions = join.residual.iter().flat_map(split_conjunction);
+        let place = conditions
+            .filter(|condition| reads_clock(condition))
+            .find_map(|condition| written.condition(&columns_of(condition)))
+            .and_then(of_part);
         return Err(SqlError::unsupported(
             "an outer or semi join whose condition compares now() with columns of both sides \
              cannot be maintained",
         )
+        .at_known(place)
         .with_hint("compare now() in a WHERE clause, or with columns of one side only"));
     }
     let pairs = Node::Join(Join {
@@ -157,10 +171,11 @@ impl Map {
         })
     }
 
-    fn scheduled(self, plan: &Plan) -> Result<Arc<Plan>, SqlError> {
+    fn scheduled(self, plan: &Plan, written: &WrittenClock) -> Result<Arc<Plan>, SqlError> {
         let map = self.filtered_first();
         let mut conditions = Conditions {
             schema: &map.input.schema,
+            written,
             found: Vec::new(),
         };
         let predicate = map.predicate.as_ref();
@@ -172,7 +187,7 @@ impl Map {
             projection.collect::<Result<_, _>>()?,
         );
         let conditions = conditions.found;
-        let input = schedule(&map.input)?;
+        let input = schedule(&map.input, written)?;
         let node = match conditions.is_empty() {
             true => Node::Map {
                 input,
@@ -222,6 +237,8 @@ fn substitute(expression: &Expression, columns: &[Expression]) -> Result<Express
 /// The conditions found so far, each of which becomes a column behind those of the schema.
 struct Conditions<'a> {
     schema: &'a Schema,
+    /// The words of the query.
+    written: &'a WrittenClock,
     found: Vec<Condition>,
 }
 
@@ -249,13 +266,7 @@ impl Conditions<'_> {
             }
         }
         if expression.downcast_ref::<Now>().is_some() {
-            return Err(SqlError::unsupported(
-                "the value of now() changes all the time, so a view of it cannot be kept up to date",
-            )
-            .with_hint(
-                "compare now() with a column (placed_at > now() - INTERVAL '28 days'), or compute \
-                 the value in the query that reads the view",
-            ));
+            return Err(self.value_refused());
         }
         let children = expression.children();
         let children = children.into_iter().map(|child| self.extract(child));
@@ -281,7 +292,7 @@ impl Conditions<'_> {
         let (Some(left_trend), Some(right_trend)) =
             (trend(left, self.schema), trend(right, self.schema))
         else {
-            return Err(refused(&expression));
+            return Err(self.refused(&expression));
         };
         let is_less = matches!(operator, Operator::Lt | Operator::LtEq);
         let (lesser, greater) = match is_less {
@@ -291,7 +302,7 @@ impl Conditions<'_> {
         let turn = match (lesser, greater) {
             (Trend::Still | Trend::Backward, Trend::Still | Trend::Forward) => Turn::Begins,
             (Trend::Still | Trend::Forward, Trend::Still | Trend::Backward) => Turn::Ends,
-            _ => return Err(refused(&expression)),
+            _ => return Err(self.refused(&expression)),
         };
         for side in [left, right] {
             check_range(side)?;
@@ -306,19 +317,49 @@ impl Conditions<'_> {
         let column = self.schema.fields().len() + position;
         Ok(Arc::new(Column::new(&name, column)))
     }
+
+    fn value_refused(&self) -> SqlError {
+        let call = self.written.value();
+        let name = call.map_or("now()".to_owned(), ToString::to_string);
+        SqlError::unsupported(format!(
+            "the value of {name} changes all the time, so a view of it cannot be kept up to date"
+        ))
+        .at_known(call.and_then(of_part))
+        .with_hint(
+            "compare now() with a column (placed_at > now() - INTERVAL '28 days'), or compute \
+             the value in the query that reads the view",
+        )
+    }
+
+    fn refused(&self, expression: &Expression) -> SqlError {
+        let written = self.written.condition(&columns_of(expression));
+        let condition = match written {
+            Some(written) => written.to_string(),
+            None => readable(&expression.to_string()),
+        };
+        SqlError::unsupported(format!(
+            "the condition {condition} may change more than once for a row as time passes, so it \
+             cannot be scheduled"
+        ))
+        .at_known(written.and_then(of_part))
+        .with_hint(
+            "compare a column with now() plus or minus an interval of days, hours or less \
+             (placed_at > now() - INTERVAL '28 days'); months can be taken from current_date or \
+             from date_trunc('day', now())",
+        )
+    }
 }
 
-fn refused(expression: &Expression) -> SqlError {
-    let condition = readable(&expression.to_string());
-    SqlError::unsupported(format!(
-        "the condition {condition} may change more than once for a row as time passes, so it \
-         cannot be scheduled"
-    ))
-    .with_hint(
-        "compare a column with now() plus or minus an interval of days, hours or less \
-         (placed_at > now() - INTERVAL '28 days'); months can be taken from current_date or from \
-         date_trunc('day', now())",
-    )
+/// The names of the columns that an expression reads.
+fn columns_of(expression: &Expression) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    if let Some(column) = expression.downcast_ref::<Column>() {
+        names.insert(column.name().to_owned());
+    }
+    for child in expression.children() {
+        names.extend(columns_of(child));
+    }
+    names
 }
 
 /// Refuses what cannot be computed at all moments, as `now() - INTERVAL '900 years'`.

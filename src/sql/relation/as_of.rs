@@ -18,13 +18,15 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, Join, JoinConstraint, JoinOperator, TableFactor,
+    BinaryOperator, Expr as Ast, Join, JoinConstraint, JoinOperator, TableFactor,
 };
 
 use super::call::own_column;
 use super::latest::latest;
-use crate::sql::error::SqlError;
+use crate::sql::error::{Place, SqlError};
+use crate::sql::place::of_part;
 use crate::sql::planner::external;
+use crate::sql::types::sql_name;
 
 const TIME: &str = "[time]";
 /// Whether a row is one of the left side.
@@ -99,13 +101,22 @@ impl AsOf {
     ) -> Result<AsOf> {
         let both = left.schema().join(right.schema())?;
         let mut plan = |condition: Ast| context.sql_to_expr(condition, &both);
-        let on = match constraint {
-            JoinConstraint::None => Vec::new(),
-            JoinConstraint::On(condition) => split_conjunction_owned(plan(condition)?),
-            JoinConstraint::Using(_) | JoinConstraint::Natural => {
-                return Err(refused("USING and NATURAL"));
+        let place = of_part(&match_condition);
+        let mut written = Vec::new();
+        match constraint {
+            JoinConstraint::None => {}
+            JoinConstraint::On(condition) => split(condition, &mut written),
+            JoinConstraint::Using(columns) => {
+                return Err(refused("USING", columns.first().and_then(of_part)));
             }
-        };
+            JoinConstraint::Natural => return Err(refused("NATURAL", place)),
+        }
+        let mut on = Vec::new();
+        for condition in written {
+            let place = of_part(&condition);
+            let conditions = split_conjunction_owned(plan(condition)?);
+            on.extend(conditions.into_iter().map(|condition| (condition, place)));
+        }
         let matched = plan(match_condition)?;
         let sides = Sides {
             left: &left,
@@ -113,24 +124,30 @@ impl AsOf {
         };
         let keys = on
             .into_iter()
-            .map(|condition| match sides.compared(condition)? {
+            .map(|(condition, place)| match sides.compared(condition)? {
                 Some((left, Operator::Eq, right)) => sides.of_one_type(left, right),
                 _ => Err(refused(
                     "a condition in ON that is not an equality of both sides",
+                    place,
                 )),
             });
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let Some((left_time, operator, right_time)) = sides.compared(matched)? else {
-            return Err(refused("a MATCH_CONDITION that does not compare the sides"));
+            return Err(refused(
+                "a MATCH_CONDITION that does not compare the sides",
+                place,
+            ));
         };
         let (is_forward, is_strict) = match operator {
             Operator::GtEq => (false, false),
             Operator::Gt => (false, true),
             Operator::LtEq => (true, false),
             Operator::Lt => (true, true),
-            _ => return Err(refused("a MATCH_CONDITION without >=, >, <= or <")),
+            _ => {
+                return Err(refused("a MATCH_CONDITION without >=, >, <= or <", place));
+            }
         };
-        let times = sides.times(left_time, right_time)?;
+        let times = sides.times(left_time, right_time, place)?;
         Ok(AsOf {
             left,
             right,
@@ -267,7 +284,7 @@ impl Sides<'_> {
     }
 
     /// Expressions that tell the time, or anything that goes on in numbers.
-    fn times(&self, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
+    fn times(&self, left: Expr, right: Expr, place: Option<Place>) -> Result<(Expr, Expr)> {
         let (left, right) = self.of_one_type(left, right)?;
         let wide = match left.get_type(self.left.schema())? {
             DataType::Timestamp(..) | DataType::Int64 | DataType::Decimal128(..) => {
@@ -276,8 +293,14 @@ impl Sides<'_> {
             DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Microsecond, None),
             DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int64,
             other => {
-                let message = format!("MATCH_CONDITION cannot compare values of type {other}");
-                return Err(external(SqlError::new("42804", message)));
+                let message = format!(
+                    "MATCH_CONDITION cannot compare values of type {}",
+                    sql_name(&other)
+                );
+                let error = SqlError::new("42804", message).at_known(place);
+                return Err(external(error.with_hint(
+                    "compare timestamps, dates, whole numbers or NUMERIC, or cast to one of these",
+                )));
             }
         };
         Ok((cast(left, wide.clone()), cast(right, wide)))
@@ -318,9 +341,25 @@ fn right_column(n: usize) -> String {
     format!("[right {n}]")
 }
 
-fn refused(what: &str) -> DataFusionError {
+/// The conditions of which all are to hold.
+fn split(condition: Ast, conditions: &mut Vec<Ast>) {
+    match condition {
+        Ast::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => {
+            split(*left, conditions);
+            split(*right, conditions);
+        }
+        Ast::Nested(inner) => split(*inner, conditions),
+        other => conditions.push(other),
+    }
+}
+
+fn refused(what: &str, place: Option<Place>) -> DataFusionError {
     let message = format!("{what} cannot be planned in an ASOF JOIN");
-    external(SqlError::unsupported(message).with_hint(
+    external(SqlError::unsupported(message).at_known(place).with_hint(
         "write a ASOF JOIN b MATCH_CONDITION (a.at >= b.at) ON a.key = b.key; further conditions \
          belong in WHERE or in a subquery",
     ))

@@ -13,8 +13,10 @@ use datafusion::sql::sqlparser::ast::{
     TableFunctionArgs,
 };
 
-use crate::sql::error::SqlError;
+use crate::sql::error::{Place, SqlError};
+use crate::sql::place::of_part;
 use crate::sql::planner::external;
+use crate::sql::types::sql_name;
 
 const WINDOW_START: &str = "window_start";
 const WINDOW_END: &str = "window_end";
@@ -59,6 +61,10 @@ pub struct Call<'c> {
     function: Function,
     context: &'c mut dyn RelationPlannerContext,
     arguments: IntoIter<Ast>,
+    /// The place of the call, and of the argument that has been read last.
+    place: Option<Place>,
+    /// How this argument is written.
+    written: String,
     /// The rows of the first argument.
     input: LogicalPlan,
     /// What the rows are called, unless the call has an alias.
@@ -69,12 +75,13 @@ impl<'c> Call<'c> {
     /// Plans the first argument, a table or a subquery.
     pub fn new(
         function: Function,
+        place: Option<Place>,
         arguments: TableFunctionArgs,
         context: &'c mut dyn RelationPlannerContext,
     ) -> Result<Call<'c>> {
         let expressions = arguments.args.into_iter().map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Ok(expression),
-            _ => Err(misused(function)),
+            other => Err(misused(function, of_part(&other).or(place))),
         });
         let mut arguments = expressions.collect::<Result<Vec<_>>>()?.into_iter();
         let (relation, name) = match arguments.next() {
@@ -89,7 +96,7 @@ impl<'c> Call<'c> {
                 };
                 (rows, function.name().to_owned())
             }
-            _ => return Err(misused(function)),
+            _ => return Err(misused(function, place)),
         };
         let input = context.plan(relation)?;
         let has_window = |name: &str| input.schema().has_column_with_unqualified_name(name);
@@ -98,7 +105,7 @@ impl<'c> Call<'c> {
                 "the rows given to {}() have windows already",
                 function.name()
             );
-            let error = SqlError::new("42701", message);
+            let error = SqlError::new("42701", message).at_known(place);
             return Err(external(error.with_hint(
                 "give their window_start and window_end other names in a subquery",
             )));
@@ -107,6 +114,8 @@ impl<'c> Call<'c> {
             function,
             context,
             arguments,
+            place,
+            written: String::new(),
             input,
             name,
         })
@@ -114,7 +123,9 @@ impl<'c> Call<'c> {
 
     fn next(&mut self) -> Result<Expr> {
         let argument = self.arguments.next();
-        let argument = argument.ok_or_else(|| misused(self.function))?;
+        let argument = argument.ok_or_else(|| misused(self.function, self.place))?;
+        self.place = of_part(&argument).or(self.place);
+        self.written = argument.to_string();
         self.context.sql_to_expr(argument, self.input.schema())
     }
 
@@ -127,10 +138,15 @@ impl<'c> Call<'c> {
                 Ok(cast(time, DataType::Timestamp(TimeUnit::Microsecond, None)))
             }
             other => {
-                let name = self.function.name();
-                let message =
-                    format!("{name}() needs a timestamp or a date, and {time} is of type {other}");
-                Err(external(SqlError::new("42804", message)))
+                let (name, written) = (self.function.name(), &self.written);
+                let message = format!(
+                    "{name}() needs a timestamp or a date, and {written} is of type {}",
+                    sql_name(&other)
+                );
+                let error = SqlError::new("42804", message).at_known(self.place);
+                Err(external(error.with_hint(
+                    "cast it to a TIMESTAMP, or make one of seconds with to_timestamp_seconds()",
+                )))
             }
         }
     }
@@ -163,15 +179,16 @@ impl<'c> Call<'c> {
         match self.arguments.len() {
             0 => Ok(None),
             1 => self.interval().map(Some),
-            _ => Err(misused(self.function)),
+            _ => Err(misused(self.function, self.place)),
         }
     }
 
     fn interval(&mut self) -> Result<IntervalMonthDayNano> {
         match self.next()? {
             Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => Ok(interval),
-            other => Err(self.refused(&format!(
-                "{other} is not an interval such as INTERVAL '1 hour'"
+            _ => Err(self.refused(&format!(
+                "{} is not an interval such as INTERVAL '1 hour'",
+                self.written
             ))),
         }
     }
@@ -185,10 +202,11 @@ impl<'c> Call<'c> {
         Ok(rest)
     }
 
-    /// A refusal with how the function is written.
+    /// A refusal of the last argument, with how the function is written.
     pub fn refused(&self, message: &str) -> DataFusionError {
         let message = format!("{}(): {message}", self.function.name());
-        external(SqlError::syntax(message).with_hint(format!("write {}", self.function.usage())))
+        let error = SqlError::syntax(message).at_known(self.place);
+        external(error.with_hint(format!("write {}", self.function.usage())))
     }
 
     /// A call of one of DataFusion's functions.
@@ -220,9 +238,10 @@ impl<'c> Call<'c> {
     }
 }
 
-fn misused(function: Function) -> DataFusionError {
+fn misused(function: Function, place: Option<Place>) -> DataFusionError {
     let message = format!("{}() is not written like that", function.name());
-    external(SqlError::syntax(message).with_hint(format!("write {}", function.usage())))
+    let error = SqlError::syntax(message).at_known(place);
+    external(error.with_hint(format!("write {}", function.usage())))
 }
 
 /// A table by its name, and what its rows are called.

@@ -27,6 +27,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
+use super::place::of_part;
 use super::syntax::{edit_joins, edit_selects};
 use call::{Call, Function};
 pub use elements::{is_list_in_from, refusal};
@@ -89,9 +90,9 @@ impl RelationPlanner for TimeRelations {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
-        let function = match &relation {
-            TableFactor::Table { name, .. } => function(name),
-            _ => None,
+        let (function, place) = match &relation {
+            TableFactor::Table { name, .. } => (function(name), of_part(name)),
+            _ => (None, None),
         };
         match (function, relation) {
             (
@@ -102,7 +103,7 @@ impl RelationPlanner for TimeRelations {
                     ..
                 },
             ) => {
-                let call = Call::new(function, arguments, context)?;
+                let call = Call::new(function, place, arguments, context)?;
                 let plan = match function {
                     Function::Tumble => time_window::tumble(call),
                     Function::Hop => time_window::hop(call),

@@ -37,12 +37,12 @@ pub fn tumble(mut call: Call) -> Result<LogicalPlan> {
 pub fn hop(mut call: Call) -> Result<LogicalPlan> {
     let time = call.time()?;
     let (slide, size) = (call.length()?, call.length()?);
-    let offset = call.offset()?;
     if nanoseconds(size) > nanoseconds(slide) * WINDOWS_MAX {
         return Err(call.refused(&format!(
             "a row would be in more than {WINDOWS_MAX} windows"
         )));
     }
+    let offset = call.offset()?;
     let time_type = call.type_of(&time)?;
     let counted = moved(time.clone(), offset, Expr::sub);
     let bin = |moment| call.scalar("date_bin", vec![interval(slide), moment]);

@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::dialect::MainstemDialect;
-use super::error::SqlError;
+use super::error::{Place, SqlError};
 use super::guard;
 use super::view_options::ViewOptions;
 use crate::model::TableDefinition;
@@ -271,15 +271,31 @@ fn parse_one(tokens: &[TokenWithSpan], declared: &Declared) -> Result<Statement,
 /// One statement as the parser's tree.
 fn parse_ast(mut tokens: Vec<TokenWithSpan>) -> Result<Ast, SqlError> {
     exclusion::taken_out(&mut tokens)?;
+    let end = end_of(&tokens);
     let mut parser =
         Parser::new(&MainstemDialect).with_tokens_with_locations(adjust::adjusted(tokens));
-    let statement = parser.parse_statement()?;
+    let statement = parser.parse_statement().map_err(|error| {
+        let error = SqlError::from(error);
+        match error.message.strip_suffix("EOF") {
+            Some(found) => {
+                SqlError::syntax(format!("{found}the end of the statement")).at_known(end)
+            }
+            None => error,
+        }
+    })?;
     let _ = parser.consume_token(&Token::SemiColon);
     let rest = parser.peek_token();
     match rest.token {
         Token::EOF => Ok(statement),
         _ => Ok(parser.expected("end of statement", rest)?),
     }
+}
+
+/// The place behind the last of some tokens; `None` if it is not one of the user's text.
+fn end_of(tokens: &[TokenWithSpan]) -> Option<Place> {
+    let end = tokens.iter().map(|token| token.span.end).max()?;
+    let (line, column) = (end.line, end.column);
+    (line > 0).then_some(Place { line, column })
 }
 
 fn statement(ast: Ast) -> Result<Statement, SqlError> {
