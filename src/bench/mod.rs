@@ -15,6 +15,7 @@ mod histogram;
 mod html;
 mod ingest;
 mod latency;
+mod lookups;
 mod machine;
 mod memory;
 mod nexmark;
