@@ -85,10 +85,12 @@ def sums(path: pathlib.Path) -> dict:
     """How many rows a Parquet file has, and the sum of each of its columns of numbers."""
     import duckdb
 
-    columns = duckdb.sql(f"DESCRIBE SELECT * FROM '{path}'").fetchall()
+    connection = duckdb.connect()
+    columns = connection.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()
     numbers = [name for name, kind, *_ in columns if kind.startswith(NUMBERS)]
     added = ", ".join(f'sum("{name}")' for name in numbers)
-    rows, *values = duckdb.sql(f"SELECT count(*), {added} FROM '{path}'").fetchone()
+    totals = connection.execute(f"SELECT count(*), {added} FROM '{path}'").fetchall()
+    rows, *values = totals[0]
     return {"rows": rows, **dict(zip(numbers, map(int, values)))}
 
 

@@ -97,7 +97,8 @@ fn named(operator: &OperatorOverview) -> String {
         true => measure.kind.to_string(),
         false => format!("{}: {}", measure.kind, measure.node),
     };
-    match name.char_indices().nth(LONGEST_NAME) {
+    let cut = name.char_indices().nth(LONGEST_NAME);
+    match cut {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name,
     }
