@@ -31,7 +31,7 @@ pub struct Settings {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     views: Vec<String>,
     /// How large the generated input is: households, products, stores and rows a day; of `tpch`,
-    /// five times its scale factor
+    /// five times its scale factor; `nexmark` has one size
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
     /// Chooses one of many generated inputs; `tpch` has one for each scale
