@@ -7,8 +7,8 @@ Flink runs in one process (a mini cluster), with what makes it fast here: mini-b
 or 50,000 rows, state on the heap, objects reused, no checkpoints, results thrown away. Mainstem
 has its log on. Flink's time is that of the job, with the planning of its queries and the start of the
 mini cluster, without the start of Python and of the JVM, as Mainstem's begins with an open engine; its
-CSV files have no header and times as it reads them. A second job counts the rows of Flink's views and adds up their numbers,
-which must come to those of Mainstem.
+CSV files have no header and times as it reads them. A second job counts the rows of Flink's views and
+adds up their numbers, which must come to those of Mainstem.
 """
 
 import json
