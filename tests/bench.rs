@@ -172,6 +172,25 @@ fn tpch_is_measured_beyond_its_load_and_every_query_checked() {
 }
 
 #[test]
+fn nexmark_is_measured_and_every_query_checked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Throughput {
+        place: place(&directory, 2),
+        lines: 2_000,
+        transaction: 500,
+        repetitions: 1,
+        answers: None,
+    };
+    let workload = bench::nexmark(9).expect("a workload");
+    let report = measurement.measure(&workload).expect("all views are right");
+    let notes = report.notes.join("\n");
+    for query in 0..=22 {
+        assert!(notes.contains(&format!("q{query} (")), "q{query}: {notes}");
+    }
+    assert!(!notes.contains("Not checked"), "{notes}");
+}
+
+#[test]
 fn latency_of_tpch_is_that_of_refreshes() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut workload = bench::tpch(0.005).expect("a workload");

@@ -84,7 +84,7 @@ impl Throughput {
     }
 
     /// One run of `lines` rows on an empty engine, whose views are written to `answers`.
-    pub fn run(
+    pub(super) fn run(
         &self,
         workload: &Workload,
         lines: usize,
