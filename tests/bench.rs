@@ -1,11 +1,14 @@
 //! The measurements, small: that they run, check their answers and tell what they promise.
 
-use std::path::Path;
+mod commands;
+mod peers;
+
 use std::time::Duration;
 
-use mainstem::bench::{self, Growth, Ingest, Latency, Place, Reads, Report, Throughput};
-
-use crate::tools::{mainstem_succeeds, text_of};
+use mainstem::bench::{
+    self, Arrivals, Growth, Idle, Ingest, Latency, Place, Reads, Report, Throughput,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 fn place(directory: &tempfile::TempDir, workers: usize) -> Place {
     Place {
@@ -30,11 +33,14 @@ fn throughput_is_measured_and_every_view_checked() {
         lines: 5_000,
         transaction: 600,
         repetitions: 2,
+        answers: None,
     };
     let report = measurement.measure(&workload).expect("all views are right");
     assert_checked(&report);
-    let rate = report.value("rows in memory to complete views", "median");
-    assert!(rate.is_some_and(|rate| rate > 0.0), "{report}");
+    for figure in ["median", "transactions, median"] {
+        let rate = report.value("rows in memory to complete views", figure);
+        assert!(rate.is_some_and(|rate| rate > 0.0), "{report}");
+    }
     let households = report.value("rows of the views", "customer_360");
     assert!(households.is_some_and(|rows| rows > 10.0), "{report}");
     let left = std::fs::read_dir(directory.path()).expect("readable");
@@ -48,7 +54,7 @@ fn latency_is_measured_at_each_size_of_the_state() {
         place: place(&directory, 1),
         states: vec![1_000, 4_000],
         transaction: 20,
-        rate: 2_000.0,
+        arrivals: Arrivals::Rate(2_000.0),
         duration: Duration::from_millis(200),
     };
     let report = measurement
@@ -62,6 +68,47 @@ fn latency_is_measured_at_each_size_of_the_state() {
     }
     let page = bench::page(&report);
     assert!(page.contains("<svg") && page.contains("on top of 4,000 lines"));
+}
+
+#[test]
+fn one_transaction_after_the_other_is_a_closed_loop() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Latency {
+        place: place(&directory, 1),
+        states: vec![1_000],
+        transaction: 1,
+        arrivals: Arrivals::OneByOne,
+        duration: Duration::from_millis(200),
+    };
+    let report = measurement
+        .measure(&bench::retail(2, 0.02))
+        .expect("all views are right");
+    assert_checked(&report);
+    let value = |name| report.value("on top of 1,000 lines", name).expect("told");
+    // Each transaction waits for the one before: their latencies are all the time there is.
+    assert!(value("transactions") >= 1.0, "{report}");
+    assert!(value("completed") * value("p50") / 1e3 <= 2.1, "{report}");
+    assert!(report.notes.join("\n").contains("closed loop"), "{report}");
+}
+
+#[test]
+fn an_idle_engine_is_measured_with_copies_of_the_views() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Idle {
+        place: place(&directory, 1),
+        lines: 1_000,
+        views: 7,
+        duration: Duration::from_millis(100),
+    };
+    let report = measurement
+        .measure(bench::retail(2, 0.02))
+        .expect("all views are right");
+    assert_checked(&report);
+    let value = |name| report.value("while nothing happens", name);
+    assert_eq!(value("views"), Some(7.0), "{report}");
+    assert!(value("processor").is_some_and(|share| share >= 0.0));
+    let notes = report.notes.join("\n");
+    assert!(notes.contains("customer_360_copy_3"), "{notes}");
 }
 
 #[test]
@@ -109,6 +156,7 @@ fn tpch_is_measured_beyond_its_load_and_every_query_checked() {
         lines: 9_000,
         transaction: 600,
         repetitions: 1,
+        answers: None,
     };
     let workload = bench::tpch(0.005).expect("a workload");
     let report = measurement.measure(&workload).expect("all views are right");
@@ -124,6 +172,25 @@ fn tpch_is_measured_beyond_its_load_and_every_query_checked() {
 }
 
 #[test]
+fn nexmark_is_measured_and_every_query_checked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Throughput {
+        place: place(&directory, 2),
+        lines: 2_000,
+        transaction: 500,
+        repetitions: 1,
+        answers: None,
+    };
+    let workload = bench::nexmark(9).expect("a workload");
+    let report = measurement.measure(&workload).expect("all views are right");
+    let notes = report.notes.join("\n");
+    for query in 0..=22 {
+        assert!(notes.contains(&format!("q{query} (")), "q{query}: {notes}");
+    }
+    assert!(!notes.contains("Not checked"), "{notes}");
+}
+
+#[test]
 fn latency_of_tpch_is_that_of_refreshes() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut workload = bench::tpch(0.005).expect("a workload");
@@ -133,7 +200,7 @@ fn latency_of_tpch_is_that_of_refreshes() {
         place: place(&directory, 1),
         states: vec![8_000],
         transaction: 10,
-        rate: 500.0,
+        arrivals: Arrivals::Rate(500.0),
         duration: Duration::from_millis(400),
     };
     let report = measurement.measure(&workload).expect("all views are right");
@@ -158,26 +225,6 @@ fn files_of_tpch_end_where_orders_go() {
     ] {
         assert!(directory.path().join(file).exists(), "{file}");
     }
-}
-
-#[test]
-fn tpch_is_a_workload_of_the_command_and_has_a_smallest_scale() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let sizes = [
-        "--lines",
-        "2000",
-        "--repetitions",
-        "1",
-        "--data-dir",
-        "engines",
-    ];
-    let of_tpch = ["bench", "throughput", "--workload", "tpch", "--views", "q6"];
-    let arguments = [&of_tpch[..], &["--scale", "0.005"], &sizes].concat();
-    let text = text_of(&mainstem_succeeds(directory.path(), &arguments));
-    assert!(text.contains("scale factor 0.001"), "{text}");
-    assert!(text.contains("q6 (1 rows)"), "{text}");
-    let refused = bench::tpch(0.001).err().expect("too small");
-    assert!(refused.to_string().contains("0.005"), "{refused}");
 }
 
 #[test]
@@ -221,6 +268,13 @@ fn reads_are_compared_with_a_table_in_memory_and_a_bare_writer() {
     let report = measurement.measure(&bench::retail(6, 0.02));
     let report = report.expect("answers are equal");
     assert_checked(&report);
+    for kind in [
+        "parse, plan and run SQL, in process",
+        "prepared, over the Postgres protocol",
+    ] {
+        let p50 = report.value(&format!("lookup by key: {kind}"), "p50");
+        assert!(p50.is_some_and(|p50| p50 > 0.0), "{report}");
+    }
     for group in ["scan with sums by store", "scan with a filter", "snapshot"] {
         let ratio = report.value(group, "speed against it");
         assert!(ratio.is_some_and(|ratio| ratio > 0.0), "{report}");
@@ -231,46 +285,45 @@ fn reads_are_compared_with_a_table_in_memory_and_a_bare_writer() {
 }
 
 #[test]
-fn memory_is_measured_view_by_view() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let sizes = [
-        "--scale",
-        "0.02",
-        "--lines",
-        "3000",
-        "--data-dir",
-        "engines",
-    ];
-    let output = mainstem_succeeds(
-        directory.path(),
-        &[&["bench", "memory"][..], &sizes].concat(),
-    );
-    let text = text_of(&output);
-    for view in ["customer_360", "product_store_day", "top_departments"] {
-        assert!(text.contains(view), "{text}");
+fn operators_are_measured_one_by_one() {
+    let report = bench::operators(&bench::retail(7, 0.02), 2, 2_000, 1).expect("measured");
+    for operator in [
+        "chunk merge",
+        "filter and project",
+        "temporal filter",
+        "arrange rows",
+        "distinct",
+        "min and max",
+        "join, then one sum",
+        "top 3 of each group",
+        "scan of rows",
+        "scan of groups",
+    ] {
+        let median = report.value(operator, "median");
+        assert!(median.is_some(), "{operator}: {report}");
     }
+    let arranged = report.value("arrange rows", "median");
+    assert!(arranged > Some(0.0), "{report}");
 }
 
-/// What is measured where nothing is said differs between measurements that share a setting.
 #[test]
-fn each_measurement_has_its_own_defaults() {
-    for (measurement, setting, default) in [
-        ("throughput", "--transaction", "[default: 16384]"),
-        ("throughput", "--repetitions", "[default: 5]"),
-        ("latency", "--transaction", "[default: 1000]"),
-        ("growth", "--lines", "[default: 10000000]"),
-        ("operators", "--lines", "[default: 500000]"),
-        ("operators", "--repetitions", "[default: 3]"),
-    ] {
-        let help = text_of(&mainstem_succeeds(
-            Path::new("."),
-            &["bench", measurement, "--help"],
-        ));
-        let (_, rest) = help.split_once(&format!("{setting} ")).expect(setting);
-        let (said, _) = rest.split_once(']').expect("a default");
-        assert!(
-            format!("{said}]").ends_with(default),
-            "{measurement} {setting}: {said}]"
-        );
+fn the_rows_of_views_are_written_for_others_to_compare() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let measurement = Throughput {
+        place: place(&directory, 2),
+        lines: 2_000,
+        transaction: 600,
+        repetitions: 1,
+        answers: Some(directory.path().join("answers")),
+    };
+    let report = measurement.measure(&bench::retail(8, 0.02));
+    let report = report.expect("all views are right");
+    for view in ["customer_360", "product_store_day", "top_departments"] {
+        let path = directory.path().join(format!("answers/{view}.parquet"));
+        let file = std::fs::File::open(path).expect("an answer");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
+        let rows = reader.metadata().file_metadata().num_rows();
+        let told = report.value("rows of the views", view);
+        assert_eq!(Some(rows as f64), told, "{view}");
     }
 }

@@ -8,14 +8,13 @@ transactions of 10,000 lines and then all lines in one. DBSP commits one transac
 the next; Mainstem has several on their way. DBSP merges in threads of its own, one for each worker.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import statistics
 import subprocess
 
-from retail import Bench, check, figure, rows_of, table
+from retail import Bench, check, counts, figure, parser, rows_of, table
 
 HERE = pathlib.Path(__file__).parent
 NAME = "DBSP 0.349"
@@ -38,7 +37,7 @@ def turns(bench: Bench, program: str, workers: str, transaction: int, count: int
         command = [program, str(bench.input), workers, str(transaction)]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         theirs.append(json.loads(output.stdout))
-        check("DBSP", theirs[-1]["rows"], rows_of(ours[-1]))
+        check("DBSP", counts(theirs[-1]["rows"]), counts(rows_of(ours[-1])))
     return ours, theirs
 
 
@@ -78,14 +77,10 @@ def latencies(bench: Bench, workers: str, theirs: list) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--mainstem", default="target/release/mainstem")
-    parser.add_argument("--lines", type=int, default=1_500_000)
-    parser.add_argument("--turns", type=int, default=5)
-    options = parser.parse_args()
+    options = parser(turns=5).parse_args()
     program = build()
 
-    with Bench(options.mainstem, options.lines) as bench:
+    with Bench(options) as bench:
         for workers in ["1", "2"]:
             ours, theirs = turns(bench, program, workers, TRANSACTION, options.turns)
             rates(f"{options.lines} lines, {TRANSACTION:,} a transaction", workers, ours, theirs)

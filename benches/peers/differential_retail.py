@@ -7,14 +7,13 @@ compiled, without a log, a table or an answer that could be read. Both take rows
 transactions of 16,384 lines; the hand-written one has two of them in flight.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import statistics
 import subprocess
 
-from retail import Bench, check, figure, rows_of, table
+from retail import Bench, check, counts, figure, parser, rows_of, table
 
 HERE = pathlib.Path(__file__).parent
 
@@ -27,14 +26,10 @@ def build() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--mainstem", default="target/release/mainstem")
-    parser.add_argument("--lines", type=int, default=1_500_000)
-    parser.add_argument("--turns", type=int, default=5)
-    options = parser.parse_args()
+    options = parser(turns=5).parse_args()
     program = build()
 
-    with Bench(options.mainstem, options.lines) as bench:
+    with Bench(options) as bench:
         for workers in ["1", "2"]:
             ours, theirs = [], []
             for _ in range(options.turns):
@@ -44,7 +39,7 @@ def main() -> None:
                     [program, str(bench.input), workers], check=True, capture_output=True
                 )
                 theirs.append(json.loads(output.stdout))
-            check("differential", theirs[0]["rows"], rows_of(ours[0]))
+            check("differential", counts(theirs[0]["rows"]), counts(rows_of(ours[0])))
             middle = lambda name: statistics.median(report[name] for report in theirs)
             rates = [
                 figure(report, "rows in memory to complete views", "median") for report in ours

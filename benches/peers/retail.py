@@ -1,5 +1,6 @@
-"""What the comparisons share: the input, Mainstem's own figures, and the table of ratios."""
+"""What the comparisons share: the input, Mainstem's own figures and answers, the table of ratios."""
 
+import argparse
 import json
 import pathlib
 import statistics
@@ -9,18 +10,31 @@ import threading
 import time
 
 VIEWS = ["customer_360", "product_store_day", "top_departments"]
+# How the names of the types begin whose values are added up.
+NUMBERS = ("BIGINT", "UBIGINT", "HUGEINT", "DECIMAL")
+
+
+def parser(turns: int) -> argparse.ArgumentParser:
+    """What all comparisons take."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--mainstem", default="target/release/mainstem", help="the program")
+    options.add_argument("--lines", type=int, default=1_500_000, help="lines of the input")
+    options.add_argument("--scale", type=float, default=1.0, help="how large the chain of shops is")
+    options.add_argument("--turns", type=int, default=turns, help="runs of each system")
+    return options
 
 
 class Bench:
-    """Mainstem's bench commands, with a directory of their own for input and reports."""
+    """Mainstem's bench commands, with a directory of their own for input, reports and answers."""
 
-    def __init__(self, mainstem: str, lines: int):
-        self.mainstem = mainstem
-        self.lines = lines
+    def __init__(self, options: argparse.Namespace):
+        self.mainstem = options.mainstem
+        self.size = ["--lines", str(options.lines), "--scale", str(options.scale)]
         self.scratch = tempfile.TemporaryDirectory(dir=".", prefix="peers-")
         self.directory = pathlib.Path(self.scratch.name).resolve()
         self.input = self.directory / "input"
-        self._run("export", "--lines", str(lines), "--out", str(self.input))
+        self.answers = self.directory / "answers"
+        self._run("export", *self.size, "--out", str(self.input))
 
     def __enter__(self):
         return self
@@ -36,8 +50,13 @@ class Bench:
         """The report of one measurement, in a process of its own."""
         report = self.directory / "report.json"
         scratch = ["--data-dir", str(self.directory / "engine"), "--json", str(report)]
-        self._run(*arguments, "--lines", str(self.lines), *scratch)
+        self._run(*arguments, *self.size, *scratch)
         return json.loads(report.read_text())
+
+    def answer(self) -> dict:
+        """Loads all lines once more and keeps the views' rows; the sums of their columns."""
+        self.measure("throughput", "--repetitions", "1", "--answers", str(self.answers))
+        return {view: sums(self.answers / f"{view}.parquet") for view in VIEWS}
 
     def ingest(self) -> dict:
         """The report of reading CSV files."""
@@ -62,10 +81,30 @@ def rows_of(report: dict) -> dict:
     return {view: int(figure(report, "rows of the views", view)) for view in VIEWS}
 
 
-def check(peer: str, rows: dict, expected: dict) -> None:
-    """Fails where a peer's views have other numbers of rows than Mainstem's."""
-    for view, count in expected.items():
-        assert rows[view] == count, f"{view}: {count} rows here, {rows[view]} in {peer}"
+def sums(path: pathlib.Path) -> dict:
+    """How many rows a Parquet file has, and the sum of each of its columns of numbers."""
+    import duckdb
+
+    connection = duckdb.connect()
+    columns = connection.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()
+    numbers = [name for name, kind, *_ in columns if kind.startswith(NUMBERS)]
+    added = ", ".join(f'sum("{name}")' for name in numbers)
+    totals = connection.execute(f"SELECT count(*), {added} FROM '{path}'").fetchall()
+    rows, *values = totals[0]
+    return {"rows": rows, **dict(zip(numbers, map(int, values)))}
+
+
+def counts(rows: dict) -> dict:
+    """Numbers of rows in the form of sums."""
+    return {view: {"rows": count} for view, count in rows.items()}
+
+
+def check(peer: str, found: dict, expected: dict) -> None:
+    """Fails where a peer's views have other numbers of rows, or other sums, than Mainstem's."""
+    for view, sums_here in expected.items():
+        for name, value in sums_here.items():
+            other = found[view][name]
+            assert other == value, f"{name} of {view}: {value} here, {other} in {peer}"
 
 
 def table(title: str, unit: str, rows: list, higher_is_better: bool = True) -> None:

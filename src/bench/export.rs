@@ -9,6 +9,7 @@ use parquet::arrow::ArrowWriter;
 
 use super::BenchError;
 use super::workload::{Workload, rows_of};
+use crate::engine::Engine;
 use crate::model::{Change, ChangeKind};
 
 /// Rows of a part.
@@ -57,6 +58,29 @@ pub fn export(workload: &Workload, lines: usize, directory: &Path) -> Result<usi
         fs::write(&path, format!("{sql};\n")).map_err(|error| BenchError::file(&path, error))?;
     }
     Ok(rows)
+}
+
+/// Writes the rows of views, given as name and definition, as one Parquet file each.
+pub fn export_answers(
+    engine: &Engine,
+    views: &[(String, String)],
+    directory: &Path,
+) -> Result<(), BenchError> {
+    fs::create_dir_all(directory).map_err(|error| BenchError::file(directory, error))?;
+    let moment = engine.read()?;
+    for (view, _) in views {
+        let path = directory.join(format!("{view}.parquet"));
+        let failed = |error: &dyn std::fmt::Display| BenchError::file(&path, error);
+        let contents = moment.contents(view)?;
+        let file = File::create(&path).map_err(|error| failed(&error))?;
+        let writer = ArrowWriter::try_new(file, contents.schema, None);
+        let mut writer = writer.map_err(|error| failed(&error))?;
+        for rows in contents.rows {
+            writer.write(&rows?).map_err(|error| failed(&error))?;
+        }
+        writer.close().map_err(|error| failed(&error))?;
+    }
+    Ok(())
 }
 
 /// The files of one table.

@@ -1,8 +1,8 @@
-//! Latency at a fixed arrival rate, with an open loop.
+//! Latency at a fixed arrival rate, with an open loop: transactions arrive by a clock of their own,
+//! whether the engine keeps up or not, and a latency is the time from the scheduled arrival to the
+//! moment all views have it: a stall is suffered by every transaction that would have arrived in it.
 //!
-//! Transactions arrive by a clock of their own, whether the engine keeps up or not, and a latency
-//! is the time from the scheduled arrival to the moment all views have it: a stall is suffered by
-//! every transaction that would have arrived in it.
+//! Or as fast as one after the other can be, with a closed loop.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, channel};
@@ -14,7 +14,7 @@ use super::bed::{Bed, Place};
 use super::histogram::Histogram;
 use super::report::{Better, Plot, Report};
 use super::throughput::check_note;
-use super::workload::{Workload, rows_of, take};
+use super::workload::{Transactions, Workload, rows_of, take};
 use crate::engine::Engine;
 use crate::model::Submission;
 
@@ -40,10 +40,19 @@ pub struct Latency {
     pub states: Vec<usize>,
     /// Rows of a transaction.
     pub transaction: usize,
-    /// Rows that arrive in a second.
-    pub rate: f64,
+    /// When transactions arrive.
+    pub arrivals: Arrivals,
     /// For how long they arrive, at each size.
     pub duration: Duration,
+}
+
+/// When transactions arrive.
+#[derive(Clone, Copy, Debug)]
+pub enum Arrivals {
+    /// By the clock, so many rows in a second: an open loop.
+    Rate(f64),
+    /// Each as soon as all views have the one before: a closed loop.
+    OneByOne,
 }
 
 impl Latency {
@@ -66,20 +75,13 @@ impl Latency {
                 }
                 rows += loaded;
             }
-            let count = (self.rate * self.duration.as_secs_f64()) as usize;
-            let arrivals = take(stream.as_mut(), count.max(1), self.transaction)?;
-            rows += arrivals.iter().map(rows_of).sum::<usize>();
-            let interval = Duration::from_secs_f64(self.transaction as f64 / self.rate);
-            let measured = open_loop(&bed.engine, arrivals, interval)?;
+            let measured = self.arrive(&bed.engine, stream.as_mut())?;
+            rows += measured.rows;
             let group = format!("on top of {} lines", super::report::number(*state as f64));
             tell(&mut report, &group, &measured);
             curves.push((group, curve(&measured.latencies)));
         }
-        report.notes.push(format!(
-            "{} lines a transaction, {} lines a second, open loop: latency counts from the scheduled \
-             arrival to the moment all views have it, synced log included.",
-            self.transaction, self.rate
-        ));
+        report.notes.push(self.note());
         report.notes.push(check_note(&bed.check(workload)?));
         report.plots.push(Plot {
             title: "Latency by quantile".to_owned(),
@@ -93,10 +95,43 @@ impl Latency {
         });
         Ok(report)
     }
+
+    /// Lets transactions arrive for as long as it takes.
+    fn arrive(
+        &self,
+        engine: &Engine,
+        stream: &mut dyn Transactions,
+    ) -> Result<Measured, BenchError> {
+        match self.arrivals {
+            Arrivals::Rate(rate) => {
+                let count = (rate * self.duration.as_secs_f64()) as usize;
+                let arrivals = take(stream, count.max(1), self.transaction)?;
+                let interval = Duration::from_secs_f64(self.transaction as f64 / rate);
+                open_loop(engine, arrivals, interval)
+            }
+            Arrivals::OneByOne => closed_loop(engine, stream, self.transaction, self.duration),
+        }
+    }
+
+    fn note(&self) -> String {
+        let arrivals = match self.arrivals {
+            Arrivals::Rate(rate) => format!(
+                "{rate} lines a second, open loop: latency counts from the scheduled arrival"
+            ),
+            Arrivals::OneByOne => "closed loop: each transaction is handed in when all views have \
+                                   the one before, and latency counts from there"
+                .to_owned(),
+        };
+        format!(
+            "{} lines a transaction, {arrivals} to the moment all views have it, synced log included.",
+            self.transaction
+        )
+    }
 }
 
-/// What an open loop has shown.
+/// What a loop has shown.
 struct Measured {
+    rows: usize,
     latencies: Histogram,
     transactions_per_second: f64,
 }
@@ -109,7 +144,7 @@ fn tell(report: &mut Report, group: &str, measured: &Measured) {
     let transactions = measured.latencies.len() as f64;
     report.figure(group, "transactions", transactions, "", Better::Neither);
     let rate = measured.transactions_per_second;
-    report.figure(group, "completed", rate, "transactions/s", Better::Neither);
+    report.figure(group, "completed", rate, "transactions/s", Better::Higher);
 }
 
 fn curve(latencies: &Histogram) -> Vec<(f64, f64)> {
@@ -117,6 +152,34 @@ fn curve(latencies: &Histogram) -> Vec<(f64, f64)> {
     quantiles
         .map(|(at, (share, _))| (at as f64, latencies.quantile_ms(*share)))
         .collect()
+}
+
+/// Each transaction follows once all views have the one before; making it does not count.
+fn closed_loop(
+    engine: &Engine,
+    stream: &mut dyn Transactions,
+    lines: usize,
+    duration: Duration,
+) -> Result<Measured, BenchError> {
+    engine.flush()?;
+    let (mut rows, mut latencies, mut spent) = (0, Histogram::default(), Duration::ZERO);
+    while spent < duration {
+        let Some(transaction) = stream.next(lines)? else {
+            break;
+        };
+        rows += rows_of(&transaction);
+        let started = Instant::now();
+        engine.enqueue(transaction)?;
+        engine.flush()?;
+        let latency = started.elapsed();
+        latencies.record(latency);
+        spent += latency;
+    }
+    Ok(Measured {
+        rows,
+        transactions_per_second: latencies.len() as f64 / spent.as_secs_f64().max(f64::EPSILON),
+        latencies,
+    })
 }
 
 /// A transaction on its way: its timestamp (ms) and when it was to arrive.
@@ -129,6 +192,7 @@ fn open_loop(
 ) -> Result<Measured, BenchError> {
     let last_ms = engine.flush()?;
     let count = transactions.len();
+    let rows: usize = transactions.iter().map(rows_of).sum();
     let (sender, arrivals) = channel::<Arrival>();
     let started = Instant::now();
     let latencies = thread::scope(|scope| {
@@ -159,6 +223,7 @@ fn open_loop(
     let seconds = started.elapsed().as_secs_f64();
     engine.flush()?;
     Ok(Measured {
+        rows,
         latencies,
         transactions_per_second: count as f64 / seconds,
     })

@@ -10,12 +10,15 @@ const LEFT: f64 = 84.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 48.0;
+/// About the width of a letter below the horizontal axis.
+const LETTER: f64 = 6.5;
 
 /// A plot as an SVG element; its colours are the classes `s0`, `s1`, … of the page.
 pub fn svg(plot: &Plot) -> String {
     let frame = Frame::of(plot);
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
+        "<svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-label=\"{}\">\n",
+        HEIGHT + frame.slanted,
         escape(&plot.title)
     );
     frame.axes(plot, &mut svg);
@@ -44,6 +47,8 @@ struct Frame {
     last: f64,
     top: f64,
     step: f64,
+    /// The height of names that are too long to stand side by side; 0 if they are not.
+    slanted: f64,
 }
 
 impl Frame {
@@ -60,6 +65,7 @@ impl Frame {
             last: last.max(first + f64::MIN_POSITIVE),
             top: (highest / step).ceil().max(1.0) * step,
             step,
+            slanted: slanted_height(&plot.names),
         }
     }
 
@@ -104,12 +110,16 @@ impl Frame {
         };
         for (value, label) in ticks {
             let x = self.x(value);
-            let _ = writeln!(
-                svg,
-                "<text class=\"tick\" x=\"{x:.1}\" y=\"{below}\" text-anchor=\"middle\">{label}</text>"
-            );
+            let place = match self.slanted > 0.0 {
+                true => format!(
+                    "transform=\"translate({x:.1} {below}) rotate(-45)\" text-anchor=\"end\""
+                ),
+                false => format!("x=\"{x:.1}\" y=\"{below}\" text-anchor=\"middle\""),
+            };
+            let _ = writeln!(svg, "<text class=\"tick\" {place}>{label}</text>");
         }
-        let (middle, bottom) = ((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 8.0);
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        let bottom = HEIGHT + self.slanted - 8.0;
         let centre = (TOP + HEIGHT - BOTTOM) / 2.0;
         let _ = writeln!(
             svg,
@@ -157,6 +167,17 @@ impl Frame {
     }
 }
 
+/// The height that names take where they are slanted, as there is no room for them side by side.
+fn slanted_height(names: &[String]) -> f64 {
+    let longest = names.iter().map(|name| name.chars().count()).max();
+    let width = longest.unwrap_or(0) as f64 * LETTER;
+    let room = (WIDTH - LEFT - RIGHT) / names.len().max(1) as f64;
+    match width > room {
+        true => width * std::f64::consts::FRAC_1_SQRT_2,
+        false => 0.0,
+    }
+}
+
 /// The next larger of 1, 2 and 5 times a power of ten.
 fn round_step(rough: f64) -> f64 {
     if rough <= 0.0 {
@@ -177,6 +198,14 @@ mod tests {
         for (rough, step) in [(0.0, 1.0), (0.7, 1.0), (13.0, 20.0), (300.0, 500.0)] {
             assert_eq!(round_step(rough), step);
         }
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_slanted() {
+        let names = |count: usize, name: &str| vec![name.to_owned(); count];
+        assert_eq!(slanted_height(&names(3, "customer_360")), 0.0);
+        assert_eq!(slanted_height(&[]), 0.0);
+        assert!(slanted_height(&names(12, "filter and project")) > 80.0);
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
@@ -15,7 +14,7 @@ use tokio::runtime::Runtime;
 
 use super::BenchError;
 use super::bed::{Bed, Place};
-use super::histogram::Histogram;
+use super::lookups::{KEYED, lookups};
 use super::report::{Better, Report, spread};
 use super::throughput::check_note;
 use super::workload::{Workload, take};
@@ -26,11 +25,8 @@ use crate::sql::Statement;
 
 /// Rows of a transaction of the load.
 const TRANSACTION: usize = 16_384;
-/// Lookups of each kind.
-const LOOKUPS: usize = 2_000;
-/// The view with a row for nearly every line, and the one with a row for each household.
+/// The view with a row for nearly every line.
 const LARGE: &str = "product_store_day";
-const KEYED: &str = "customer_360";
 const SCANS: [(&str, &str); 2] = [
     (
         "scan with sums by store",
@@ -68,7 +64,7 @@ impl Reads {
         let runtime = Runtime::new().map_err(|error| system("start threads", error))?;
         let moment = bed.engine.read()?;
         let mut report = Report::new("reads", &workload.description, self.place.workers);
-        self.lookups(&mut report, &bed.engine, &moment, &runtime)?;
+        lookups(&mut report, &bed.engine, &moment, &runtime)?;
         self.scans(&mut report, &bed.engine, &moment, &runtime)?;
         self.snapshots(&mut report, &moment)?;
         report
@@ -76,43 +72,6 @@ impl Reads {
             .push(format!("The views are made of {} lines.", self.lines));
         report.notes.push(check_note(&bed.check(workload)?));
         Ok(report)
-    }
-
-    /// Rows found by the key of a view.
-    fn lookups(
-        &self,
-        report: &mut Report,
-        engine: &Engine,
-        moment: &ReadPoint,
-        runtime: &Runtime,
-    ) -> Result<(), BenchError> {
-        let mut keys = Vec::new();
-        for rows in moment.contents(KEYED)?.rows {
-            keys.extend_from_slice(rows?.column(0).as_primitive::<Int64Type>().values());
-        }
-        let mut latencies = Histogram::default();
-        for key in keys.iter().cycle().take(LOOKUPS) {
-            let text = format!("SELECT * FROM {KEYED} WHERE household_id = {key}");
-            let started = Instant::now();
-            let rows = runtime.block_on(rows_of(engine, &text))?;
-            latencies.record(started.elapsed());
-            if count(&rows) != 1 {
-                let difference = format!("household {key} has {} rows", count(&rows));
-                let view = KEYED.to_owned();
-                return Err(BenchError::Wrong { view, difference });
-            }
-        }
-        let group = "lookup by key: parse, plan and run SQL, in process";
-        for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
-            report.figure(
-                group,
-                name,
-                latencies.quantile_ms(share),
-                "ms",
-                Better::Lower,
-            );
-        }
-        Ok(())
     }
 
     /// Scans by turns with the same rows in DataFusion's table in memory.
@@ -211,7 +170,8 @@ fn bare_parquet(
     file.sync_all().map_err(|error| failed(&error))
 }
 
-async fn rows_of(engine: &Engine, text: &str) -> Result<Vec<RecordBatch>, EngineError> {
+/// The answer to a query, run from its text on.
+pub async fn rows_of(engine: &Engine, text: &str) -> Result<Vec<RecordBatch>, EngineError> {
     let query = Statement::Query(crate::sql::statement::parse_query(text)?);
     match engine.session().execute(&query, &[]).await? {
         Outcome::Rows(rows) => Ok(rows.try_collect().await?),
@@ -228,7 +188,8 @@ fn compare(report: &mut Report, name: &str, other: &str, ours: &[f64], theirs: &
     report.figure(name, "speed against it", ratio, "x", Better::Higher);
 }
 
-fn count(batches: &[RecordBatch]) -> usize {
+/// The number of rows in batches.
+pub fn count(batches: &[RecordBatch]) -> usize {
     batches.iter().map(RecordBatch::num_rows).sum()
 }
 
@@ -236,7 +197,8 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn system(action: &str, error: impl ToString) -> BenchError {
+/// A failure of something other than the engine.
+pub fn system(action: &str, error: impl ToString) -> BenchError {
     BenchError::System {
         action: action.to_owned(),
         reason: error.to_string(),

@@ -1,8 +1,10 @@
 //! Throughput: rows in memory until all views are complete, log included.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::bed::{Bed, Place};
+use super::export::export_answers;
 use super::machine::{forget_peak, peak_memory_bytes, processor_seconds, resident_bytes};
 use super::report::{Better, Plot, Report, spread};
 use super::workload::{Workload, rows_of, take};
@@ -20,26 +22,35 @@ pub struct Throughput {
     pub transaction: usize,
     /// Runs that count, each on an empty engine; one of a tenth of the rows goes before them.
     pub repetitions: usize,
+    /// Where the rows of all views are written after the last run, for others to compare.
+    pub answers: Option<PathBuf>,
 }
 
 /// One run.
-struct Run {
-    rows: u64,
-    seconds: f64,
-    processor_seconds: f64,
+pub struct Run {
+    /// Rows that were handed in.
+    pub rows: u64,
+    transactions: usize,
+    /// From the first transaction until all views were complete.
+    pub seconds: f64,
+    /// Processor time of all threads meanwhile.
+    pub processor_seconds: f64,
     times: CommitTimes,
-    memory: Memory,
-    checked: Vec<check::Checked>,
+    /// What the tables and views take.
+    pub memory: Memory,
+    /// The views that were found to be right.
+    pub checked: Vec<check::Checked>,
 }
 
 /// Bytes.
 #[derive(Default)]
-struct Memory {
+pub struct Memory {
     /// What is resident at the end, without the rows that were handed in.
     held: u64,
-    /// What the engine counts of its tables and views.
+    /// What the engine counts of its tables.
     tables: u64,
-    views: u64,
+    /// What the engine counts of its views.
+    pub views: u64,
     /// The most that was resident on the way, at least: without the whole input.
     peak: u64,
 }
@@ -63,15 +74,22 @@ impl Throughput {
         let mut runs = Vec::new();
         // Memory is told by the first run: later ones get what the allocator has kept.
         if self.repetitions > 1 {
-            self.run(workload, self.lines / 10)?;
+            self.run(workload, self.lines / 10, None)?;
         }
-        for _ in 0..self.repetitions.max(1) {
-            runs.push(self.run(workload, self.lines)?);
+        for left in (0..self.repetitions.max(1)).rev() {
+            let answers = self.answers.as_deref().filter(|_| left == 0);
+            runs.push(self.run(workload, self.lines, answers)?);
         }
         Ok(self.report(workload, &runs))
     }
 
-    fn run(&self, workload: &Workload, lines: usize) -> Result<Run, BenchError> {
+    /// One run of `lines` rows on an empty engine, whose views are written to `answers`.
+    pub(super) fn run(
+        &self,
+        workload: &Workload,
+        lines: usize,
+        answers: Option<&Path>,
+    ) -> Result<Run, BenchError> {
         let before = resident_bytes();
         let bed = Bed::new(&self.place, workload)?;
         let mut stream = (workload.transactions)()?;
@@ -82,6 +100,7 @@ impl Throughput {
         }
         let input: u64 = transactions.iter().map(bytes_of).sum();
         let rows_expected: usize = transactions.iter().map(rows_of).sum();
+        let transaction_count = transactions.len();
         forget_peak();
         let times = bed.engine.commit_times();
         let (started, processor) = (Instant::now(), processor_seconds());
@@ -98,10 +117,14 @@ impl Throughput {
             ..Memory::default()
         };
         let checked = bed.check(workload)?;
+        if let Some(directory) = answers {
+            export_answers(&bed.engine, &workload.views, directory)?;
+        }
         // By now the workers have had time to merge what they hold.
         let memory = memory.with_counted(&bed.engine.overview());
         Ok(Run {
             rows,
+            transactions: transaction_count,
             seconds,
             processor_seconds,
             times: bed.engine.commit_times().since(&times),
@@ -119,6 +142,14 @@ impl Throughput {
         report.figure(group, "median", middle, "lines/s", Better::Higher);
         report.figure(group, "slowest run", least, "lines/s", Better::Higher);
         report.figure(group, "fastest run", greatest, "lines/s", Better::Higher);
+        let transactions = spread(&each(&|run| run.transactions as f64 / run.seconds)).1;
+        report.figure(
+            group,
+            "transactions, median",
+            transactions,
+            "transactions/s",
+            Better::Higher,
+        );
         let seconds = spread(&each(&|run| run.seconds)).1;
         report.figure(group, "time, median", seconds, "s", Better::Lower);
         let processor = spread(&each(&|run| run.processor_seconds * 1e9 / run.rows as f64)).1;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::bench_workload;
+use super::bench_settings::{Common, Settings, positive};
 use super::failure::Failure;
 use super::output::print_text;
 use crate::bench::{
-    self, BenchError, Growth, Ingest, Latency, Place, Reads, Report, Throughput, Workload,
+    self, Arrivals, BenchError, Growth, Idle, Ingest, Latency, Memory, Reads, Report, Throughput,
 };
 
 /// Measures throughput, latency, growth and memory, and checks every answer
@@ -21,6 +21,8 @@ Examples:
   mainstem bench latency --lines 1500000,15000000 --rate 100000 --transaction 1000
   mainstem bench growth --lines 20000000 --html growth.html
   mainstem bench memory --views customer_360,top_departments
+  mainstem bench nexmark --views q0,q3,q5         each query by itself
+  mainstem bench latency --transaction 1 --rate max    one after the other, as fast as it goes
   mainstem bench latency --workload tpch --rate 1000 --transaction 100      refreshes of 22 views
   mainstem bench throughput --workload dataflows  your views over the generated shop
   mainstem bench throughput --workload dataflows -c mainstem.toml    … over your sources
@@ -49,7 +51,14 @@ enum Measurement {
         /// Runs that count; before several of them goes a short one that does not
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
+        /// Writes the rows of all views as Parquet files after the last run
+        #[arg(long, value_name = "DIR")]
+        answers: Option<PathBuf>,
     },
+    /// Each of Nexmark's 23 queries by itself: rows a second, processor time, state
+    Nexmark(Queries),
+    /// Each of TPC-H's 22 queries by itself: rows a second, processor time, state
+    Tpch(Queries),
     /// From the scheduled arrival of a transaction until all views have it, at a fixed rate
     Latency {
         #[command(flatten)]
@@ -60,9 +69,10 @@ enum Measurement {
         /// Rows of a transaction; of files, raw rows
         #[arg(long, default_value_t = 1_000)]
         transaction: usize,
-        /// Rows that arrive in a second
-        #[arg(long, default_value_t = 100_000.0)]
-        rate: f64,
+        /// Rows that arrive in a second, whether the engine keeps up or not; `max`: each
+        /// transaction as soon as all views have the one before
+        #[arg(long, value_name = "ROWS|max", default_value = "100000", value_parser = arrivals)]
+        rate: Arrivals,
         /// For how many seconds they arrive, at each size
         #[arg(long, default_value_t = 10.0)]
         seconds: f64,
@@ -81,7 +91,7 @@ enum Measurement {
         #[arg(long, default_value_t = 16_384)]
         transaction: usize,
     },
-    /// Bytes that tables and views hold for each row, by view
+    /// Bytes that tables and views hold for each row, by view and by operator
     Memory {
         #[command(flatten)]
         common: Common,
@@ -91,6 +101,20 @@ enum Measurement {
         /// Rows of a transaction; of files, raw rows
         #[arg(long, default_value_t = 16_384)]
         transaction: usize,
+    },
+    /// The processor time of an engine with many views while nothing happens
+    Idle {
+        #[command(flatten)]
+        common: Common,
+        /// Rows of the input
+        #[arg(long, default_value_t = 100_000)]
+        lines: usize,
+        /// How many views there are: those of the workload, again and again under other names
+        #[arg(long, default_value_t = 50)]
+        count: usize,
+        /// For how many seconds nothing happens
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
     },
     /// Reading NDJSON, CSV and Parquet files: alone, and until all views are complete
     Ingest {
@@ -151,37 +175,20 @@ enum Measurement {
     },
 }
 
-/// What all measurements take.
+/// How queries are measured one by one.
 #[derive(Clone, Debug, Args)]
-struct Common {
-    /// `retail`, `nexmark`, `tpch`, or a directory of views over the standard tables
-    #[arg(long, value_name = "NAME|DIR", default_value = "retail")]
-    workload: String,
-    /// Settings with the sources that fill a directory's views [default: the generated shop]
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The views to be run, `none` for the tables alone [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    views: Vec<String>,
-    /// How large the generated input is: households, products, stores and rows a day; of `tpch`,
-    /// five times its scale factor
-    #[arg(long, default_value_t = 1.0)]
-    scale: f64,
-    /// Chooses one of many generated inputs; `tpch` has one for each scale
-    #[arg(long, default_value_t = 42)]
-    seed: u64,
-    /// Threads that keep the views up to date [default: one for each core]
-    #[arg(long)]
-    workers: Option<usize>,
-    /// Where engines are made and removed again; their logs are synced to its file system
-    #[arg(long, value_name = "DIR", default_value = "mainstem-bench")]
-    data_dir: PathBuf,
-    /// Keeps the report as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Keeps the report as a page
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+struct Queries {
+    #[command(flatten)]
+    settings: Settings,
+    /// Rows of the input, in each run
+    #[arg(long, default_value_t = 300_000)]
+    lines: usize,
+    /// Rows of a transaction
+    #[arg(long, default_value_t = 16_384)]
+    transaction: usize,
+    /// Runs of each query
+    #[arg(long, default_value_t = 1)]
+    repetitions: usize,
 }
 
 impl Bench {
@@ -196,7 +203,7 @@ impl Bench {
                 print_text(&format!("{rows} rows are in {}\n", out.display()))
             }
             measurement => {
-                let common = measurement.common().clone();
+                let common = measurement.common();
                 common.keep(measurement.measure()?)
             }
         }
@@ -204,36 +211,51 @@ impl Bench {
 }
 
 impl Measurement {
-    fn common(&self) -> &Common {
+    fn common(&self) -> Common {
         match self {
             Measurement::Throughput { common, .. }
             | Measurement::Latency { common, .. }
             | Measurement::Growth { common, .. }
             | Measurement::Memory { common, .. }
+            | Measurement::Idle { common, .. }
             | Measurement::Ingest { common, .. }
             | Measurement::Reads { common, .. }
             | Measurement::Operators { common, .. }
-            | Measurement::Export { common, .. } => common,
+            | Measurement::Export { common, .. } => common.clone(),
+            Measurement::Nexmark(queries) => Common::of("nexmark", queries.settings.clone()),
+            Measurement::Tpch(queries) => Common::of("tpch", queries.settings.clone()),
             Measurement::Compare { .. } => unreachable!("a comparison measures nothing"),
         }
     }
 
     fn measure(self) -> Result<Report, Failure> {
-        let workload = self.common().workload()?;
-        let place = self.common().place();
+        let common = self.common();
+        let (workload, place) = (common.workload()?, common.place());
         let report = match self {
             Measurement::Throughput {
                 lines,
                 transaction,
                 repetitions,
+                answers,
                 ..
             } => Throughput {
                 place,
                 lines,
                 transaction: transaction.max(1),
                 repetitions,
+                answers,
             }
             .measure(&workload)?,
+            Measurement::Nexmark(queries) | Measurement::Tpch(queries) => {
+                let throughput = Throughput {
+                    place,
+                    lines: queries.lines,
+                    transaction: queries.transaction.max(1),
+                    repetitions: queries.repetitions,
+                    answers: None,
+                };
+                bench::queries(&throughput, workload)?
+            }
             Measurement::Latency {
                 lines,
                 transaction,
@@ -244,7 +266,7 @@ impl Measurement {
                 place,
                 states: lines,
                 transaction: transaction.max(1),
-                rate: positive("rate", rate)?,
+                arrivals: rate,
                 duration: Duration::from_secs_f64(positive("seconds", seconds)?),
             }
             .measure(&workload)?,
@@ -261,16 +283,33 @@ impl Measurement {
             }
             .measure(&workload)?,
             Measurement::Memory {
-                common,
-                lines,
-                transaction,
+                lines, transaction, ..
             } => {
-                let arguments = common.throughput_arguments(lines, transaction.max(1));
+                let transaction = transaction.max(1);
                 let program = std::env::current_exe().map_err(|error| {
                     Failure::new(format!("this program can't be found: {error}"), "")
                 })?;
-                bench::memory(&workload, place.workers, &program, &arguments)?
+                Memory {
+                    place,
+                    lines,
+                    transaction,
+                    program,
+                    arguments: common.throughput_arguments(lines, transaction),
+                }
+                .measure(&workload)?
             }
+            Measurement::Idle {
+                lines,
+                count,
+                seconds,
+                ..
+            } => Idle {
+                place,
+                lines,
+                views: count,
+                duration: Duration::from_secs_f64(positive("seconds", seconds)?),
+            }
+            .measure(workload)?,
             Measurement::Ingest {
                 lines,
                 transaction,
@@ -304,89 +343,15 @@ impl Measurement {
     }
 }
 
-impl Common {
-    fn workload(&self) -> Result<Workload, Failure> {
-        let mut workload = match self.workload.as_str() {
-            "retail" => bench::retail(self.seed, positive("scale", self.scale)?),
-            "nexmark" => bench::nexmark(self.seed)?,
-            "tpch" => bench::tpch(positive("scale", self.scale)?)?,
-            directory => bench_workload::of_directory(
-                Path::new(directory),
-                self.config.as_deref(),
-                self.seed,
-                positive("scale", self.scale)?,
-            )?,
-        };
-        if !self.views.is_empty() {
-            workload.keep_views(&self.views)?;
-        }
-        Ok(workload)
+/// The value of `--rate`.
+fn arrivals(text: &str) -> Result<Arrivals, String> {
+    if text == "max" {
+        return Ok(Arrivals::OneByOne);
     }
-
-    fn place(&self) -> Place {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Place {
-            directory: self.data_dir.clone(),
-            workers: self.workers.unwrap_or(cores).max(1),
-        }
-    }
-
-    /// The command line of one measurement of throughput in a process of its own.
-    fn throughput_arguments(&self, lines: usize, transaction: usize) -> Vec<String> {
-        let mut arguments = vec!["bench".to_owned(), "throughput".to_owned()];
-        let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
-        add("--workload", self.workload.clone());
-        add("--scale", self.scale.to_string());
-        add("--seed", self.seed.to_string());
-        add("--workers", self.place().workers.to_string());
-        add("--data-dir", self.data_dir.display().to_string());
-        add("--lines", lines.to_string());
-        add("--transaction", transaction.to_string());
-        add("--repetitions", "1".to_owned());
-        if let Some(config) = &self.config {
-            add("--config", config.display().to_string());
-        }
-        arguments
-    }
-
-    /// Prints a report and keeps it where it was asked for.
-    fn keep(&self, mut report: Report) -> Result<(), Failure> {
-        report.command = command_line();
-        print_text(&report.to_string())?;
-        if !report.machine.is_optimised {
-            tracing::warn!("this build is not optimised: its figures say little");
-        }
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report).map_err(|error| {
-                Failure::new(format!("the report can't be written: {error}"), "")
-            })?;
-            write(path, &text)?;
-        }
-        match &self.html {
-            Some(path) => write(path, &bench::page(&report)),
-            None => Ok(()),
-        }
-    }
-}
-
-fn positive(name: &str, value: f64) -> Result<f64, Failure> {
-    match value > 0.0 && value.is_finite() {
-        true => Ok(value),
-        false => Err(Failure::new(
-            format!("--{name} is {value}"),
-            "give a number above 0",
-        )),
-    }
-}
-
-/// How this process was called, so that it can be repeated.
-fn command_line() -> String {
-    let arguments = std::env::args().skip(1);
-    let quoted = arguments.map(|argument| match argument.contains(' ') {
-        true => format!("'{argument}'"),
-        false => argument,
-    });
-    format!("mainstem {}", quoted.collect::<Vec<_>>().join(" "))
+    let rate = text.parse::<f64>().ok();
+    let rate = rate.filter(|rate| *rate > 0.0 && rate.is_finite());
+    rate.map(Arrivals::Rate)
+        .ok_or_else(|| "give a number above 0, or max".to_owned())
 }
 
 fn read(path: &Path) -> Result<Report, Failure> {
@@ -398,15 +363,6 @@ fn read(path: &Path) -> Result<Report, Failure> {
     };
     let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| {
-        Failure::new(
-            format!("{}: {error}", path.display()),
-            "check that the directory exists and can be written",
-        )
-    })
 }
 
 impl From<BenchError> for Failure {

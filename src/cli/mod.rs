@@ -5,6 +5,7 @@
 
 mod backup;
 mod bench;
+mod bench_settings;
 mod bench_workload;
 mod check;
 mod client;

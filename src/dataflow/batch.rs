@@ -111,7 +111,7 @@ impl Extract for ChunkBatcher {
 }
 
 /// Chunks of at most [`Chunk::TARGET_ROWS`].
-fn cut(chunk: Chunk) -> Vec<Chunk> {
+pub fn cut(chunk: Chunk) -> Vec<Chunk> {
     let rows = chunk.rows();
     let starts = (0..rows).step_by(Chunk::TARGET_ROWS);
     starts
