@@ -12,6 +12,7 @@ use super::output::print_text;
 use crate::bench::{
     self, Arrivals, BenchError, Growth, Idle, Ingest, Latency, Memory, Reads, Report, Throughput,
 };
+use crate::source::ROWS_PER_TRANSACTION;
 
 /// Measures throughput, latency, growth and memory, and checks every answer
 #[derive(Debug, Args)]
@@ -123,8 +124,8 @@ enum Measurement {
         /// Rows of the input, in each run
         #[arg(long, default_value_t = 1_500_000)]
         lines: usize,
-        /// Rows of a transaction; of files, raw rows
-        #[arg(long, default_value_t = 16_384)]
+        /// Raw rows of a transaction
+        #[arg(long, default_value_t = ROWS_PER_TRANSACTION)]
         transaction: usize,
         /// Runs of each kind that count
         #[arg(long, default_value_t = 3)]

@@ -12,7 +12,9 @@ pub mod mapping;
 
 pub use crate::sql::mapping::Mapping;
 pub use error::SourceError;
-pub use files::{Clock, Delimiter, FileFormat, FileOptions, FileSource, Identity};
+pub use files::{
+    Clock, Delimiter, FileFormat, FileOptions, FileSource, Identity, ROWS_PER_TRANSACTION,
+};
 pub use generator::{Generator, GeneratorOptions};
 
 use crate::model::Submission;

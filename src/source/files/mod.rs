@@ -26,7 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::datatypes::SchemaRef;
 
-pub use options::{Clock, Delimiter, FileFormat, FileOptions, Identity};
+pub use options::{Clock, Delimiter, FileFormat, FileOptions, Identity, ROWS_PER_TRANSACTION};
 pub use replay::{FileRows, Replayed};
 
 use super::error::SourceError;
