@@ -17,11 +17,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use table::Table;
 
-use super::seed;
-
-fn cases(few: u64) -> u64 {
-    std::env::var("ORACLE_CASES").map_or(few, |cases| cases.parse().expect("a number"))
-}
+use super::seed_and_cases;
 
 #[test]
 fn random_types_equal_batch_answers() {
@@ -30,7 +26,7 @@ fn random_types_equal_batch_answers() {
         let view = grammar::view(&tables, random);
         Case::random(view, tables, random)
     };
-    check(cases(60), random_case);
+    check(60, random_case);
 }
 
 #[test]
@@ -39,12 +35,12 @@ fn random_narrow_views_equal_batch_answers() {
         let view = super::grammar::query(random);
         Case::random(view, vec![table::r(), table::s()], random)
     };
-    check(cases(20), random_case);
+    check(20, random_case);
 }
 
 /// Runs cases, each from a seed of its own; the first that fails is made small and kept.
-fn check(cases: u64, random_case: impl Fn(&mut Pcg64) -> Case) {
-    let seed = seed();
+fn check(few: u64, random_case: impl Fn(&mut Pcg64) -> Case) {
+    let (seed, cases) = seed_and_cases(few);
     let mut refused = 0;
     for number in 0..cases {
         let seed = seed.wrapping_add(number);
