@@ -56,7 +56,7 @@ fn joins_of_several_relations_equal_batch_answers() {
 }
 
 /// A random join of three to five relations, each joined to one before it.
-fn random_join(random: &mut Pcg64) -> String {
+pub fn random_join(random: &mut Pcg64) -> String {
     let relations = random.random_range(3..=5);
     let tables: Vec<&str> = (0..relations).map(|_| pick(random, &["r", "s"])).collect();
     let numbers = |table: &str| match table {

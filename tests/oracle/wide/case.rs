@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::scalar::ScalarValue;
 use rand::RngExt;
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
@@ -21,7 +22,8 @@ pub struct Change {
     /// The position of its table.
     pub table: usize,
     pub row: Row,
-    /// Whether it goes; where there is no such row, nothing happens.
+    /// Whether it goes; where there is no such row, nothing happens. A row that comes takes the
+    /// place of the one with its key.
     pub goes: bool,
 }
 
@@ -38,7 +40,7 @@ impl Case {
     /// A random history of the tables.
     pub fn random(view: String, tables: Vec<Table>, random: &mut Pcg64) -> Case {
         let steps = match tables[0].name.as_str() {
-            "r" => narrow_steps(random),
+            "r" => narrow_steps(&tables, random),
             _ => steps(&tables, random),
         };
         Case {
@@ -60,7 +62,11 @@ impl Case {
             column.collect()
         };
         let tables = self.tables.iter();
-        let tables = tables.map(|table| json!({"name": table.name, "columns": columns(table)}));
+        let table = |table: &Table| {
+            let columns = columns(table);
+            json!({"name": table.name, "columns": columns, "key": table.key})
+        };
+        let tables = tables.map(table);
         let change = |change: &Change| {
             let row: Vec<Option<String>> = change.row.iter().map(value::to_text).collect();
             let sign = if change.goes { "-" } else { "+" };
@@ -92,6 +98,12 @@ impl Case {
                     })
                     .collect::<Vec<_>>(),
             )),
+            key: json["key"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|column| column.as_u64().expect("a position") as usize)
+                .collect(),
         };
         let tables: Vec<Table> = list(&json["tables"]).iter().map(table).collect();
         let change = |json: &Value| {
@@ -142,6 +154,7 @@ fn steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
                     let mut new = row;
                     let column = random.random_range(0..new.len());
                     new[column] = other[column].clone();
+                    rows.retain(|row| !tables[table].is_same(row, &new));
                     rows.push(new.clone());
                     changes.push(Change {
                         table,
@@ -156,6 +169,7 @@ fn steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
                 true => rows[random.random_range(0..rows.len())].clone(),
                 false => tables[table].row(random),
             };
+            rows.retain(|other| !tables[table].is_same(other, &row));
             rows.push(row.clone());
             changes.push(Change {
                 table,
@@ -168,19 +182,27 @@ fn steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
     steps
 }
 
-/// The histories of the other oracles.
-fn narrow_steps(random: &mut Pcg64) -> Vec<Vec<Change>> {
+/// The histories of the other oracles; keys are never NULL.
+fn narrow_steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
+    let with_key = |table: usize, mut row: Row| {
+        for column in &tables[table].key {
+            if row[*column].is_null() {
+                row[*column] = ScalarValue::Int64(Some(0));
+            }
+        }
+        row
+    };
     let mut history = History::new();
     let steps = (0..STEPS).map(|step| {
         let change = history.step(random, if step == 0 { 12 } else { 6 });
         let of_r = change.r.into_iter().map(|(row, count)| Change {
             table: 0,
-            row: table::of_r(row),
+            row: with_key(0, table::of_r(row)),
             goes: count < 0,
         });
         let of_s = change.s.into_iter().map(|(row, count)| Change {
             table: 1,
-            row: table::of_s(row),
+            row: with_key(1, table::of_s(row)),
             goes: count < 0,
         });
         of_r.chain(of_s).collect()
@@ -196,7 +218,8 @@ impl fmt::Display for Case {
             let columns: Vec<String> = columns
                 .map(|field| format!("{} {}", field.name(), field.data_type()))
                 .collect();
-            writeln!(f, "{} ({})", table.name, columns.join(", "))?;
+            let key = &table.key;
+            writeln!(f, "{} ({}), key {key:?}", table.name, columns.join(", "))?;
         }
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "step {number}")?;

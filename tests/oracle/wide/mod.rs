@@ -5,6 +5,7 @@
 
 mod case;
 mod grammar;
+mod ordered;
 mod run;
 mod shrink;
 mod table;
@@ -38,6 +39,19 @@ fn random_narrow_views_equal_batch_answers() {
     check(20, random_case);
 }
 
+#[test]
+fn random_views_of_keyed_tables_equal_batch_answers() {
+    let random_case = |random: &mut Pcg64| {
+        let tables = vec![table::r().keyed(&[0, 1]), table::s().keyed(&[0])];
+        let view = match random.random_range(0..3) {
+            0 => super::joins::random_join(random),
+            _ => super::grammar::query(random),
+        };
+        Case::random(view, tables, random)
+    };
+    check(20, random_case);
+}
+
 /// Runs cases, each from a seed of its own; the first that fails is made small and kept.
 fn check(few: u64, random_case: impl Fn(&mut Pcg64) -> Case) {
     let (seed, cases) = seed_and_cases(few);
@@ -63,9 +77,10 @@ fn check(few: u64, random_case: impl Fn(&mut Pcg64) -> Case) {
         }
     }
     println!("{cases} cases, {refused} of them refused by both");
+    // One in ten, and at least one: more would be cases that compare nothing.
     assert!(
-        refused * 2 <= cases,
-        "too many views are refused: {refused}"
+        refused * 10 <= cases.max(10),
+        "ORACLE_SEED={seed}: of {cases} views {refused} are refused"
     );
 }
 
