@@ -31,6 +31,8 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     pub view: String,
+    /// The same for DataFusion, where it does not plan what the view is written with.
+    pub words: Option<String>,
     pub workers: usize,
     pub tables: Vec<Table>,
     pub steps: Vec<Vec<Change>>,
@@ -45,6 +47,7 @@ impl Case {
         };
         Case {
             view,
+            words: None,
             workers: random.random_range(1..3),
             tables,
             steps,
@@ -76,6 +79,7 @@ impl Case {
         let steps = steps.map(|step| step.iter().map(change).collect::<Vec<_>>());
         json!({
             "view": self.view,
+            "words": self.words,
             "workers": self.workers,
             "tables": tables.collect::<Vec<_>>(),
             "steps": steps.collect::<Vec<_>>(),
@@ -124,6 +128,7 @@ impl Case {
         let step = |json: &Value| list(json).iter().map(change).collect();
         Case {
             view: text(&json["view"]),
+            words: json["words"].as_str().map(str::to_owned),
             workers: json["workers"].as_u64().expect("a number") as usize,
             steps: list(&json["steps"]).iter().map(step).collect(),
             tables,
@@ -213,6 +218,9 @@ fn narrow_steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "view: {}\nworkers: {}", self.view, self.workers)?;
+        if let Some(words) = &self.words {
+            writeln!(f, "the same in other words: {words}")?;
+        }
         for table in &self.tables {
             let columns = table.schema.fields().iter();
             let columns: Vec<String> = columns

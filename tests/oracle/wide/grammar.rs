@@ -1,5 +1,5 @@
 //! Random views over random tables: expressions of every type under every kind of operator. Those
-//! that depend on an order are in `ordered.rs`.
+//! that depend on an order are in `ordered.rs`, those on time in `timed.rs`.
 
 use arrow::datatypes::DataType;
 use rand::RngExt;
@@ -22,9 +22,14 @@ impl Column {
     }
 
     /// Whether it is of the same type as another.
-    fn may_meet(&self, other: &Column) -> bool {
+    pub(super) fn may_meet(&self, other: &Column) -> bool {
         self.is_plain() && self.data_type == other.data_type
     }
+}
+
+/// A random view over two tables of what DataFusion does not plan, and the same in its words.
+pub fn timed_view(tables: &[Table], random: &mut Pcg64) -> (String, String) {
+    Grammar { tables, random }.timed()
 }
 
 /// A random view over two tables.
@@ -455,7 +460,7 @@ impl Grammar<'_> {
 }
 
 /// Values as columns with names.
-fn listed(values: &[Column], prefix: &str) -> String {
+pub(super) fn listed(values: &[Column], prefix: &str) -> String {
     let columns = values.iter().enumerate();
     let columns = columns.map(|(number, value)| format!("{} AS {prefix}{number}", value.name));
     columns.collect::<Vec<_>>().join(", ")

@@ -9,6 +9,7 @@ mod ordered;
 mod run;
 mod shrink;
 mod table;
+mod timed;
 mod value;
 
 use std::path::PathBuf;
@@ -24,8 +25,17 @@ use super::seed_and_cases;
 fn random_types_equal_batch_answers() {
     let random_case = |random: &mut Pcg64| {
         let tables = vec![Table::random("w", random), Table::random("x", random)];
-        let view = grammar::view(&tables, random);
-        Case::random(view, tables, random)
+        let (view, words) = match random.random_range(0..12) {
+            0 => {
+                let (view, words) = grammar::timed_view(&tables, random);
+                (view, Some(words))
+            }
+            _ => (grammar::view(&tables, random), None),
+        };
+        Case {
+            words,
+            ..Case::random(view, tables, random)
+        }
     };
     check(60, random_case);
 }

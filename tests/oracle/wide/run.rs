@@ -48,10 +48,11 @@ fn run_steps(case: &Case) -> Result<Outcome, String> {
     let runtime = runtime.expect("a runtime");
     let mut rows: Vec<Vec<Row>> = vec![Vec::new(); case.tables.len()];
     let mut running: Option<Running> = None;
+    let words = case.words.as_deref().unwrap_or(&case.view);
     for (number, step) in case.steps.iter().enumerate() {
         let applied = apply(&case.tables, &mut rows, step);
         let tables = tables(case, &rows);
-        let answer = match runtime.block_on(answer(&case.view, &tables)) {
+        let answer = match runtime.block_on(answer(words, &tables)) {
             Ok(answer) => answer,
             Err(error) if is_not_there(&error) || number == 0 && has_no_plan(&error) => {
                 // Nor may planning the view end in anything but an answer or a reason.
@@ -71,7 +72,7 @@ fn run_steps(case: &Case) -> Result<Outcome, String> {
             }
         };
         running
-            .compare(&answer, &case.view)
+            .compare(&answer, words)
             .map_err(|problem| format!("step {number}: {problem}"))?;
     }
     Ok(Outcome::Equal)
