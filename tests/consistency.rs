@@ -11,6 +11,8 @@ use crate::serve::Served;
 const SHOP: &str = "
     CREATE TABLE orders (id BIGINT PRIMARY KEY, customer BIGINT NOT NULL);
     CREATE TABLE lines (id BIGINT PRIMARY KEY, order_id BIGINT NOT NULL, amount BIGINT NOT NULL);
+    CREATE MATERIALIZED VIEW order_count AS SELECT count(*) AS orders FROM orders;
+    CREATE MATERIALIZED VIEW line_count AS SELECT count(*) AS lines FROM lines;
     CREATE MATERIALIZED VIEW customers AS
         SELECT o.customer, count(DISTINCT o.id) AS orders, sum(l.amount) AS amount
         FROM lines l JOIN orders o ON o.id = l.order_id GROUP BY o.customer;
@@ -24,7 +26,15 @@ const SAME: &str = "SELECT
     (SELECT coalesce(sum(amount), 0) FROM customers),
     (SELECT coalesce(max(amount), 0) FROM total),
     (SELECT coalesce(max(amount), 0) FROM customers),
-    (SELECT coalesce(max(amount), 0) FROM best)";
+    (SELECT coalesce(max(amount), 0) FROM best),
+    (SELECT count(*) FROM orders),
+    (SELECT orders FROM order_count),
+    (SELECT count(*) FROM lines),
+    (SELECT lines FROM line_count),
+    (SELECT coalesce(sum(orders), 0) FROM customers)";
+
+/// Lines that come with each order, in its transaction.
+const LINES: i64 = 2;
 
 async fn row(client: &Client, sql: &str) -> Vec<i64> {
     let messages = client.simple_query(sql).await.expect(sql);
@@ -63,6 +73,12 @@ fn every_read_is_of_one_moment() {
                         values[3], values[4],
                         "customers and best differ: {values:?}"
                     );
+                    // An order that came before its lines would be in the counts of orders alone.
+                    let orders = values[5];
+                    let of_orders = [values[6], values[9]];
+                    assert_eq!(of_orders, [orders; 2], "orders differ: {values:?}");
+                    let of_lines = [values[7], values[8]];
+                    assert_eq!(of_lines, [LINES * orders; 2], "half orders: {values:?}");
                     assert!(values[0] >= seen, "time went back: {values:?} after {seen}");
                     seen = values[0];
                     reads += 1;
@@ -94,6 +110,7 @@ fn every_read_is_of_one_moment() {
         for reader in readers {
             assert!(reader.await.expect("the reader saw one moment each time") > 0);
         }
-        assert_eq!(row(&writer, SAME).await[2], expected);
+        let values = row(&writer, SAME).await;
+        assert_eq!([values[2], values[5]], [expected, TRANSACTIONS]);
     });
 }

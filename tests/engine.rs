@@ -1,5 +1,8 @@
 //! The engine through its sessions: statements, own writes, restart, life cycle of views.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
 use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use mainstem::engine::{Engine, EngineError, EngineOptions, Outcome, QueryLimits, Session};
@@ -144,31 +147,83 @@ fn views_come_and_go_while_rows_arrive() {
     });
 }
 
+/// What a view says of itself and of the rows it is made of, at one moment.
+const REPLACED: &str = "SELECT (SELECT min(version) FROM live), (SELECT max(version) FROM live),
+    (SELECT sum(n) FROM live), (SELECT count(*) FROM t)";
+
+/// A query that tells all rows of `t` in a way that depends on its version.
+fn of_version(version: i64) -> String {
+    let rows = match version % 3 {
+        0 => "SELECT v % 3 AS part, {} AS version, count(*) AS n FROM t GROUP BY 1",
+        1 => "SELECT k AS part, {} AS version, 1 AS n FROM t",
+        _ => {
+            "SELECT x.k % 5 AS part, {} AS version, count(y.k) AS n FROM t AS x LEFT JOIN t AS y ON x.k = y.k GROUP BY 1"
+        }
+    };
+    rows.replace("{}", &version.to_string())
+}
+
 #[test]
-fn a_view_that_is_replaced_is_never_missing() {
+fn a_view_that_is_replaced_is_whole_and_of_its_moment_in_every_read() {
     let runtime = runtime();
     let directory = tempfile::tempdir().expect("a directory");
     let engine = open(directory.path(), 2);
     runtime.block_on(async {
         let mut session = engine.session();
+        let create = format!("CREATE MATERIALIZED VIEW live AS {}", of_version(0));
         for sql in [
-            "CREATE TABLE t (k BIGINT, v BIGINT)",
-            "INSERT INTO t VALUES (1, 10), (2, 20)",
-            "CREATE MATERIALIZED VIEW live AS SELECT count(*) AS n FROM t",
+            "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT)",
+            "INSERT INTO t SELECT x, x * 7 FROM generate_series(1, 50) AS g(x)",
+            create.as_str(),
         ] {
             run(&mut session, sql).await.expect(sql);
         }
-        let mut reader = engine.session();
-        let reading = tokio::spawn(async move {
-            for _ in 0..100 {
-                assert_eq!(rows(&mut reader, "SELECT n FROM live").await, "2");
+        let is_done = Arc::new(AtomicBool::new(false));
+        let mut writer = engine.session();
+        let until = Arc::clone(&is_done);
+        let writing = tokio::spawn(async move {
+            let mut k = 50;
+            while !until.load(Ordering::Relaxed) {
+                k += 1;
+                let sql = format!(
+                    "BEGIN; INSERT INTO t VALUES ({k}, {v}); DELETE FROM t WHERE k = {old}; COMMIT",
+                    v = k * 7,
+                    old = k - 50 + k % 2,
+                );
+                run(&mut writer, &sql).await.expect("written");
             }
         });
+        let answered = Arc::new(AtomicI64::new(0));
+        let mut reader = engine.session();
+        let newest = Arc::clone(&answered);
+        let reading = tokio::spawn(async move {
+            let mut last = 0;
+            while last < 12 {
+                let least = newest.load(Ordering::Acquire).max(last);
+                let found = rows(&mut reader, REPLACED).await;
+                let numbers = found.split(',').map(|number| number.parse::<i64>());
+                let numbers: Vec<i64> = numbers.map(|number| number.expect("a number")).collect();
+                assert_eq!(numbers[0], numbers[1], "two versions at once: {found}");
+                assert_eq!(numbers[2], numbers[3], "rows of another moment: {found}");
+                assert!(numbers[0] >= least, "{found} after version {least}");
+                last = numbers[0];
+            }
+        });
+        let mut version = 0;
         while !reading.is_finished() {
-            let sql = "CREATE OR REPLACE MATERIALIZED VIEW live AS SELECT count(*) AS n FROM t";
-            run(&mut session, sql).await.expect("replaced");
+            version += 1;
+            let sql = format!(
+                "CREATE OR REPLACE MATERIALIZED VIEW live AS {}",
+                of_version(version)
+            );
+            run(&mut session, &sql).await.expect("replaced");
+            answered.store(version, Ordering::Release);
         }
-        reading.await.expect("no read failed");
+        is_done.store(true, Ordering::Relaxed);
+        writing.await.expect("no write failed");
+        reading
+            .await
+            .expect("every read was of one version and one moment");
     });
     engine.shutdown();
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mainstem::model::standard_tables;
 use mainstem::sql::{Catalog, Planner, Statement, parse};
 
+use crate::engine::{open, rows, run, runtime, wait_for};
 use crate::oracle;
 
 fn repository() -> PathBuf {
@@ -313,4 +314,56 @@ fn refusals_say_why_and_what_to_do() {
     }
     assert!(planned.is_empty(), "{}", planned.join("\n"));
     compare("refusals", &text);
+}
+
+/// What EXPLAIN ANALYZE tells of a step: rows, bytes and the time, as it is written.
+fn figures(line: &str) -> Option<(u64, u64, &str)> {
+    let (before, rest) = line.split_once(" rows, ")?;
+    let (bytes, rest) = rest.split_once(" bytes kept, ")?;
+    let (time, _) = rest.split_once(')')?;
+    let rows = before.rsplit('(').next()?.parse().ok()?;
+    Some((rows, bytes.parse().ok()?, time))
+}
+
+#[test]
+fn a_view_that_is_analyzed_tells_rows_bytes_and_time_of_each_step() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, a BIGINT)",
+            "CREATE TABLE u (a BIGINT, c TEXT)",
+            "INSERT INTO u VALUES (0, 'x'), (1, 'y'), (2, 'y')",
+            "CREATE MATERIALIZED VIEW k AS SELECT u.c, sum(t.id) AS s FROM t JOIN u ON t.a = u.a GROUP BY u.c",
+            "INSERT INTO t SELECT x, x % 3 FROM generate_series(1, 900) AS g(x)",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        assert_eq!(rows(&mut session, "SELECT * FROM k ORDER BY c").await, "x,135450 y,270000");
+        // What workers do not tell now they tell later.
+        let told = "SELECT count(DISTINCT node) FROM mainstem.operators \
+            WHERE views = 'k' AND busy_us > 0 AND (node LIKE 'Join%' OR node LIKE 'Aggregate%')";
+        wait_for(&mut session, told, "2").await;
+        let sum = "SELECT sum(rows) >= 905 FROM mainstem.operators WHERE views = 'k'";
+        wait_for(&mut session, sum, "true").await;
+        let text = run(&mut session, "EXPLAIN ANALYZE MATERIALIZED VIEW k").await;
+        let text = text.expect("analyzed");
+        for step in ["Join inner", "Aggregate by", "Result and what is shared"] {
+            let line = text.lines().find(|line| line.contains(step)).expect(step);
+            let (_, _, time) = figures(line).unwrap_or_else(|| panic!("no figures: {line}"));
+            // A number with its unit: ns, µs, ms or s.
+            let number = time.trim_end_matches(|c: char| c.is_alphabetic());
+            assert!(number.parse::<f64>().is_ok_and(|n| n > 0.0), "{line}");
+            assert!(time.ends_with('s'), "{line}");
+        }
+        let steps: Vec<_> = text.lines().filter_map(figures).collect();
+        // The rows of both tables by their key, and the groups.
+        let kept: u64 = steps.iter().map(|(rows, ..)| rows).sum();
+        assert!(kept >= 905, "{text}");
+        for (rows, bytes, _) in steps {
+            assert!(rows == 0 || bytes > 0, "{text}");
+        }
+        engine.shutdown();
+    });
 }

@@ -42,6 +42,55 @@ fn a_scalar_subquery_of_several_rows_is_an_error_of_the_row_that_asks() {
 }
 
 #[test]
+fn a_row_that_fails_is_told_with_its_view_and_where_it_comes_from() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT)",
+            "CREATE MATERIALIZED VIEW ratios AS SELECT id, a / b AS r FROM t",
+            "CREATE MATERIALIZED VIEW total AS SELECT sum(r) AS r FROM ratios",
+            "CREATE MATERIALIZED VIEW beside AS SELECT count(*) AS n FROM t",
+            "INSERT INTO t VALUES (1, 6, 3), (2, 17, 0)",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        // A view over a view that fails tells the row that is at fault, not one of its own.
+        for view in ["ratios", "total"] {
+            let error = run(&mut session, &format!("SELECT * FROM {view}")).await;
+            let error = error.expect_err(view);
+            assert_eq!(error.sqlstate(), "22000", "{error}");
+            let message = error.to_string();
+            let of_view = format!("view \"{view}\" has rows that cannot be computed: ");
+            assert!(message.contains(&of_view), "{message}");
+            assert!(
+                message.contains("ivide by zero; in row (id: 2"),
+                "{message}"
+            );
+            assert!(!message.contains("id: 1"), "{message}");
+        }
+        assert_eq!(rows(&mut session, "SELECT n FROM beside").await, "2");
+        // The row is mended, fails anew, and goes.
+        for (sql, sums) in [
+            ("UPDATE t SET b = 1 WHERE id = 2", Some("19")),
+            ("UPDATE t SET b = 0 WHERE id = 2", None),
+            ("DELETE FROM t WHERE id = 2", Some("2")),
+        ] {
+            run(&mut session, sql).await.expect(sql);
+            match sums {
+                Some(sums) => assert_eq!(rows(&mut session, "SELECT r FROM total").await, sums),
+                None => {
+                    let message = refusal(&mut session, "SELECT r FROM total").await;
+                    assert!(message.contains("in row (id: 2"), "{message}");
+                }
+            }
+        }
+        engine.shutdown();
+    });
+}
+
+#[test]
 fn a_recursion_that_does_not_end_is_an_error_until_it_does() {
     runtime().block_on(async {
         let directory = tempfile::tempdir().expect("a directory");

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 
 use futures::{SinkExt, StreamExt};
@@ -107,14 +107,24 @@ async fn write(client: &Client, transfers: &[Transfer]) {
     sink.finish().await.expect("written");
 }
 
-/// Reads again and again; how often.
-async fn read_until(client: Client, end_ms: Arc<AtomicI64>) -> usize {
+/// Every way to ask for the total.
+const TOTALS: [&str; 3] = [
+    "SELECT total FROM total",
+    "SELECT sum(amount) FROM balance",
+    "SELECT (SELECT sum(amount) FROM credits) - (SELECT sum(amount) FROM debits)",
+];
+
+/// Reads again and again; how often while transfers came.
+async fn read_until(client: Client, has_begun: Arc<AtomicBool>, end_ms: Arc<AtomicI64>) -> usize {
     let mut reads = 0;
     while end_ms.load(Ordering::Relaxed) == i64::MAX {
-        for sql in ["SELECT total FROM total", "SELECT sum(amount) FROM balance"] {
+        for sql in TOTALS {
+            let has_begun = has_begun.load(Ordering::Acquire);
             let total = texts(&client, sql).await;
-            assert!(total == ["0"] || total == ["NULL"], "{sql}: {total:?}");
-            reads += 1;
+            // There is no total before there are transfers.
+            let is_empty = !has_begun && total == ["NULL"];
+            assert!(total == ["0"] || is_empty, "{sql}: {total:?}");
+            reads += usize::from(has_begun);
         }
     }
     reads
@@ -125,7 +135,7 @@ async fn follow(
     client: Client,
     view: &str,
     end_ms: Arc<AtomicI64>,
-    check: impl Fn(&BTreeMap<Vec<String>, i64>, i64),
+    mut check: impl FnMut(&BTreeMap<Vec<String>, i64>, i64),
 ) -> (BTreeMap<Vec<String>, i64>, usize) {
     let sql = format!("SUBSCRIBE TO {view} WITH (progress)");
     let mut messages = pin!(subscribe(&client, &sql).await);
@@ -171,8 +181,10 @@ fn the_total_of_transfers_is_zero_in_every_read_and_message() {
         let writer = served.connect().await.expect("connected");
         writer.batch_execute(VIEWS).await.expect("created");
         let end_ms = Arc::new(AtomicI64::new(i64::MAX));
+        let has_begun = Arc::new(AtomicBool::new(false));
         let connect = || async { served.connect().await.expect("connected") };
-        let reader = tokio::spawn(read_until(connect().await, Arc::clone(&end_ms)));
+        let reader = read_until(connect().await, Arc::clone(&has_begun), Arc::clone(&end_ms));
+        let reader = tokio::spawn(reader);
         let balances_seen = follow(
             connect().await,
             "balance",
@@ -182,11 +194,16 @@ fn the_total_of_transfers_is_zero_in_every_read_and_message() {
             },
         );
         let balances_seen = tokio::spawn(balances_seen);
-        let totals_seen = follow(connect().await, "total", Arc::clone(&end_ms), |rows, at| {
+        let mut was_zero = false;
+        let check_total = move |rows: &BTreeMap<Vec<String>, i64>, at: i64| {
             let total = rows.keys().next().map(|row| row[0].as_str());
             assert!(rows.len() == 1, "at {at}: {rows:?}");
-            assert!(matches!(total, Some("0" | "NULL")), "at {at}: {rows:?}");
-        });
+            // It is NULL until the first transfers are there, and never again.
+            let is_right = total == Some("0") || !was_zero && total == Some("NULL");
+            assert!(is_right, "at {at}: {rows:?}");
+            was_zero = total == Some("0");
+        };
+        let totals_seen = follow(connect().await, "total", Arc::clone(&end_ms), check_total);
         let totals_seen = tokio::spawn(totals_seen);
 
         let started = Instant::now();
@@ -195,6 +212,7 @@ fn the_total_of_transfers_is_zero_in_every_read_and_message() {
         while !rest.is_empty() {
             let taken = random.random_range(1..=most).min(rest.len());
             write(&writer, &rest[..taken]).await;
+            has_begun.store(true, Ordering::Release);
             rest = &rest[taken..];
             transactions += 1;
         }
@@ -208,13 +226,18 @@ fn the_total_of_transfers_is_zero_in_every_read_and_message() {
             .expect("written");
         let reads = reader.await.expect("every read is consistent");
         let (rows, messages) = balances_seen.await.expect("every message is consistent");
-        let (_, totals) = totals_seen.await.expect("every message is consistent");
+        let (total, totals) = totals_seen.await.expect("every message is consistent");
         println!(
             "{} arrivals of {count} transfers in {transactions} transactions, {reads} reads, \
              {messages} and {totals} messages, {:.1?}",
             arrivals.len(),
             started.elapsed()
         );
+        assert!(reads > 0, "nothing was read while transfers came");
+        assert_eq!(total, BTreeMap::from([(vec!["0".to_owned()], 1)]));
+        for sql in TOTALS {
+            assert_eq!(texts(&writer, sql).await, ["0"], "{sql}");
+        }
 
         let expected: Vec<String> = balances(&arrivals)
             .iter()

@@ -154,6 +154,8 @@ pub async fn check(client: &Client, knowledge: &[Arc<Mutex<Knowledge>>], label: 
             .range(ids)
             .map(|(id, amount)| (*id, *amount))
             .collect();
+        let (count, newest) = entries.get(&worker).copied().unwrap_or_default();
+        let (known, sent) = (knowledge.entries, knowledge.entries_sent);
         let pending = knowledge.pending.take();
         if let Some((id, amount)) = pending {
             let is_there = of_worker.get(&id).copied();
@@ -162,18 +164,24 @@ pub async fn check(client: &Client, knowledge: &[Arc<Mutex<Knowledge>>], label: 
                 is_there == amount || is_there == before,
                 "{label}: row {id} is {is_there:?}, neither {before:?} nor {amount:?}"
             );
+            // A new row was on the way with its entry in the journal.
+            if sent > known {
+                assert_eq!(
+                    is_there.is_some(),
+                    count == sent,
+                    "{label}: row {id} is {is_there:?}, but the journal has {count} entries of {sent}"
+                );
+            }
             knowledge.acknowledged.insert(id, is_there);
         }
         for (id, amount) in &knowledge.acknowledged {
             assert_eq!(of_worker.remove(id), *amount, "{label}: row {id}");
         }
         assert!(of_worker.is_empty(), "{label}: invented {of_worker:?}");
-        let (count, newest) = entries.get(&worker).copied().unwrap_or_default();
         assert_eq!(
             count, newest,
             "{label}: entries of {worker} have gaps or repeat"
         );
-        let (known, sent) = (knowledge.entries, knowledge.entries_sent);
         assert!(
             (known..=sent).contains(&count),
             "{label}: {count} of {known} to {sent} entries"

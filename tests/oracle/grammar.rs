@@ -166,9 +166,11 @@ fn grouped(random: &mut Pcg64) -> String {
         columns.push(format!("{aggregate}{filter} AS c{number}"));
     }
     let numbers: Vec<String> = (1..=keys).map(|number| number.to_string()).collect();
-    let grouping = match random.random_range(0..6) {
+    let grouping = match random.random_range(0..7) {
         0 => format!("ROLLUP ({key})"),
         1 => format!("CUBE ({key})"),
+        2 if keys == 2 => format!("GROUPING SETS (({key}), (z), ())"),
+        2 => format!("GROUPING SETS (({key}), ())"),
         _ => numbers.join(", "),
     };
     let having = pick(random, &["", "", " HAVING count(*) > 1"]);
@@ -189,8 +191,9 @@ fn top(random: &mut Pcg64) -> String {
             "z NULLS FIRST, y DESC NULLS LAST, x",
         ],
     );
-    match random.random_range(0..2) {
-        0 => format!(
+    match random.random_range(0..3) {
+        0 => format!("SELECT DISTINCT ON (x) x, y, z FROM {of} AS q ORDER BY x, z DESC, y"),
+        1 => format!(
             "SELECT x, y, z FROM {of} AS q ORDER BY {order} LIMIT {} OFFSET {}",
             random.random_range(1..5),
             random.random_range(0..3)
@@ -240,12 +243,39 @@ fn windowed(random: &mut Pcg64) -> String {
         "RANGE UNBOUNDED PRECEDING",
     ];
     let frame = pick(random, &frames);
+    match random.random_range(0..6) {
+        0 => return near(random, &of, partition),
+        1 => {
+            let choice = pick(random, &["row_number", "rank", "dense_rank"]);
+            let most = random.random_range(1..4);
+            return format!(
+                "SELECT x, y, z FROM {of} AS q QUALIFY {choice}() OVER ({partition}ORDER BY {keys}) <= {most}"
+            );
+        }
+        _ => {}
+    }
     let aggregate = pick(
         random,
         &["sum(y)", "count(*)", "max(z)", "min(x)", "avg(y)"],
     );
     format!(
         "SELECT x, y, z, {function} OVER ({partition}ORDER BY {keys}) AS f, {rank} OVER ({partition}ORDER BY {key}) AS r, {aggregate} OVER ({partition}ORDER BY {keys} {frame}) AS w FROM {of} AS q"
+    )
+}
+
+/// Aggregates over the rows whose numbers are near.
+fn near(random: &mut Pcg64, of: &str, partition: &str) -> String {
+    let frames = [
+        "1 PRECEDING AND 2 FOLLOWING",
+        "2 PRECEDING AND 1 PRECEDING",
+        "CURRENT ROW AND 1 FOLLOWING",
+        "UNBOUNDED PRECEDING AND 1 FOLLOWING",
+    ];
+    let frame = pick(random, &frames);
+    let aggregate = pick(random, &["sum(x)", "count(*)", "max(z)", "min(x)"]);
+    let direction = pick(random, &["", " DESC"]);
+    format!(
+        "SELECT x, y, z, {aggregate} OVER ({partition}ORDER BY y{direction} RANGE BETWEEN {frame}) AS w FROM {of} AS q WHERE y IS NOT NULL"
     )
 }
 

@@ -11,7 +11,7 @@ use super::grammar::pick;
 use super::harness::{Harness, catalog};
 use super::history::History;
 use super::restart::{assert_right, name, open, submission};
-use super::{check, seed};
+use super::{check, seed, seed_and_cases};
 
 /// Views that each exercise one construct.
 pub const JOINS: &[&str] = &[
@@ -56,7 +56,7 @@ fn joins_of_several_relations_equal_batch_answers() {
 }
 
 /// A random join of three to five relations, each joined to one before it.
-fn random_join(random: &mut Pcg64) -> String {
+pub fn random_join(random: &mut Pcg64) -> String {
     let relations = random.random_range(3..=5);
     let tables: Vec<&str> = (0..relations).map(|_| pick(random, &["r", "s"])).collect();
     let numbers = |table: &str| match table {
@@ -112,8 +112,7 @@ fn random_join(random: &mut Pcg64) -> String {
 
 #[test]
 fn random_joins_of_several_relations_equal_batch_answers() {
-    let seed = seed();
-    let cases = std::env::var("ORACLE_CASES").map_or(30, |cases| cases.parse().expect("a number"));
+    let (seed, cases) = seed_and_cases(30);
     for case in 0..cases {
         let mut random = Pcg64::seed_from_u64(seed.wrapping_add(case));
         let sql = random_join(&mut random);

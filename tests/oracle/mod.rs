@@ -17,6 +17,8 @@ pub mod time_relations;
 mod wide;
 pub mod windows;
 
+use std::io::Write;
+
 use harness::Harness;
 pub use harness::catalog;
 use history::{Change, History};
@@ -114,8 +116,7 @@ fn check_all(views: &[&str]) {
 
 #[test]
 fn random_views_equal_batch_answers() {
-    let seed = seed();
-    let cases = std::env::var("ORACLE_CASES").map_or(40, |cases| cases.parse().expect("a number"));
+    let (seed, cases) = seed_and_cases(40);
     for case in 0..cases {
         let mut random = Pcg64::seed_from_u64(seed.wrapping_add(case));
         let sql = grammar::query(&mut random);
@@ -124,7 +125,31 @@ fn random_views_equal_batch_answers() {
     }
 }
 
+/// The seed that is asked for, or a fresh one.
 pub fn seed() -> u64 {
+    let seed = chosen_seed();
+    tell(&format!("ORACLE_SEED={seed}"));
+    seed
+}
+
+/// The same, with how many random cases there are to be: as many as are asked for, or a few.
+fn seed_and_cases(few: u64) -> (u64, u64) {
+    let seed = chosen_seed();
+    let cases = std::env::var("ORACLE_CASES");
+    let cases = cases.map_or(few, |cases| cases.parse().expect("a number"));
+    tell(&format!("ORACLE_SEED={seed} cases={cases}"));
+    (seed, cases)
+}
+
+/// Writes a line about the running test, also if it passes: what is printed is shown only of tests
+/// that fail.
+fn tell(line: &str) {
+    let thread = std::thread::current();
+    let line = format!("{}: {line}\n", thread.name().unwrap_or("oracle"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+fn chosen_seed() -> u64 {
     let given = std::env::var("ORACLE_SEED")
         .ok()
         .map(|seed| seed.parse().expect("a number"));
@@ -132,9 +157,7 @@ pub fn seed() -> u64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(0, |now| u64::from(now.subsec_nanos()))
     };
-    let seed = given.unwrap_or_else(fresh);
-    println!("ORACLE_SEED={seed}");
-    seed
+    given.unwrap_or_else(fresh)
 }
 
 fn check(sql: &str, workers: usize, steps: usize, random: &mut Pcg64, seed: u64) {

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::seed;
+use super::seed_and_cases;
 use crate::engine::{open, rows, run};
 
 const CREATE: &str = "CREATE TABLE keyed (id BIGINT, part TEXT, v BIGINT, PRIMARY KEY (id, part))";
@@ -76,9 +76,8 @@ fn definitions() -> Vec<TableDefinition> {
 
 #[test]
 fn random_histories_of_tables_follow_their_rules() {
-    let seed = seed();
-    let cases = std::env::var("ORACLE_CASES").map_or(2, |cases| cases.parse().expect("a number"));
-    for case in 0..u64::min(cases, 200) {
+    let (seed, cases) = seed_and_cases(2);
+    for case in 0..cases {
         let seed = seed.wrapping_add(case);
         let mut random = Pcg64::seed_from_u64(seed);
         crate::engine::runtime().block_on(check(&mut random, &format!("ORACLE_SEED={seed}")));

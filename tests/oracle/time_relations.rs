@@ -15,7 +15,7 @@ use super::compare::differences;
 use super::grammar::pick;
 use super::harness::{Harness, batch_answer};
 use super::history::{History, batch_r, batch_s};
-use super::seed;
+use super::{seed, seed_and_cases};
 
 /// Events whose times lie within a few milliseconds, or days.
 const EVENTS: &str = "(SELECT a, b, t, arrow_cast(b, 'Timestamp(Microsecond, Some(\"UTC\"))') AS at, arrow_cast(b, 'Timestamp(Millisecond, None)') AS coarse, arrow_cast(b, 'Date32') AS day FROM r)";
@@ -302,8 +302,7 @@ fn time_relations_equal_the_same_in_other_words() {
 
 #[test]
 fn random_time_relations_equal_the_same_in_other_words() {
-    let seed = seed();
-    let cases = std::env::var("ORACLE_CASES").map_or(15, |cases| cases.parse().expect("a number"));
+    let (seed, cases) = seed_and_cases(15);
     for case in 0..cases {
         let seed = seed.wrapping_add(case);
         let mut random = Pcg64::seed_from_u64(seed);

@@ -121,6 +121,7 @@ impl<'a> Walk<'a> {
     pub fn split(&self, is_before: impl Fn(Pick) -> bool) -> (Places<'a>, Places<'a>) {
         // Cursors start at the first row of the hash and may look at rows behind the last.
         let is_before = |pick: Pick| {
+            examine(1);
             let hash = self.reader.body(pick).hashes[pick.row as usize];
             hash == self.group.hash && is_before(pick)
         };

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use super::super::cursor::{Cursor, Reader};
+use super::super::examined::examine;
 use super::super::lane::Pick;
 
 /// The order in which a group's rows are walked.
@@ -143,6 +144,7 @@ impl<'a> GroupRows<'a> {
             while let Some(head) = self.heads.last()
                 && self.order.is_same(head.pick(), first)
             {
+                examine(1);
                 let pick = head.pick();
                 copies += reader.body(pick).counts.get(pick.row as usize);
                 self.advance_head();

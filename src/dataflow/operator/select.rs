@@ -46,19 +46,7 @@ pub fn select<'scope>(
         let reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
         let mut output = Chosen::default();
         for_each_changed_group(&reader, novel.len(), |group| {
-            let order = Order {
-                reader: &reader,
-                from_end: wanted.from_end,
-            };
-            let earlier = group.starts(wanted.from_end).skip(novel.len());
-            let earlier = earlier.flatten().collect();
-            let mut walk = Walk {
-                order,
-                group,
-                wanted,
-                rows: GroupRows::new(order, group.key, group.rows.clone(), earlier),
-            };
-            walk.emit_changes(&mut output);
+            select_of_group(&reader, group, wanted, &mut output);
             if output.picks.len() >= ROWS_AT_ONCE {
                 let with_position = wanted.with_position;
                 std::mem::take(&mut output).give(&reader, &schema, &positions, with_position, emit);
@@ -68,6 +56,28 @@ pub fn select<'scope>(
             output.give(&reader, &schema, &positions, wanted.with_position, emit);
         }
     })
+}
+
+/// Emits the wanted rows of a group that change.
+pub(super) fn select_of_group<'a>(
+    reader: &'a Reader<'a>,
+    group: &'a ChangedGroup<'a>,
+    wanted: Wanted,
+    output: &mut Chosen,
+) {
+    let order = Order {
+        reader,
+        from_end: wanted.from_end,
+    };
+    let earlier = group.starts(wanted.from_end).skip(group.novel_batches);
+    let earlier = earlier.flatten().collect();
+    let mut walk = Walk {
+        order,
+        group,
+        wanted,
+        rows: GroupRows::new(order, group.key, group.rows.clone(), earlier),
+    };
+    walk.emit_changes(output);
 }
 
 /// One group's rows in all batches.

@@ -20,11 +20,14 @@ use super::super::updates::{Updates, batch};
 use super::changed::for_each_changed_group;
 use super::chosen::Chosen;
 use super::group::Walk;
+use super::near::Near;
 use super::positions::Positions;
 use super::renumber::renumber_group;
 use super::resume::Resume;
+use super::select::{Wanted as Selection, select_of_group};
 use super::whole::Wanted;
 use crate::sql::plan::SortKey;
+use crate::sql::reach::Nearby;
 use crate::sql::running::{Carry, Participants, Running};
 
 /// value, time, count
@@ -216,16 +219,28 @@ proptest! {
     }
 }
 
+/// How many rows the batches of a large group have.
+const SIZES: [i64; 4] = [90_000, 9_000, 900, 100];
+
+/// The rows of a batch of a large group, no two of them alike.
+fn large_rows(batch: usize) -> Vec<Row> {
+    let spread = 1_000_000 / SIZES[batch];
+    let all = 0..SIZES[batch];
+    all.map(|row| (row * spread * 10 + batch as i64, 0, 1))
+        .collect()
+}
+
+/// All values of a large group in order.
+fn large_values() -> Vec<i64> {
+    let rows = (0..SIZES.len()).flat_map(large_rows);
+    let mut values: Vec<i64> = rows.map(|(value, ..)| value).collect();
+    values.sort_unstable();
+    values
+}
+
 /// A group of 100,000 rows in four batches, and one new row with the value.
 fn large(value: i64, count: i64) -> Vec<Vec<Chunk>> {
-    let sizes = [90_000, 9_000, 900, 100];
-    let rows = |batch: usize| -> Vec<Row> {
-        let all = 0..sizes[batch];
-        let spread = 1_000_000 / sizes[batch];
-        all.map(|row| (row * spread * 10 + batch as i64, 0, 1))
-            .collect()
-    };
-    let earlier = (0..sizes.len()).map(|batch| chunks(&rows(batch)));
+    let earlier = (0..SIZES.len()).map(|batch| chunks(&large_rows(batch)));
     [chunks(&[(value, 10, count)])]
         .into_iter()
         .chain(earlier)
@@ -260,6 +275,95 @@ fn the_rows_before_a_change_are_not_numbered_again() {
         assert!(!chosen.picks.is_empty());
         let looked_at = examined();
         assert!(looked_at < 500, "{looked_at} rows");
+    });
+}
+
+/// The values that come and go among the wanted rows of a group, with their counts, and how many
+/// rows are looked at for that.
+fn selected(batches: &[Vec<Chunk>], wanted: Selection) -> (Vec<(i64, i64)>, usize) {
+    let mut found = (Vec::new(), 0);
+    with_group(batches, |walk| {
+        examined();
+        let mut chosen = Chosen::default();
+        select_of_group(walk.reader, walk.group, wanted, &mut chosen);
+        found.1 = examined();
+        let schema = Schema::new(vec![Field::new("value", DataType::Int64, false)]);
+        let changes = chosen.gather(walk.reader, &Arc::new(schema), &[VALUE], false);
+        let values = changes.rows.column(0).as_primitive::<Int64Type>();
+        let rows = 0..changes.len();
+        found.0 = rows
+            .map(|row| (values.value(row), changes.counts.get(row)))
+            .collect();
+        found.0.sort_unstable();
+    });
+    found
+}
+
+const FIRST: Selection = Selection {
+    from_end: false,
+    distinct: false,
+    offset: 0,
+    limit: Some(1),
+    with_position: false,
+};
+
+#[test]
+fn when_the_least_or_greatest_row_goes_the_next_is_found_by_looking_at_few_rows() {
+    let values = large_values();
+    let last = values.len() - 1;
+    for (from_end, gone, next) in [
+        (false, values[0], values[1]),
+        (true, values[last], values[last - 1]),
+    ] {
+        let wanted = Selection { from_end, ..FIRST };
+        let (changes, looked_at) = selected(&large(gone, -1), wanted);
+        let mut expected = vec![(gone, -1), (next, 1)];
+        expected.sort_unstable();
+        assert_eq!(changes, expected);
+        assert!((1..20).contains(&looked_at), "{looked_at} rows");
+    }
+}
+
+#[test]
+fn when_one_of_the_first_rows_goes_another_follows_by_looking_at_few_rows() {
+    let values = large_values();
+    for offset in [0, 5] {
+        let wanted = Selection {
+            offset,
+            limit: Some(10),
+            ..FIRST
+        };
+        let (first, behind) = (offset as usize, offset as usize + 10);
+        let (changes, looked_at) = selected(&large(values[first + 3], -1), wanted);
+        assert_eq!(changes, [(values[first + 3], -1), (values[behind], 1)]);
+        assert!((1..50).contains(&looked_at), "{looked_at} rows");
+    }
+}
+
+#[test]
+fn the_rows_near_a_change_are_read_and_few_others_looked_at() {
+    let (values, new) = (large_values(), 5_000_005);
+    let place = values.partition_point(|value| *value < new);
+    let (before, behind) = (&values[place - 2..place], &values[place..place + 2]);
+    let near = Near::Rows(Nearby {
+        before: 1,
+        after: 1,
+    });
+    with_group(&large(new, 1), |walk| {
+        examined();
+        let changed = walk.changed_rows(10);
+        for (as_of, expected) in [
+            (None, [before, behind].concat()),
+            (Some(10), [before, &[new], behind].concat()),
+        ] {
+            let mut rows = Vec::new();
+            let segments = near.read(walk, &changed, as_of, &mut rows);
+            assert_eq!(segments.len(), 1);
+            let found: Vec<i64> = rows.iter().map(|row| value(walk.reader, *row)).collect();
+            assert_eq!(found, expected);
+        }
+        let looked_at = examined();
+        assert!((1..500).contains(&looked_at), "{looked_at} rows");
     });
 }
 

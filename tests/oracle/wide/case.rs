@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::scalar::ScalarValue;
 use rand::RngExt;
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
@@ -21,7 +22,8 @@ pub struct Change {
     /// The position of its table.
     pub table: usize,
     pub row: Row,
-    /// Whether it goes; where there is no such row, nothing happens.
+    /// Whether it goes; where there is no such row, nothing happens. A row that comes takes the
+    /// place of the one with its key.
     pub goes: bool,
 }
 
@@ -29,6 +31,8 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     pub view: String,
+    /// The same for DataFusion, where it does not plan what the view is written with.
+    pub words: Option<String>,
     pub workers: usize,
     pub tables: Vec<Table>,
     pub steps: Vec<Vec<Change>>,
@@ -38,11 +42,12 @@ impl Case {
     /// A random history of the tables.
     pub fn random(view: String, tables: Vec<Table>, random: &mut Pcg64) -> Case {
         let steps = match tables[0].name.as_str() {
-            "r" => narrow_steps(random),
+            "r" => narrow_steps(&tables, random),
             _ => steps(&tables, random),
         };
         Case {
             view,
+            words: None,
             workers: random.random_range(1..3),
             tables,
             steps,
@@ -60,7 +65,11 @@ impl Case {
             column.collect()
         };
         let tables = self.tables.iter();
-        let tables = tables.map(|table| json!({"name": table.name, "columns": columns(table)}));
+        let table = |table: &Table| {
+            let columns = columns(table);
+            json!({"name": table.name, "columns": columns, "key": table.key})
+        };
+        let tables = tables.map(table);
         let change = |change: &Change| {
             let row: Vec<Option<String>> = change.row.iter().map(value::to_text).collect();
             let sign = if change.goes { "-" } else { "+" };
@@ -70,6 +79,7 @@ impl Case {
         let steps = steps.map(|step| step.iter().map(change).collect::<Vec<_>>());
         json!({
             "view": self.view,
+            "words": self.words,
             "workers": self.workers,
             "tables": tables.collect::<Vec<_>>(),
             "steps": steps.collect::<Vec<_>>(),
@@ -92,6 +102,12 @@ impl Case {
                     })
                     .collect::<Vec<_>>(),
             )),
+            key: json["key"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|column| column.as_u64().expect("a position") as usize)
+                .collect(),
         };
         let tables: Vec<Table> = list(&json["tables"]).iter().map(table).collect();
         let change = |json: &Value| {
@@ -112,6 +128,7 @@ impl Case {
         let step = |json: &Value| list(json).iter().map(change).collect();
         Case {
             view: text(&json["view"]),
+            words: json["words"].as_str().map(str::to_owned),
             workers: json["workers"].as_u64().expect("a number") as usize,
             steps: list(&json["steps"]).iter().map(step).collect(),
             tables,
@@ -142,6 +159,7 @@ fn steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
                     let mut new = row;
                     let column = random.random_range(0..new.len());
                     new[column] = other[column].clone();
+                    rows.retain(|row| !tables[table].is_same(row, &new));
                     rows.push(new.clone());
                     changes.push(Change {
                         table,
@@ -156,6 +174,7 @@ fn steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
                 true => rows[random.random_range(0..rows.len())].clone(),
                 false => tables[table].row(random),
             };
+            rows.retain(|other| !tables[table].is_same(other, &row));
             rows.push(row.clone());
             changes.push(Change {
                 table,
@@ -168,19 +187,27 @@ fn steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
     steps
 }
 
-/// The histories of the other oracles.
-fn narrow_steps(random: &mut Pcg64) -> Vec<Vec<Change>> {
+/// The histories of the other oracles; keys are never NULL.
+fn narrow_steps(tables: &[Table], random: &mut Pcg64) -> Vec<Vec<Change>> {
+    let with_key = |table: usize, mut row: Row| {
+        for column in &tables[table].key {
+            if row[*column].is_null() {
+                row[*column] = ScalarValue::Int64(Some(0));
+            }
+        }
+        row
+    };
     let mut history = History::new();
     let steps = (0..STEPS).map(|step| {
         let change = history.step(random, if step == 0 { 12 } else { 6 });
         let of_r = change.r.into_iter().map(|(row, count)| Change {
             table: 0,
-            row: table::of_r(row),
+            row: with_key(0, table::of_r(row)),
             goes: count < 0,
         });
         let of_s = change.s.into_iter().map(|(row, count)| Change {
             table: 1,
-            row: table::of_s(row),
+            row: with_key(1, table::of_s(row)),
             goes: count < 0,
         });
         of_r.chain(of_s).collect()
@@ -191,12 +218,16 @@ fn narrow_steps(random: &mut Pcg64) -> Vec<Vec<Change>> {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "view: {}\nworkers: {}", self.view, self.workers)?;
+        if let Some(words) = &self.words {
+            writeln!(f, "the same in other words: {words}")?;
+        }
         for table in &self.tables {
             let columns = table.schema.fields().iter();
             let columns: Vec<String> = columns
                 .map(|field| format!("{} {}", field.name(), field.data_type()))
                 .collect();
-            writeln!(f, "{} ({})", table.name, columns.join(", "))?;
+            let key = &table.key;
+            writeln!(f, "{} ({}), key {key:?}", table.name, columns.join(", "))?;
         }
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "step {number}")?;

@@ -1,4 +1,5 @@
-//! Random views over random tables: expressions of every type under every kind of operator.
+//! Random views over random tables: expressions of every type under every kind of operator. Those
+//! that depend on an order are in `ordered.rs`, those on time in `timed.rs`.
 
 use arrow::datatypes::DataType;
 use rand::RngExt;
@@ -8,15 +9,33 @@ use super::table::Table;
 
 /// A column of a relation that a query reads.
 #[derive(Clone)]
-struct Column {
-    name: String,
-    data_type: DataType,
+pub(super) struct Column {
+    pub(super) name: String,
+    /// `Null`: a type that does not matter, or that nobody has worked out.
+    pub(super) data_type: DataType,
+}
+
+impl Column {
+    /// Whether other values of its type are known, and have an order.
+    fn is_plain(&self) -> bool {
+        self.data_type != DataType::Null && !self.data_type.is_nested()
+    }
+
+    /// Whether it is of the same type as another.
+    pub(super) fn may_meet(&self, other: &Column) -> bool {
+        self.is_plain() && self.data_type == other.data_type
+    }
+}
+
+/// A random view over two tables of what DataFusion does not plan, and the same in its words.
+pub fn timed_view(tables: &[Table], random: &mut Pcg64) -> (String, String) {
+    Grammar { tables, random }.timed()
 }
 
 /// A random view over two tables.
 pub fn view(tables: &[Table], random: &mut Pcg64) -> String {
     let mut grammar = Grammar { tables, random };
-    match grammar.random.random_range(0..9) {
+    match grammar.below(12) {
         0 => grammar.rows(),
         1 | 2 => grammar.groups(),
         3 => grammar.pairs(),
@@ -24,21 +43,24 @@ pub fn view(tables: &[Table], random: &mut Pcg64) -> String {
         5 => grammar.first_rows(),
         6 => grammar.windows(),
         7 => grammar.grouped_pairs(),
+        8 => grammar.grouping_sets(),
+        9 => grammar.near_rows(),
+        10 => grammar.qualified(),
         _ => grammar.with_subquery(),
     }
 }
 
-struct Grammar<'g> {
+pub(super) struct Grammar<'g> {
     tables: &'g [Table],
     random: &'g mut Pcg64,
 }
 
 impl Grammar<'_> {
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.random.random_range(0..end)
     }
 
-    fn pick<'c>(&mut self, choices: &[&'c str]) -> &'c str {
+    pub(super) fn pick<'c>(&mut self, choices: &[&'c str]) -> &'c str {
         choices[self.below(choices.len())]
     }
 
@@ -47,7 +69,7 @@ impl Grammar<'_> {
         self.tables[table].clone()
     }
 
-    fn column(&mut self, columns: &[Column]) -> Column {
+    pub(super) fn column(&mut self, columns: &[Column]) -> Column {
         columns[self.below(columns.len())].clone()
     }
 
@@ -82,7 +104,10 @@ impl Grammar<'_> {
             DataType::Utf8 => self.text(name),
             DataType::Binary => match self.below(3) {
                 0 => (format!("encode({name}, 'hex')"), DataType::Utf8),
-                1 => (format!("octet_length({name})"), DataType::Null),
+                1 => (
+                    format!("character_length(encode({name}, 'hex'))"),
+                    DataType::Null,
+                ),
                 _ => (name, DataType::Binary),
             },
             DataType::Date32 => match self.below(4) {
@@ -148,7 +173,7 @@ impl Grammar<'_> {
         match self.below(8) {
             0 => format!("{name} IS NOT NULL"),
             1 => format!("{name} IS NULL OR {} IS NOT NULL", two.name),
-            2 if one.data_type == two.data_type => {
+            2 if one.may_meet(&two) => {
                 let operator = self.pick(&["=", "<>", "<", ">=", "IS DISTINCT FROM"]);
                 format!("{name} {operator} {}", two.name)
             }
@@ -165,7 +190,7 @@ impl Grammar<'_> {
     }
 
     /// A relation: its text, and its columns as a query of the given name sees them.
-    fn relation(&mut self, alias: &str, depth: usize) -> (String, Vec<Column>) {
+    pub(super) fn relation(&mut self, alias: &str, depth: usize) -> (String, Vec<Column>) {
         let table = self.table();
         let columns = table.schema.fields().iter().map(|field| Column {
             name: field.name().clone(),
@@ -211,8 +236,9 @@ impl Grammar<'_> {
     }
 
     /// An aggregate with the type of its result, as far as that matters.
-    fn aggregate(&mut self, columns: &[Column]) -> Column {
+    pub(super) fn aggregate(&mut self, columns: &[Column]) -> Column {
         let column = self.column(columns);
+        let is_plain = column.is_plain();
         let name = column.name;
         let is_number = column.data_type.is_integer() || column.data_type.is_floating();
         let is_decimal = matches!(column.data_type, DataType::Decimal128(..));
@@ -220,12 +246,8 @@ impl Grammar<'_> {
             0 => ("count(*)".to_owned(), DataType::Int64),
             1 => (format!("count({name})"), DataType::Int64),
             2 => (format!("count(DISTINCT {name})"), DataType::Int64),
-            3 | 4 if column.data_type != DataType::Null => {
-                (format!("min({name})"), column.data_type)
-            }
-            5 | 6 if column.data_type != DataType::Null => {
-                (format!("max({name})"), column.data_type)
-            }
+            3 | 4 if is_plain => (format!("min({name})"), column.data_type),
+            5 | 6 if is_plain => (format!("max({name})"), column.data_type),
             7 if is_number || is_decimal => (format!("sum({name})"), DataType::Null),
             8 if column.data_type == DataType::Float64 || is_decimal => {
                 (format!("avg({name})"), DataType::Null)
@@ -238,14 +260,16 @@ impl Grammar<'_> {
                 format!("string_agg({name}, ',' ORDER BY {name})"),
                 DataType::Utf8,
             ),
-            10 => {
-                let function = self.pick(&["array_agg", "json_agg"]);
-                (
-                    format!("{function}({name} ORDER BY {name})"),
-                    DataType::Null,
-                )
-            }
-            12 if column.data_type != DataType::Null => (format!("mode({name})"), column.data_type),
+            // Views do not order by lists.
+            _ if column.data_type.is_nested() => (format!("count({name})"), DataType::Int64),
+            10 => match self.below(2) {
+                0 => (
+                    format!("array_agg({name} ORDER BY {name})"),
+                    DataType::new_list(column.data_type, true),
+                ),
+                _ => (format!("json_agg({name} ORDER BY {name})"), DataType::Utf8),
+            },
+            12 if is_plain => (format!("mode({name})"), column.data_type),
             11 if is_number => (format!("sum(DISTINCT {name})"), DataType::Null),
             _ => (
                 format!("first_value({name} ORDER BY {name} DESC NULLS LAST)"),
@@ -296,18 +320,51 @@ impl Grammar<'_> {
         }
     }
 
+    /// Groups of several groupings at once.
+    fn grouping_sets(&mut self) -> String {
+        let (relation, columns) = self.relation("q", 1);
+        let keys = columns.iter().filter(|key| !key.data_type.is_nested());
+        let keys: Vec<Column> = keys.cloned().collect();
+        let (one, other) = (self.column(&keys).name, self.column(&keys).name);
+        let count = 1 + self.below(3);
+        let aggregates: Vec<Column> = (0..count).map(|_| self.aggregate(&columns)).collect();
+        let aggregates = listed(&aggregates, "v");
+        let having = self.pick(&["", "", " HAVING count(*) > 1"]);
+        if one == other {
+            let sets = self.pick(&["ROLLUP", "CUBE"]);
+            return format!(
+                "SELECT {one} AS k0, grouping({one}) AS g, {aggregates} FROM {relation} GROUP BY {sets} ({one}){having}"
+            );
+        }
+        let sets = match self.below(5) {
+            0 => format!("ROLLUP ({one}, {other})"),
+            1 => format!("CUBE ({one}, {other})"),
+            2 => format!("GROUPING SETS (({one}, {other}), ({other}), ())"),
+            3 => format!("GROUPING SETS (({one}), ({other}))"),
+            _ => format!("{one}, ROLLUP ({other})"),
+        };
+        format!(
+            "SELECT {one} AS k0, {other} AS k1, grouping({other}) AS g, {aggregates} FROM {relation} GROUP BY {sets}{having}"
+        )
+    }
+
     /// A join, on columns of one type where there are some.
     fn join(&mut self) -> (String, Vec<Column>) {
         let ((left, mut columns), (right, others)) = (self.relation("p", 1), self.relation("q", 1));
         let pairs: Vec<(String, String)> = columns
             .iter()
             .flat_map(|one| others.iter().map(move |other| (one, other)))
-            .filter(|(one, other)| {
-                one.data_type == other.data_type && one.data_type != DataType::Null
-            })
+            .filter(|(one, other)| one.may_meet(other))
             .map(|(one, other)| (one.name.clone(), other.name.clone()))
             .collect();
-        let kind = self.pick(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+        let kind = self.pick(&[
+            "JOIN",
+            "LEFT JOIN",
+            "RIGHT JOIN",
+            "FULL JOIN",
+            "LEFT SEMI JOIN",
+            "LEFT ANTI JOIN",
+        ]);
         let mut conditions = Vec::new();
         if !pairs.is_empty() {
             for _ in 0..1 + self.below(2) {
@@ -320,7 +377,9 @@ impl Grammar<'_> {
             true => "true".to_owned(),
             false => conditions.join(" AND "),
         };
-        columns.extend(others);
+        if !kind.contains("SEMI") && !kind.contains("ANTI") {
+            columns.extend(others);
+        }
         (format!("{left} {kind} {right} ON {on}"), columns)
     }
 
@@ -341,9 +400,16 @@ impl Grammar<'_> {
         let (other, others) = self.relation("q", 1);
         let same: Vec<&Column> = others
             .iter()
-            .filter(|column| column.data_type == value.data_type)
+            .filter(|column| column.may_meet(&value))
             .collect();
-        let operation = self.pick(&["UNION", "UNION ALL", "EXCEPT", "INTERSECT"]);
+        let operation = self.pick(&[
+            "UNION",
+            "UNION ALL",
+            "EXCEPT",
+            "INTERSECT",
+            "EXCEPT ALL",
+            "INTERSECT ALL",
+        ]);
         match same.is_empty() {
             true => format!(
                 "SELECT {v} AS v0 FROM {one} {operation} SELECT {v} FROM {one}",
@@ -359,84 +425,12 @@ impl Grammar<'_> {
         }
     }
 
-    /// An order of all columns, so that it is the same on every run.
-    fn order(&mut self, columns: &[Column]) -> String {
-        let mut keys: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        let first = self.below(keys.len());
-        keys.swap(0, first);
-        for key in &mut keys {
-            *key += self.pick(&["", " DESC", " DESC NULLS LAST", " NULLS FIRST"]);
-        }
-        keys.join(", ")
-    }
-
-    fn first_rows(&mut self) -> String {
-        let (relation, columns) = self.relation("q", 0);
-        let order = self.order(&columns);
-        let (limit, offset) = (1 + self.below(5), self.below(3));
-        match self.below(3) {
-            0 => format!("SELECT * FROM {relation} ORDER BY {order} LIMIT {limit} OFFSET {offset}"),
-            1 => {
-                let key = self.column(&columns).name;
-                format!(
-                    "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {order}) AS n FROM {relation}) WHERE n <= {limit}"
-                )
-            }
-            _ => {
-                // DataFusion asserts that no column stands twice in the order.
-                let key = self.column(&columns).name;
-                let others = columns.iter().filter(|column| column.name != key);
-                let others: Vec<Column> = others.cloned().collect();
-                let order = match others.is_empty() {
-                    true => key.clone(),
-                    false => format!("{key}, {}", self.order(&others)),
-                };
-                format!("SELECT DISTINCT ON ({key}) * FROM {relation} ORDER BY {order}")
-            }
-        }
-    }
-
-    fn windows(&mut self) -> String {
-        let (relation, columns) = self.relation("q", 0);
-        let order = self.order(&columns);
-        let (key, value) = (self.column(&columns).name, self.column(&columns).name);
-        let partition = match self.below(3) {
-            0 => String::new(),
-            _ => format!("PARTITION BY {key} "),
-        };
-        let function = match self.below(5) {
-            0 => "row_number()".to_owned(),
-            1 => format!("lag({value})"),
-            2 => format!("lead({value}, 2)"),
-            3 => format!("first_value({value})"),
-            _ => "ntile(2)".to_owned(),
-        };
-        let aggregate = self.aggregate(&columns).name;
-        let aggregate = match aggregate.contains("DISTINCT")
-            || aggregate.contains("ORDER BY")
-            || aggregate.contains("FILTER")
-        {
-            true => "count(*)".to_owned(),
-            false => aggregate,
-        };
-        let frame = self.pick(&[
-            "",
-            " ROWS UNBOUNDED PRECEDING",
-            " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING",
-        ]);
-        format!(
-            "SELECT *, {function} OVER ({partition}ORDER BY {order}) AS f, rank() OVER ({partition}ORDER BY {value}) AS r, {aggregate} OVER ({partition}ORDER BY {order}{frame}) AS g FROM {relation}"
-        )
-    }
-
     fn with_subquery(&mut self) -> String {
         let ((outer, columns), (inner, others)) = (self.relation("o", 1), self.relation("i", 1));
         let pairs: Vec<(&Column, &Column)> = columns
             .iter()
             .flat_map(|one| others.iter().map(move |other| (one, other)))
-            .filter(|(one, other)| {
-                one.data_type == other.data_type && one.data_type != DataType::Null
-            })
+            .filter(|(one, other)| one.may_meet(other))
             .collect();
         let values: Vec<Column> = (0..3).map(|_| self.value(&columns)).collect();
         let listed = listed(&values, "v");
@@ -466,7 +460,7 @@ impl Grammar<'_> {
 }
 
 /// Values as columns with names.
-fn listed(values: &[Column], prefix: &str) -> String {
+pub(super) fn listed(values: &[Column], prefix: &str) -> String {
     let columns = values.iter().enumerate();
     let columns = columns.map(|(number, value)| format!("{} AS {prefix}{number}", value.name));
     columns.collect::<Vec<_>>().join(", ")

@@ -11,12 +11,14 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
-use mainstem::sql::{Catalog, Planner, extremes, json, mode, planner, statement};
+use mainstem::sql::{
+    Catalog, Planner, SqlError, ViewDefinition, extremes, json, mode, planner, statement,
+};
 
 use super::super::compare::differences;
 use super::super::harness::batch_plan;
 use super::case::{Case, Change};
-use super::table::Row;
+use super::table::{Row, Table};
 use crate::tools::PATIENCE;
 
 /// What views refuse, as docs/sql-queries.md says: the order of lists is not that of their encoding.
@@ -27,7 +29,7 @@ const UNORDERED: &str = "refused: ordering by values of type List";
 pub enum Outcome {
     /// The answers were equal after every step.
     Equal,
-    /// DataFusion itself cannot answer the query, or it orders by lists.
+    /// DataFusion itself has no plan for the query, or it orders by lists.
     Refused,
 }
 
@@ -46,12 +48,17 @@ fn run_steps(case: &Case) -> Result<Outcome, String> {
     let runtime = runtime.expect("a runtime");
     let mut rows: Vec<Vec<Row>> = vec![Vec::new(); case.tables.len()];
     let mut running: Option<Running> = None;
+    let words = case.words.as_deref().unwrap_or(&case.view);
     for (number, step) in case.steps.iter().enumerate() {
-        let applied = apply(&mut rows, step);
+        let applied = apply(&case.tables, &mut rows, step);
         let tables = tables(case, &rows);
-        let answer = match runtime.block_on(answer(&case.view, &tables)) {
+        let answer = match runtime.block_on(answer(words, &tables)) {
             Ok(answer) => answer,
-            Err(error) if number == 0 || is_not_there(&error) => return Ok(Outcome::Refused),
+            Err(error) if is_not_there(&error) || number == 0 && has_no_plan(&error) => {
+                // Nor may planning the view end in anything but an answer or a reason.
+                let _ = planned(case);
+                return Ok(Outcome::Refused);
+            }
             Err(error) => return Err(format!("step {number}: DataFusion: {error}")),
         };
         let running = match &mut running {
@@ -65,7 +72,7 @@ fn run_steps(case: &Case) -> Result<Outcome, String> {
             }
         };
         running
-            .compare(&answer, &case.view)
+            .compare(&answer, words)
             .map_err(|problem| format!("step {number}: {problem}"))?;
     }
     Ok(Outcome::Equal)
@@ -83,13 +90,35 @@ fn is_not_there(error: &DataFusionError) -> bool {
     }
 }
 
-/// Makes the changes of a step; those that do something.
-fn apply(rows: &mut [Vec<Row>], step: &[Change]) -> Vec<Change> {
+/// Whether DataFusion cannot make a plan of the query, whatever the rows are.
+fn has_no_plan(error: &DataFusionError) -> bool {
+    matches!(
+        error.find_root(),
+        DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::Internal(_)
+            | DataFusionError::External(_)
+    )
+}
+
+/// Makes the changes of a step; those that do something, with the rows whose place others take.
+fn apply(tables: &[Table], rows: &mut [Vec<Row>], step: &[Change]) -> Vec<Change> {
     let mut applied = Vec::new();
     for change in step {
         let rows = &mut rows[change.table];
+        let table = &tables[change.table];
         match change.goes {
-            false => rows.push(change.row.clone()),
+            false => {
+                let older = rows.iter().position(|row| table.is_same(row, &change.row));
+                if let Some(position) = older {
+                    applied.push(Change {
+                        table: change.table,
+                        row: rows.swap_remove(position),
+                        goes: true,
+                    });
+                }
+                rows.push(change.row.clone());
+            }
             true => match rows.iter().position(|row| *row == change.row) {
                 Some(position) => drop(rows.swap_remove(position)),
                 None => continue,
@@ -129,6 +158,23 @@ async fn answer(
     context.execute_logical_plan(plan).await?.collect().await
 }
 
+/// The view as it is maintained.
+fn planned(case: &Case) -> Result<ViewDefinition, String> {
+    let definitions = case.tables.iter();
+    let definitions = definitions.map(|table| (table.name.clone(), Arc::new(table.definition())));
+    let catalog = Catalog {
+        tables: definitions.collect(),
+        ..Catalog::default()
+    };
+    let refused = |error: SqlError| {
+        let hint = error.hint.clone().unwrap_or_default();
+        format!("refused: {error} {hint}")
+    };
+    let query = statement::parse_query(&case.view).map_err(refused)?;
+    let view = Planner::new().plan_view(&catalog, "v", &query, &case.view);
+    view.map_err(refused)
+}
+
 /// The view on workers.
 struct Running {
     workers: Workers,
@@ -143,23 +189,7 @@ impl Running {
         let workers = Workers::start(case.workers, move |timestamp| {
             let _ = sender.send(timestamp);
         });
-        let definitions = case.tables.iter();
-        let definitions =
-            definitions.map(|table| (table.name.clone(), Arc::new(table.definition())));
-        let catalog = Catalog {
-            tables: definitions.collect(),
-            ..Catalog::default()
-        };
-        let refused = |error: mainstem::sql::SqlError| {
-            format!(
-                "refused: {error} {}",
-                error.hint.clone().unwrap_or_default()
-            )
-        };
-        let query = statement::parse_query(&case.view).map_err(refused)?;
-        let planner = Planner::new();
-        let view = planner.plan_view(&catalog, "v", &query, &case.view);
-        let view = view.map_err(refused)?;
+        let view = planned(case)?;
         let contents: HashMap<Arc<str>, Vec<RecordBatch>> = tables
             .iter()
             .map(|(name, rows)| (Arc::from(name.as_str()), vec![rows.clone()]))

@@ -104,7 +104,8 @@ impl Search<'_> {
                     format!("{}{}{}", &view[..start], &view[from..to], &view[end..])
                 })
                 .collect();
-            let is_query = is_query(outer);
+            // What has other words would have to be made shorter in both.
+            let is_query = is_query(outer) && self.best.words.is_none();
             let shorter = candidates.into_iter().rev().any(|view| {
                 let case = Case {
                     view,

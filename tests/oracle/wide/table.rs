@@ -15,15 +15,17 @@ use super::value;
 /// A row's values.
 pub type Row = Vec<ScalarValue>;
 
-/// A table: its name and columns.
+/// A table: its name, its columns, and the positions of those of its primary key, if it has one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     pub name: String,
     pub schema: SchemaRef,
+    pub key: Vec<usize>,
 }
 
 impl Table {
-    /// A table of three to seven columns, the first of which is a small number.
+    /// A table of three to seven columns, the first of which is a small number; about every second
+    /// has a primary key that begins with it.
     pub fn random(name: &str, random: &mut Pcg64) -> Table {
         let types = value::types();
         let mut fields = vec![Field::new("c0", DataType::Int64, random.random_bool(0.5))];
@@ -35,10 +37,38 @@ impl Table {
                 random.random_bool(0.8),
             ));
         }
-        Table {
+        let table = Table {
             name: name.to_owned(),
             schema: Arc::new(Schema::new(fields)),
+            key: Vec::new(),
+        };
+        // The two zeros of a double are one key.
+        let has_zeros = table.schema.field(1).data_type().is_floating();
+        match random.random_range(0..6) {
+            0 if !has_zeros => table.keyed(&[0, 1]),
+            0..=2 => table.keyed(&[0]),
+            _ => table,
         }
+    }
+
+    /// The table with a primary key.
+    pub fn keyed(self, key: &[usize]) -> Table {
+        let fields = self.schema.fields().iter().enumerate();
+        let fields = fields.map(|(position, field)| {
+            let is_nullable = field.is_nullable() && !key.contains(&position);
+            field.as_ref().clone().with_nullable(is_nullable)
+        });
+        Table {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            key: key.to_vec(),
+            ..self
+        }
+    }
+
+    /// Whether one row takes the place of the other.
+    pub fn is_same(&self, row: &[ScalarValue], other: &[ScalarValue]) -> bool {
+        let mut key = self.key.iter();
+        !self.key.is_empty() && key.all(|column| row[*column] == other[*column])
     }
 
     /// A random row.
@@ -79,7 +109,7 @@ impl Table {
             name: self.name.clone(),
             description: String::new(),
             columns: columns.collect(),
-            primary_key: Vec::new(),
+            primary_key: self.key.clone(),
             version: Vec::new(),
             event_identity: Vec::new(),
             append_only: false,
@@ -101,6 +131,7 @@ fn named(name: &'static str) -> Table {
     Table {
         name: name.to_owned(),
         schema: Arc::clone(&history::schemas()[name]),
+        key: Vec::new(),
     }
 }
 
