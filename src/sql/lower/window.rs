@@ -98,7 +98,7 @@ impl Stage<'_> {
             (input, lowered) = window_call(input, call, schema)?;
             calls.push(lowered);
         }
-        let all_columns = input.schema.fields().len();
+        let before = input.schema.fields().len();
         let mut fields: Vec<Field> = input
             .schema
             .fields()
@@ -123,7 +123,7 @@ impl Stage<'_> {
             fields.extend(results(&window)?);
             plan_of(Node::Window(window), Arc::new(Schema::new(fields)))
         };
-        let kept = (0..columns).chain(all_columns..rows.schema.fields().len());
+        let kept = (0..columns).chain(before..rows.schema.fields().len());
         let kept: Vec<usize> = kept.collect();
         let schema = Arc::new(rows.schema.project(&kept).map_err(DataFusionError::from)?);
         let everything = all_columns(&rows.schema);
