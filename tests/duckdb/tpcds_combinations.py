@@ -1,46 +1,119 @@
-"""Rows of TPC-DS that together add to a query's answer: what its customer bought, brought back and
-did not, in the channels and on the days that it asks for.
+"""Rows of TPC-DS that together add to a query's answer: what a customer bought, and brought back,
+in the channels and on the days that the query asks for.
 
-`Steering` knows the values for which a query's conditions hold. Rows that are aimed at a query one
-by one rarely meet: they are of different customers, items and days.
+Rows that are aimed at a query one by one rarely meet: they are of different customers, items and
+days.
 """
 
 import re
-from datetime import timedelta
+from dataclasses import dataclass, field
 
 from transactions import sample
 
+# Returns, and the sales that they are of.
 SALES_OF = {
     "store_returns": "store_sales",
     "catalog_returns": "catalog_sales",
     "web_returns": "web_sales",
 }
-SALES = ("store_sales", "catalog_sales", "web_sales")
-FACTS = (*SALES, *SALES_OF, "inventory")
-# Rows of these are changed, too, so that conditions on them hold: the referring ones last.
+FACTS = ("store_sales", "catalog_sales", "web_sales", *SALES_OF, "inventory")
+# A row of each of these becomes one that the query asks for; what refers to others is last.
 CHANGED = (
     "item", "store", "warehouse", "call_center", "web_site", "web_page", "promotion", "reason",
     "ship_mode", "customer_address", "customer",
 )
-# Of each of these the rows of a combination have one.
+# Of each of these all rows of a combination have the same one.
 SHARED = (*CHANGED, "customer_demographics", "household_demographics")
+# Few items, so that channels have them in common and limits show them.
 ITEMS = 20
 LINES_MAX = 6
 DAYS_OF_INVENTORY = 12
-# Now and then there is nothing in a channel, for queries that ask for what was not.
-ABSENT = 0.2
-# What the conditions of a query do not tell.
-DATES = {
-    (54, "store_sales"): "d_year = 1999 AND d_moy <= 3",
-    (2, None): "d_year IN (2001, 2002)",
+# How often nothing happened in a channel, all was on one day, or was of one item.
+ABSENT = 0.1
+OF_ONE_DAY = 0.4
+OF_ONE_ITEM = 0.6
+# How often customers live in the town of their store.
+LOCAL = 0.7
+# Templates of these are among the first of a limit, every other time.
+FIRST = {"store": "s_store_name, s_store_id", "customer": "c_customer_id"}
+FIRST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a combination has to be for a query, where its conditions with literals do not tell."""
+
+    lines: int | None = None
+    is_of_one_day: bool | None = None
+    is_of_one_item: bool | None = None
+    absent: tuple = ()
+    # Values by column, or several to choose from; conditions by dimension; days by table of facts.
+    values: dict = field(default_factory=dict)
+    where: dict = field(default_factory=dict)
+    days: dict = field(default_factory=dict)
+
+
+# Less in stores, and more by catalog than on the web, than in the year before.
+OF_TWO_YEARS = Shape(
+    lines=12,
+    is_of_one_day=False,
+    days={
+        "store_sales": "d_year = 2001 OR d_year = 2002 AND d_moy <= 4",
+        "catalog_sales": "d_year = 2002 OR d_year = 2001 AND d_moy <= 4",
+        "web_sales": "d_year IN (2001, 2002)",
+    },
+)
+OF_ONE = Shape(is_of_one_item=True)
+# Query 59 shows a store and two weeks, compared with those of the next year.
+FIRST_STORE = "SELECT s_store_sk FROM store ORDER BY s_store_name, s_store_id, 1 LIMIT 1"
+FIRST_WEEKS = """d_date BETWEEN DATE '2001-01-01' AND DATE '2001-01-14'
+    OR d_date BETWEEN DATE '2001-12-31' AND DATE '2002-01-13'"""
+INCOME_BANDS = """SELECT ib_income_band_sk FROM income_band
+    WHERE ib_lower_bound >= 38128 AND ib_upper_bound <= 38128 + 50000"""
+CROWDED = "hd_buy_potential = '>10000' AND hd_vehicle_count = 1 AND hd_dep_count > 1"
+SHAPES = {
+    1: Shape(values={"sr_return_amt": 5000}),
+    4: OF_TWO_YEARS,
+    11: OF_TWO_YEARS,
+    16: Shape(lines=3, is_of_one_item=False, absent=("catalog_returns",)),
+    17: OF_ONE,
+    23: Shape(
+        lines=LINES_MAX,
+        is_of_one_day=True,
+        is_of_one_item=True,
+        values={"ss_quantity": 100, "ss_sales_price": 20_000},
+    ),
+    24: Shape(),
+    25: OF_ONE,
+    29: OF_ONE,
+    30: Shape(values={"wr_return_amt": 9000}),
+    31: Shape(lines=12, is_of_one_day=False),
+    34: Shape(lines=17, is_of_one_item=False, where={"household_demographics": CROWDED}),
+    39: Shape(is_of_one_day=False, values={"inv_quantity_on_hand": (0, 1, 1, 1000)}),
+    44: Shape(values={"ss_net_profit": (9000, -9000, 1)}),
+    54: Shape(days={"store_sales": "d_year = 1999 AND d_moy <= 3"}),
+    58: Shape(
+        lines=4,
+        is_of_one_item=True,
+        values={
+            "ss_ext_sales_price": 90_000,
+            "cs_ext_sales_price": 90_000,
+            "ws_ext_sales_price": 90_000,
+        },
+    ),
+    59: Shape(where={"store": f"s_store_sk IN ({FIRST_STORE})"}, days={"store_sales": FIRST_WEEKS}),
+    69: Shape(absent=("web_sales", "catalog_sales")),
+    72: Shape(is_of_one_day=True),
+    73: Shape(lines=3, is_of_one_item=False, where={"household_demographics": CROWDED}),
+    74: OF_TWO_YEARS,
+    76: Shape(values={"ss_store_sk": None, "ws_ship_customer_sk": None, "cs_ship_addr_sk": None}),
+    81: Shape(values={"cr_return_amt_inc_tax": 9000}),
+    83: OF_ONE,
+    84: Shape(where={"household_demographics": f"hd_income_band_sk IN ({INCOME_BANDS})"}),
+    91: Shape(where={"household_demographics": "hd_buy_potential LIKE 'Unknown%'"}),
+    94: Shape(lines=3, is_of_one_item=False, absent=("web_returns",)),
+    95: Shape(lines=3, is_of_one_item=False),
 }
-VALUES = {
-    23: {"ss_quantity": 100, "ss_sales_price": 200},
-}
-# Queries for which one line is sold in each channel.
-OF_ONE_LINE = (58, 83)
-# Queries for which everything happens on one day.
-OF_ONE_DAY = (23, 39, 72)
 
 
 class Combinations:
@@ -48,155 +121,158 @@ class Combinations:
 
     def __init__(self, data):
         self.data = data
-        self.random = data.random
-        self.database = data.database
-        self.steering = data.steering
-        self.fresh = 10_000_000
+        self.ticket = 10_000_000
 
     def rows(self, query):
-        """Rows by table that together may add to the answer of a query."""
-        number = int(query[1:])
-        return Combination(self, number).made
+        """Rows by table that together add to the answer of a query."""
+        return Combination(self, int(query[1:])).made
+
+    def next_ticket(self):
+        """The number of a ticket or an order that is not there."""
+        self.ticket += 1
+        return self.ticket
 
 
 class Combination:
     """The rows of a combination, and what they have in common."""
 
-    def __init__(self, combinations, number):
-        self.all = combinations
-        self.random = combinations.random
-        self.steering = combinations.steering
-        self.positions = combinations.data.positions
-        self.number = number
-        text = combinations.data.texts[number].lower()
-        self.named = {table for table in self.positions if re.search(rf"\b{table}\b", text)}
+    def __init__(self, combinations, query):
+        self.next_ticket = combinations.next_ticket
+        self.data = combinations.data
+        self.random = self.data.random
+        self.query = query
+        self.shape = SHAPES.get(query, Shape())
+        text = self.data.texts[query].lower()
+        self.named = {table for table in self.data.columns if re.search(rf"\b{table}\b", text)}
         self.place = self._place()
         self.day = self._day(None, self.place)
-        self.is_of_one_day = number in OF_ONE_DAY or self.random.random() < 0.4
-        self.is_of_one_item = self.random.random() < 0.6 or number in OF_ONE_LINE
+        self.is_of_one_day = self._either(self.shape.is_of_one_day, OF_ONE_DAY)
+        self.is_of_one_item = self._either(self.shape.is_of_one_item, OF_ONE_ITEM)
         self.shared = {}
         self.made = {}
         for table in CHANGED:
-            if table in self.named or table == "item":
+            if table in self.named:
                 self._change(table)
         for table in FACTS:
-            if table in self.named and self.random.random() >= ABSENT:
+            if table in self.named and not self._is_absent(table):
                 self._add(table)
 
-    def _place(self):
-        places = self.steering.places_in(self.number)
-        return self.random.choice(places) if places else (self.number, 0)
+    def _is_absent(self, table):
+        if self.query in SHAPES:
+            return table in self.shape.absent
+        return self.random.random() < ABSENT
 
-    def _templates(self, table, count):
-        keys = self.all.data.keys[table]
-        return [list(row) for row in sample(self.random, self.all.database, table, keys, count)]
+    def _either(self, given, probability):
+        return self.random.random() < probability if given is None else given
 
     def _change(self, table):
         """Makes a row of a dimension one that the query asks for."""
-        [row] = self._templates(table, 1)
-        if table == "item":
-            row = self._common_item() or row
+        row = self._template(table)
         self.shared[table] = row[0]
         self._refer(table, row, self.place)
-        self._give(table, row, self.place)
-        self.all.data.skew(table, row, self.place)
+        self.data.skew(table, row, self.place)
+        if table == "customer_address" and "store" in self.made and self.random.random() < LOCAL:
+            self._move(row, self.made["store"][0])
+        self._give(table, row)
         self.made[table] = [row]
 
-    def _common_item(self):
-        """One of the first items, so that channels have them in common and limits show them."""
-        found = self.all.database.execute(
-            f"SELECT * FROM item WHERE i_item_sk = {self.random.randint(1, ITEMS)}"
-        ).fetchone()
-        return found and list(found)
+    def _move(self, address, store):
+        """Puts an address into the town of a store."""
+        for end in ("city", "county", "state", "zip"):
+            of_address = self.data.positions["customer_address"]["ca_" + end]
+            address[of_address] = store[self.data.positions["store"]["s_" + end]]
 
     def _add(self, table):
         """Adds sales, returns of those that were added, or days of inventory."""
         sales = self.made.get(SALES_OF.get(table), [])
-        count = self.random.randint(1, LINES_MAX)
-        if self.number in OF_ONE_LINE:
-            count = 1
-        if self.number == 23:
-            count = LINES_MAX
+        count = self.shape.lines or self.random.randint(1, LINES_MAX)
         if table == "inventory":
             count = DAYS_OF_INVENTORY
-        if sales:
-            count = min(count, len(sales))
-        rows = self._templates(table, count)
-        self.all.fresh += 1
-        for number, row in enumerate(rows):
-            place = self._place()
-            self._refer(table, row, place)
-            self._give(table, row, self.place)
-            if self.number in self.all.data.of_equal_revenue:
-                self.all.data.skew(table, row, self.place)
+        count = min(count, len(sales)) if sales else count
+        ticket = self.next_ticket()
+        items = self.random.sample(range(1, ITEMS + 1), min(count, ITEMS))
+        rows = sample(self.random, self.data.database, table, self.data.keys[table], count)
+        self.made[table] = [list(row) for row in rows]
+        for number, row in enumerate(self.made[table]):
+            self._refer(table, row, self._place(), items[number])
+            self._give(table, row)
             if sales:
                 self._follow(table, row, sales[number])
             elif table != "inventory":
-                self._number(table, row)
-        self.made[table] = rows
+                row[self._key(table)[-1]] = self.next_ticket() if self.is_of_one_item else ticket
 
-    def _number(self, table, row):
-        """Lines of one item are of tickets of their own."""
-        if self.is_of_one_item:
-            self.all.fresh += 1
-        row[self.positions[table][self.all.data.keys[table][-1]]] = self.all.fresh
+    def _template(self, table):
+        """A row there is, to be changed."""
+        query = f"SELECT * FROM {table} WHERE {self.shape.where.get(table, True)} ORDER BY "
+        if table == "item":
+            query += f"1 LIMIT {ITEMS}"
+        elif table in FIRST and self.random.random() < 0.5:
+            query += f"{FIRST[table]}, 1 LIMIT {FIRST_ROWS}"
+        else:
+            query += "1"
+        return list(self.random.choice(self.data.database.execute(query).fetchall()))
 
-    def _refer(self, table, row, place):
-        for position, name, other in self.all.data.references(table):
+    def _key(self, table):
+        return self.data.key_positions(table)
+
+    def _place(self):
+        return self.random.choice(self.data.steering.places_in(self.query))
+
+    def _keys(self, table, place):
+        """Keys of rows of a dimension that the query asks for, if it asks for any."""
+        key = self.data.columns[table][0][0]
+        if condition := self.shape.where.get(table):
+            return self._found(f"SELECT {key} FROM {table} WHERE {condition} ORDER BY {key}")
+        return self.data.steering.keys(table, key, place)
+
+    def _found(self, query):
+        return [key for key, in self.data.database.execute(query).fetchall()]
+
+    def _refer(self, table, row, place, item=None):
+        """Lets a row refer to what the combination has in common, and to what the query asks for."""
+        day = self.day if self.is_of_one_day else self._day(table, place)
+        for position, name, other in self.data.references(table):
             if other == "date_dim":
-                row[position] = self._date(table, name, place, row[position])
-                continue
-            if other == "item" and not self.is_of_one_item:
-                row[position] = self.random.randint(1, ITEMS)
-                continue
-            if other not in self.shared and other in SHARED:
-                keys = self._keys(other, self.place)
-                self.shared[other] = self.random.choice(keys) if keys else row[position]
-            if other in SHARED and not self._is_elsewhere(table, other):
-                row[position] = self.shared[other]
+                if table in FACTS and day is not None:
+                    row[position] = self._date(name, day)
+            elif other == "item" and not self.is_of_one_item:
+                row[position] = item
+            elif other == "warehouse" and (table.endswith("_sales") or self.is_of_one_day):
+                continue  # lines of one order come from several
+            elif other in SHARED:
+                row[position] = self._shared(other, row[position])
             elif keys := self._keys(other, place):
                 row[position] = self.random.choice(keys)
 
-    def _is_elsewhere(self, table, other):
-        """Some queries want lines of one order to come from several warehouses."""
-        return other == "warehouse" and table in SALES
-
-    def _keys(self, table, place):
-        return self.steering.keys(table, self.all.data.columns[table][0][0], place)
+    def _shared(self, table, before):
+        if table not in self.shared:
+            self.shared[table] = self.random.choice(self._keys(table, self.place) or [before])
+        return self.shared[table]
 
     def _day(self, table, place):
         """A day that the query asks for, or None."""
-        condition = DATES.get((self.number, table)) or DATES.get((self.number, None))
-        if condition:
-            query = f"SELECT d_date_sk FROM date_dim WHERE {condition}"
-            keys = [key for key, in self.all.database.execute(query).fetchall()]
+        if condition := self.shape.days.get(table):
+            keys = self._found(f"SELECT d_date_sk FROM date_dim WHERE {condition} ORDER BY 1")
         else:
             keys = self._keys("date_dim", place)
-        return self.random.choice(sorted(keys)) if keys else None
+        return self.random.choice(keys) if keys else None
 
-    def _date(self, table, name, place, before):
-        """Customers come, and lines are sold, shipped and brought back, when the query says."""
-        if self.all.data.is_dimension(table):
-            return before
-        day = self.day if self.is_of_one_day else self._day(table, place)
-        if day is None:
-            return before
-        if name.endswith("_ship_date_sk"):
-            return day + self.random.randint(6, 30) if "sold_date" in self.text_dates else day
-        return day
+    def _date(self, name, day):
+        """Queries ask for the day of a sale or for that of its shipment; the latter is later."""
+        is_later = name.endswith("_ship_date_sk") and self.random.random() < 0.5
+        return day + self.random.randint(6, 30) if is_later else day
 
-    def _give(self, table, row, place):
+    def _give(self, table, row):
         """Gives a row the values that the query asks for."""
-        values = {**self.steering.values(table, place), **VALUES.get(self.number, {})}
-        for name, value in values.items():
-            if name in self.positions[table] and name not in self.all.data.keys[table]:
-                row[self.positions[table][name]] = value
+        values = self.data.steering.values(table, self.place)
+        if table == "inventory" and "inv_quantity_on_hand" not in values:
+            self.data.skew(table, row, self.place)
+        for name, value in {**values, **self.shape.values}.items():
+            if name in self.data.positions[table] and name not in self.data.keys[table]:
+                value = self.random.choice(value) if isinstance(value, tuple) else value
+                row[self.data.positions[table][name]] = value
 
     def _follow(self, table, row, sale):
-        """Makes a row the return of a sale."""
-        other = SALES_OF[table]
-        for name in self.all.data.keys[table]:
-            [same] = [
-                key for key in self.all.data.keys[other] if key.split("_")[1:] == name.split("_")[1:]
-            ]
-            row[self.positions[table][name]] = sale[self.positions[other][same]]
+        """Makes a row the return of a sale: their keys are an item and a ticket."""
+        for position, same in zip(self._key(table), self._key(SALES_OF[table])):
+            row[position] = sale[same]

@@ -5,7 +5,7 @@ import re
 from databases import insertion, literal
 
 # Queries that each transaction brings rows for.
-AIMED = 3
+AIMED = 6
 
 
 class Transactions:
@@ -43,16 +43,18 @@ class Transactions:
         """Rows of one table go or change by a statement, and rows of others come or are replaced."""
         tables = self.random.sample(self.often, min(3, len(self.often)))
         tables += self.random.sample(self.changing, 2)
-        first, *others = dict.fromkeys(tables)
-        statements = [self._aimed_change() or self._change(first, self._rows(first))]
-        coming = {table: self._varied(table) for table in others}
+        changed, rows, text = self._came() or (tables[0], self._rows(tables[0]), "")
+        coming = {table: self._varied(table) for table in tables if table != changed}
         for query in self._aims():
-            rows = self.combine(query)
-            self.combined.append((query, rows))
-            for table, of_table in rows.items():
+            made = self.combine(query)
+            self.combined.append((query, made))
+            for table, of_table in made.items():
                 coming.setdefault(table, []).extend(of_table)
-        for table, rows in coming.items():
-            statements.append(insertion(table, by_key(rows, self._key(table))))
+        statements = [self.random.choice([self._deletion, self._update])(changed, rows, text)]
+        for table, of_table in coming.items():
+            others = rows if table == changed else []
+            if inserted := by_key(of_table, self._key(table), others):
+                statements.append(insertion(table, inserted))
         return statements
 
     def _aims(self):
@@ -68,16 +70,13 @@ class Transactions:
             self.vary(table, row)
         return rows + self.waiting.pop(table, [])
 
-    def _aimed_change(self):
-        """Takes away or changes what came for a query, where anything has."""
+    def _came(self):
+        """A table, rows of it that came for a query, and the query; None, now and then."""
         if not self.combined or self.random.random() < 0.3:
             return None
         query, rows = self.combined.pop(self.random.randrange(len(self.combined)))
         table = self.random.choice(sorted(rows.keys() & set(self.often)) or sorted(rows))
-        return self._change(table, rows[table], self.texts[query])
-
-    def _change(self, table, rows, text=""):
-        return self.random.choice([self._deletion, self._update])(table, rows, text)
+        return table, rows[table], self.texts[query]
 
     def _key(self, table):
         return [self.positions[table][name] for name in self.keys[table]]
@@ -117,6 +116,9 @@ def sample(random, database, table, key, count):
     return database.execute(query).fetchall()
 
 
-def by_key(rows, key):
-    """Rows of which none has the key of another: the last one stays."""
-    return list({tuple(row[position] for position in key): row for row in rows}.values())
+def by_key(rows, key, others=()):
+    """Rows of which none has the key of another, where the last one stays, or of some others."""
+    keyed = {tuple(row[position] for position in key): row for row in rows}
+    for other in others:
+        keyed.pop(tuple(other[position] for position in key), None)
+    return list(keyed.values())
