@@ -40,7 +40,10 @@ class Transactions:
         self.texts = texts
 
     def step(self):
-        """Rows of one table go or change by a statement, and rows of others come or are replaced."""
+        """Rows of one table go or change by a statement, and rows of others come or are replaced.
+
+        None of the former is among the latter, so that it stays away for a while.
+        """
         tables = self.random.sample(self.often, min(3, len(self.often)))
         tables += self.random.sample(self.changing, 2)
         changed, rows, text = self._came() or (tables[0], self._rows(tables[0]), "")

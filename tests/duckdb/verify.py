@@ -45,7 +45,8 @@ def main():
     pair = Pair(benchmark.database, arguments.port)
     for table, columns in benchmark.columns.items():
         pair.create(table, columns, benchmark.keys[table])
-    queries = selected({name: texts for name, *texts in benchmark.queries()}, arguments.queries, chosen)
+    queries = {name: texts for name, *texts in benchmark.queries()}
+    queries = selected(queries, arguments.queries, chosen)
     results = {name: Result() for name in queries}
     for name, (ours, _) in queries.items():
         create(pair, name, ours, results[name])
