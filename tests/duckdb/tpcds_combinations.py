@@ -51,7 +51,10 @@ class Shape:
     is_of_one_day: bool | None = None
     is_of_one_item: bool | None = None
     absent: tuple = ()
-    # Values by column, or several to choose from; conditions by dimension; days by table of facts.
+    # Columns that do not refer to what the combination has in common.
+    apart: tuple = ()
+    # Values by column, or several to choose from; conditions by dimension; days by table of facts,
+    # or for all of one day.
     values: dict = field(default_factory=dict)
     where: dict = field(default_factory=dict)
     days: dict = field(default_factory=dict)
@@ -59,11 +62,11 @@ class Shape:
 
 # Less in stores, and more by catalog than on the web, than in the year before.
 OF_TWO_YEARS = Shape(
-    lines=12,
+    lines=20,
     is_of_one_day=False,
     days={
-        "store_sales": "d_year = 2001 OR d_year = 2002 AND d_moy <= 4",
-        "catalog_sales": "d_year = 2002 OR d_year = 2001 AND d_moy <= 4",
+        "store_sales": "d_year = 2001 OR d_year = 2002 AND d_moy <= 2",
+        "catalog_sales": "d_year = 2002 OR d_year = 2001 AND d_moy <= 2",
         "web_sales": "d_year IN (2001, 2002)",
     },
 )
@@ -72,6 +75,7 @@ OF_ONE = Shape(is_of_one_item=True)
 FIRST_STORE = "SELECT s_store_sk FROM store ORDER BY s_store_name, s_store_id, 1 LIMIT 1"
 FIRST_WEEKS = """d_date BETWEEN DATE '2001-01-01' AND DATE '2001-01-14'
     OR d_date BETWEEN DATE '2001-12-31' AND DATE '2002-01-13'"""
+IN_2000 = "d_year = 2000"
 # Query 84 asks for incomes by their bounds, and queries 34 and 73 for people per vehicle.
 INCOME_BANDS = """SELECT ib_income_band_sk FROM income_band
     WHERE ib_lower_bound >= 38128 AND ib_upper_bound <= 38128 + 50000"""
@@ -88,12 +92,20 @@ SHAPES = {
         is_of_one_day=True,
         is_of_one_item=True,
         values={"ss_quantity": 100, "ss_sales_price": 20_000},
+        days={None: "d_year = 2000 AND d_moy = 2"},
     ),
     24: Shape(),
     25: OF_ONE,
     29: OF_ONE,
     30: Shape(values={"wr_return_amt": 9000}),
-    31: Shape(lines=12, is_of_one_day=False),
+    31: Shape(
+        lines=20,
+        is_of_one_day=False,
+        days={
+            "store_sales": f"{IN_2000} AND (d_moy <= 4 OR d_moy = 7 AND d_dom <= 15)",
+            "web_sales": f"{IN_2000} AND (d_moy = 1 AND d_dom <= 15 OR d_moy IN (4, 7, 8, 9))",
+        },
+    ),
     32: Shape(values={"cs_ext_discount_amt": (10, 9000)}),
     34: Shape(lines=17, is_of_one_item=False, where={"household_demographics": CROWDED}),
     39: Shape(is_of_one_day=False, values={"inv_quantity_on_hand": (0, 1, 1, 1000)}),
@@ -109,6 +121,20 @@ SHAPES = {
         },
     ),
     59: Shape(where={"store": f"s_store_sk IN ({FIRST_STORE})"}, days={"store_sales": FIRST_WEEKS}),
+    64: Shape(
+        lines=12,
+        is_of_one_day=False,
+        is_of_one_item=True,
+        apart=("c_current_cdemo_sk",),
+        values={
+            "i_current_price": (66, 72),
+            "cs_ext_list_price": 20_000,
+            "cr_refunded_cash": 10,
+            "cr_reversed_charge": 10,
+            "cr_store_credit": 10,
+        },
+        days={"store_sales": "d_year = 1999 OR d_year = 2000 AND d_moy <= 2"},
+    ),
     69: Shape(absent=("web_sales", "catalog_sales")),
     72: Shape(is_of_one_day=True),
     73: Shape(lines=3, is_of_one_item=False, where={"household_demographics": CROWDED}),
@@ -240,6 +266,8 @@ class Combination:
         """Lets a row refer to what its combination has in common, or to what the query asks for."""
         day = self.day if self.is_of_one_day else self._day(table, place)
         for position, name, other in self.data.references(table):
+            if name in self.shape.apart:
+                continue
             if other == "date_dim":
                 if table in FACTS and day is not None:
                     row[position] = self._date(name, day)

@@ -4,7 +4,7 @@ import re
 
 from databases import insertion, literal
 
-# Queries that each transaction brings rows for.
+# Queries that each transaction brings rows for; half of them are some that have not changed yet.
 AIMED = 6
 
 
@@ -39,16 +39,17 @@ class Transactions:
         """Names the queries whose answers are to change, with their texts."""
         self.texts = texts
 
-    def step(self):
+    def step(self, still):
         """Rows of one table go or change by a statement, and rows of others come or are replaced.
 
         None of the former is among the latter, so that it stays away for a while.
+        `still` are the queries whose answers have not changed yet.
         """
         tables = self.random.sample(self.often, min(3, len(self.often)))
         tables += self.random.sample(self.changing, 2)
         changed, rows, text = self._came() or (tables[0], self._rows(tables[0]), "")
         coming = {table: self._varied(table) for table in tables if table != changed}
-        for query in self._aims():
+        for query in self._aims(still):
             made = self.combine(query)
             self.combined.append((query, made))
             for table, of_table in made.items():
@@ -60,12 +61,14 @@ class Transactions:
                 statements.append(insertion(table, inserted))
         return statements
 
-    def _aims(self):
-        """The next queries to bring rows for: all in turn, in another order each time."""
-        while len(self.aims) < AIMED and self.texts:
+    def _aims(self, still):
+        """The next queries to bring rows for: some of `still`, and all in turn."""
+        preferred = self.random.sample(still, min(AIMED // 2, len(still)))
+        count = AIMED - len(preferred)
+        while len(self.aims) < count:
             self.aims += self.random.sample(sorted(self.texts), len(self.texts))
-        next_aims, self.aims = self.aims[:AIMED], self.aims[AIMED:]
-        return next_aims
+        in_turn, self.aims = self.aims[:count], self.aims[count:]
+        return preferred + in_turn
 
     def _varied(self, table):
         rows = [list(row) for row in self._rows(table)]

@@ -53,7 +53,8 @@ def main():
     benchmark.transactions.aim({name: theirs for name, (_, theirs) in queries.items()})
     for step in range(arguments.transactions + 1):
         if step:
-            pair.transaction(benchmark.transactions.step())
+            still = [name for name, result in results.items() if not result.changed]
+            pair.transaction(benchmark.transactions.step(still))
         for name, (ours, theirs) in queries.items():
             if results[name].refusal is None:
                 compare(pair, name, ours, theirs, results[name], step)
