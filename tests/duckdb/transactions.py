@@ -51,7 +51,8 @@ class Transactions:
         coming = {table: self._varied(table) for table in tables if table != changed}
         for query in self._aims(still):
             made = self.combine(query)
-            self.combined.append((query, made))
+            if made:
+                self.combined.append((query, made))
             for table, of_table in made.items():
                 coming.setdefault(table, []).extend(of_table)
         statements = [self.random.choice([self._deletion, self._update])(changed, rows, text)]
