@@ -61,15 +61,29 @@ class Pair:
             database.execute("COMMIT")
 
     def compare(self, view, ours, theirs):
-        """What differs between a live view and DuckDB's answer, or None; the number of rows that say something, and them."""
+        """What differs between a live view and DuckDB's answer, or None; and that answer."""
         live = self.mainstem.execute(f"SELECT * FROM {view}").fetchall()
-        answer = self.duckdb.execute(theirs)
-        is_float = [column[1] in ("DOUBLE", "FLOAT") for column in answer.description]
-        expected = answer.fetchall()
-        difference = differing(live, expected, is_float)
-        if difference and not differing(live, self.mainstem.execute(ours).fetchall(), is_float):
+        expected = Answer(self.duckdb.execute(theirs))
+        difference = expected.difference(live)
+        if difference and not expected.difference(live, self.mainstem.execute(ours).fetchall()):
             difference += "\nMainstem's ad hoc answer is as the view's."
-        return difference, sum(any(row) for row in expected), expected
+        return difference, expected
+
+
+class Answer:
+    """DuckDB's answer to a query."""
+
+    def __init__(self, executed):
+        self.is_float = [column[1] in ("DOUBLE", "FLOAT") for column in executed.description]
+        self.rows = executed.fetchall()
+
+    def difference(self, rows, others=None):
+        """How a bag of rows differs from this answer, or from others of its types; or None."""
+        return differing(rows, self.rows if others is None else others, self.is_float)
+
+    def telling(self):
+        """The number of rows that say something: not only NULLs and zeros."""
+        return sum(any(row) for row in self.rows)
 
 
 def load(database, table, rows):

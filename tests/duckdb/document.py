@@ -18,7 +18,7 @@ def table(arguments, results):
     equal = sum(not (result.refusal or result.differences) for result in results.values())
     lines = [
         f"{equal} of {len(results)} equal DuckDB's answer at first and after each of "
-        f"{arguments.steps} transactions (seed {arguments.seed}).",
+        f"{arguments.transactions} transactions (seed {arguments.seed}).",
         "",
         "| query | live view | rows at most | answer changed | created in |",
         "|---|---|---:|---:|---:|",

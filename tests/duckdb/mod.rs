@@ -2,8 +2,10 @@
 //!
 //! `verify.py` does the work, over the Postgres protocol; DuckDB's extensions bring tables, rows
 //! and the texts of the queries. Which queries: `DUCKDB_QUERIES` (`all`, or names such as
-//! `q1,q72`; some of them by default); how many transactions: `DUCKDB_STEPS`; how large TPC-H is:
-//! `TPCH_SCALE`; what was found is written into a page by `DUCKDB_DOCUMENT=docs/benchmarks-sql.md`.
+//! `q1,q72`; some of them by default); how many transactions: `DUCKDB_TRANSACTIONS`; how large
+//! TPC-H is: `TPCH_SCALE`; what was found is written into a page by
+//! `DUCKDB_DOCUMENT=docs/benchmarks-sql.md`. With many transactions, a query whose answer never
+//! changed fails the test.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +14,7 @@ use crate::serve::Served;
 use crate::tools::has_program;
 
 /// Transactions where nothing else is asked for.
-const STEPS: &str = "4";
+const TRANSACTIONS: &str = "4";
 
 fn python() -> String {
     std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
@@ -33,7 +35,10 @@ fn verify(benchmark: &str, some: &str) {
         .arg(benchmark)
         .args(["--port", &served.port().to_string()])
         .args(["--seed", &crate::oracle::seed().to_string()])
-        .args(["--steps", &setting("DUCKDB_STEPS", STEPS)])
+        .args([
+            "--transactions",
+            &setting("DUCKDB_TRANSACTIONS", TRANSACTIONS),
+        ])
         .args(["--queries", &setting("DUCKDB_QUERIES", some)]);
     if let Ok(page) = std::env::var("DUCKDB_DOCUMENT") {
         command.args(["--document", &page]);

@@ -20,6 +20,8 @@ CONDITION = re.compile(
     rf"|in\s*\(\s*(?P<values>{LITERAL}(?:\s*,\s*{LITERAL})*)\s*\))",
     re.IGNORECASE,
 )
+# What queries call the year of a day in their common table expressions.
+YEAR = re.compile(r"\b(?:dyear|year_|ss_sold_year)\b", re.IGNORECASE)
 # Queries with more conditions are not steered more often.
 PLACES_MAX = 8
 CANDIDATES = 12
@@ -37,17 +39,19 @@ class Steering:
         self.table_of = {name: table for table, names in columns.items() for name, _ in names}
         self.places = []
         self.places_of = {}
+        self.positions = {}
         self.conditions = {}
         self.found = {}
         for query, text in texts.items():
             by_column = defaultdict(list)
             positions = []
-            for match in CONDITION.finditer(text):
+            for match in CONDITION.finditer(YEAR.sub("d_year", text)):
                 column = match["column"].lower()
                 if column in self.table_of:
                     by_column[column].append((match.start(), match))
                     positions.append(match.start())
             self.conditions[query] = by_column
+            self.positions[query] = sorted(positions)
             random.shuffle(positions)
             self.places += [(query, position) for position in positions[:PLACES_MAX]]
 
@@ -63,6 +67,10 @@ class Steering:
             ]
             self.places_of[table] = about or self.places
         return self.random.choice(self.places_of[table])
+
+    def places_in(self, query):
+        """All places of a query; its beginning, if it has no conditions."""
+        return [(query, position) for position in self.positions[query] or [0]]
 
     def distinct_places(self, table):
         """Places that differ in what they ask of a table."""

@@ -2,6 +2,7 @@
 
 import re
 
+from tpcds_combinations import Combinations
 from tpcds_data import KEYS, RETURNS, Data
 from transactions import Transactions
 
@@ -41,7 +42,7 @@ ADAPTATIONS += [
 # Queries 6 and 54 want one number of a month, which changed days would not give.
 CALENDAR = ("date_dim", "time_dim")
 # Rows of a table in a transaction, at most.
-ROWS_MAX = 40
+ROWS_MAX = 30
 
 
 class TpcDs:
@@ -54,7 +55,15 @@ class TpcDs:
         self.columns = self.data.columns
         self.keys = self.data.keys
         self.transactions = Transactions(
-            random, self.database, self.columns, self.keys, sorted(KEYS), CALENDAR, self.vary, ROWS_MAX
+            random,
+            self.database,
+            self.columns,
+            self.keys,
+            often=sorted(KEYS),
+            never=CALENDAR,
+            vary=self.vary,
+            rows_max=ROWS_MAX,
+            combine=Combinations(self.data).rows,
         )
 
     def queries(self):

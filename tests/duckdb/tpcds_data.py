@@ -102,7 +102,7 @@ class Data:
         """Gives a row values that some query asks for. Rows of one ticket share `of_ticket`."""
         is_of_any_query = table in KEYS or table == "customer"
         place = place or self.steering.place(None if is_of_any_query else table)
-        for position, name, other in self._references(table):
+        for position, name, other in self.references(table):
             if name in self.keys[table] and table in RETURNS:
                 continue
             if of_ticket is not None and position in of_ticket:
@@ -114,7 +114,7 @@ class Data:
         for name, value in self.steering.values(table, place).items():
             if name not in self.keys[table] and self.random.random() < 0.9:
                 row[self.positions[table][name]] = value
-        self._skew(table, row, place)
+        self.skew(table, row, place)
         if table == "customer":
             self.customers[place[0]].append(row[0])
 
@@ -131,7 +131,7 @@ class Data:
             return self.random.randint(1, COMMON_DEMOGRAPHICS)
         return before
 
-    def _skew(self, table, row, place):
+    def skew(self, table, row, place):
         """What conditions with literals do not tell."""
         for name, position in self.positions[table].items():
             if name == "inv_quantity_on_hand" and self.random.random() < 0.6:
@@ -145,7 +145,7 @@ class Data:
             for end in TOWN:
                 row[self.positions[table]["ca_" + end]] = town[end]
 
-    def _references(self, table):
+    def references(self, table):
         """The columns of a table that name rows of others: position, name, other table."""
         if table not in self.referring:
             self.referring[table] = [
@@ -160,10 +160,13 @@ class Data:
         """Replaces the rows of a table by steered ones."""
         rows = self.database.execute(f"SELECT * FROM {table} ORDER BY ALL").fetchall()
         count = max(len(rows), COPIES.get(table, 0))
-        rows = [list(rows[number % len(rows)]) for number in range(count)]
+        there = len(rows)
+        rows = [list(rows[number % there]) for number in range(count)]
         if table in COPIES:
             for number, row in enumerate(rows):
                 row[0] = number + 1
+                if number >= there:
+                    row[1] = f"{row[1][:-4]}{number:04}"
         distinct = self.steering.distinct_places(table)
         key = self.key_positions(table)
         followed = FOLLOWED.get(table)

@@ -3,7 +3,8 @@
 import os
 
 from databases import open_duckdb
-from transactions import Transactions
+from tpch_combinations import Combinations
+from transactions import Transactions, sample
 
 SCALE = float(os.environ.get("TPCH_SCALE", "0.01"))
 
@@ -37,7 +38,15 @@ class TpcH:
             self.columns[table] = [(name, data_type) for name, data_type, *_ in described]
         often = ["lineitem", "orders", "customer", "partsupp", "part"]
         self.transactions = Transactions(
-            random, self.database, self.columns, self.keys, often, (), self.vary, ROWS_MAX
+            random,
+            self.database,
+            self.columns,
+            self.keys,
+            often=often,
+            never=(),
+            vary=self.vary,
+            rows_max=ROWS_MAX,
+            combine=Combinations(random, self.database, self.columns, self.keys).rows,
         )
 
     def queries(self):
@@ -52,10 +61,7 @@ class TpcH:
 
     def vary(self, table, row):
         """Gives a row some of the values of another row of the table."""
-        key = ", ".join(self.keys[table])
-        salt = self.random.randrange(1 << 30)
-        query = f"SELECT * FROM {table} ORDER BY hash({key}, {salt}) LIMIT 1"
-        [other] = self.database.execute(query).fetchall()
+        [other] = sample(self.random, self.database, table, self.keys[table], 1)
         for position, (name, _) in enumerate(self.columns[table]):
             if name not in self.keys[table] and self.random.random() < 0.3:
                 row[position] = other[position]
