@@ -33,6 +33,7 @@ use super::names::Provider;
 use super::outer_aggregate;
 use super::overview;
 use super::own_functions::{FunctionError, Functions};
+use super::peer_frames;
 use super::place::located;
 use super::relation;
 use super::same_names;
@@ -212,6 +213,7 @@ impl Planner {
             .map_err(|error| located(error, query))?;
         shape::check_plan(&planned)?;
         let planned = interval_order::by_length(decimal::in_conditions(planned)?)?;
+        let planned = peer_frames::in_groups(planned)?;
         let planned = json::told(first_rows::rewrite(planned)?)?;
         Ok(filtered_arguments::guarded(planned)?)
     }

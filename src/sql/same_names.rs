@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr as Ast, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
 };
 
+use super::cast_keys;
 use super::doubled_columns;
 use super::error::SqlError;
 use super::statement::{calls_functions, identifier};
@@ -35,9 +36,10 @@ pub fn planned(
         return Err(error);
     }
     let mut told_apart = query;
+    let has_keys = cast_keys::tell_apart(&mut told_apart);
     let mut names = Names::default();
     names.give(&mut told_apart);
-    if names.given.is_empty() {
+    if names.given.is_empty() && !has_keys {
         return Err(error);
     }
     if let Some(name) = names.ordered_by(&mut told_apart) {
@@ -311,7 +313,8 @@ fn is_wildcard(item: &SelectItem) -> bool {
     )
 }
 
-fn value_of(item: &SelectItem) -> Option<&Ast> {
+/// What a column of the result is computed by, unless it is a wildcard.
+pub fn value_of(item: &SelectItem) -> Option<&Ast> {
     match item {
         SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. } => {
             Some(value)
@@ -320,20 +323,23 @@ fn value_of(item: &SelectItem) -> Option<&Ast> {
     }
 }
 
-/// What a column is called, as far as names collide: one without a name by what it computes, of
-/// which casts are no part.
+/// What a column is called, as far as names collide.
 fn name_of(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
-        SelectItem::UnnamedExpr(value) => {
-            let value = without_casts(value);
-            Some(column_name(&value).unwrap_or_else(|| value.to_string().to_lowercase()))
-        }
+        SelectItem::UnnamedExpr(value) => Some(name_of_value(value)),
         _ => None,
     }
 }
 
-fn without_casts(value: &Ast) -> Ast {
+/// The same of a value without a name: what it computes, of which casts are no part.
+pub fn name_of_value(value: &Ast) -> String {
+    let value = without_casts(value);
+    column_name(&value).unwrap_or_else(|| value.to_string().to_lowercase())
+}
+
+/// A value as DataFusion names it.
+pub fn without_casts(value: &Ast) -> Ast {
     let mut value = value.clone();
     // It never breaks off.
     let _ = edit_expressions(&mut value, &mut |part| {
@@ -346,7 +352,7 @@ fn without_casts(value: &Ast) -> Ast {
 }
 
 /// The name that a column of a table gives to one of the result.
-fn column_name(value: &Ast) -> Option<String> {
+pub fn column_name(value: &Ast) -> Option<String> {
     match value {
         Ast::Identifier(column) => Some(identifier(column)),
         Ast::CompoundIdentifier(parts) => parts.last().map(identifier),

@@ -1,0 +1,174 @@
+//! Groups by a value and by what it is cast to: `GROUP BY c, CAST(c AS TEXT)`.
+//!
+//! DataFusion calls a cast like the value in it, and refuses keys of one name. Calls around the
+//! cast that leave its values as they are give it a name of its own.
+
+use std::mem::replace;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr as Ast, GroupByExpr, Ident, Query, Select, SelectItem, Value,
+};
+
+use super::forms::call;
+use super::same_names::{column_name, name_of_value, value_of, without_casts};
+use super::statement::identifier;
+use super::syntax::{edit_own_expressions, edit_queries, edit_selects};
+
+/// A cast that gets a name of its own.
+struct Told {
+    cast: Ast,
+    /// How many calls are put around it.
+    calls: usize,
+}
+
+/// Tells such keys apart; whether there are any.
+pub fn tell_apart(query: &mut Query) -> bool {
+    let mut all = Vec::new();
+    edit_selects(query, &mut |select| {
+        let casts = casts_like_others(select);
+        for item in &mut select.projection {
+            keep_name(item, &casts);
+        }
+        edit_own_expressions(select, &mut |part| put_calls_around(part, &casts));
+        all.extend(casts);
+    });
+    edit_queries(query, &mut |query| {
+        if let Some(order) = &mut query.order_by {
+            edit_own_expressions(order, &mut |part| put_calls_around(part, &all));
+        }
+    });
+    !all.is_empty()
+}
+
+/// The keys that are casts, and called like another key.
+fn casts_like_others(select: &Select) -> Vec<Told> {
+    let GroupByExpr::Expressions(keys, _) = &select.group_by else {
+        return Vec::new();
+    };
+    let keys = keys.iter();
+    let keys = keys.map(|key| bare(chosen(key, &select.projection).unwrap_or(key)));
+    let keys: Vec<(&Ast, String)> = keys.map(|key| (key, name_of_value(key))).collect();
+    let mut casts: Vec<Told> = Vec::new();
+    for (key, name) in &keys {
+        let is_alone = keys.iter().filter(|(_, other)| other == name).count() == 1;
+        let is_told = casts.iter().any(|told| is_same_cast(&told.cast, key));
+        if matches!(key, Ast::Cast { .. }) && !is_alone && !is_told {
+            let calls = casts.len() + 1;
+            let cast = (*key).clone();
+            casts.push(Told { cast, calls });
+        }
+    }
+    casts
+}
+
+/// The column of the result that a key means by its position or its name.
+fn chosen<'s>(key: &Ast, items: &'s [SelectItem]) -> Option<&'s Ast> {
+    let item = match key {
+        Ast::Value(value) => {
+            let Value::Number(position, _) = &value.value else {
+                return None;
+            };
+            let position = position.parse::<usize>().ok()?;
+            items.get(position.checked_sub(1)?)
+        }
+        Ast::Identifier(name) => items.iter().find(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } => identifier(alias) == identifier(name),
+            _ => false,
+        }),
+        _ => None,
+    };
+    value_of(item?)
+}
+
+/// A value without parentheses.
+fn bare(value: &Ast) -> &Ast {
+    match value {
+        Ast::Nested(inner) => bare(inner),
+        value => value,
+    }
+}
+
+/// Whether two values are one cast, in whichever form they are written.
+fn is_same_cast(one: &Ast, other: &Ast) -> bool {
+    match (one, other) {
+        (
+            Ast::Cast {
+                expr, data_type, ..
+            },
+            Ast::Cast {
+                expr: other,
+                data_type: of_other,
+                ..
+            },
+        ) => expr == other && data_type == of_other,
+        _ => false,
+    }
+}
+
+/// A column that is cast is called as it was.
+fn keep_name(item: &mut SelectItem, casts: &[Told]) {
+    let SelectItem::UnnamedExpr(value) = &*item else {
+        return;
+    };
+    let is_told = casts
+        .iter()
+        .any(|told| is_same_cast(&told.cast, bare(value)));
+    if let (true, Some(name)) = (is_told, column_name(&without_casts(value))) {
+        *item = SelectItem::ExprWithAlias {
+            expr: value.clone(),
+            alias: Ident::with_quote('"', name),
+        };
+    }
+}
+
+fn put_calls_around(part: &mut Ast, casts: &[Told]) {
+    let told = casts.iter().find(|told| is_same_cast(&told.cast, part));
+    for _ in 0..told.map_or(0, |told| told.calls) {
+        let value = replace(part, Ast::value(Value::Null));
+        *part = call("coalesce", vec![value]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+    use super::*;
+
+    fn told(sql: &str) -> Option<String> {
+        let mut query = parse_query(sql).expect("a query");
+        tell_apart(&mut query).then(|| query.to_string())
+    }
+
+    #[test]
+    fn casts_get_a_name_of_their_own() {
+        for (sql, expected) in [
+            (
+                "SELECT c, CAST(c AS TEXT) FROM t GROUP BY 1, 2",
+                "SELECT c, coalesce(CAST(c AS TEXT)) AS \"c\" FROM t GROUP BY 1, 2",
+            ),
+            (
+                "SELECT c::TEXT AS d FROM t GROUP BY c, d ORDER BY c::TEXT",
+                "SELECT coalesce(c::TEXT) AS d FROM t GROUP BY c, d ORDER BY coalesce(c::TEXT)",
+            ),
+            (
+                "SELECT count(*) FROM t GROUP BY (c::TEXT), c::INT",
+                "SELECT count(*) FROM t \
+                 GROUP BY (coalesce(c::TEXT)), coalesce(coalesce(c::INT))",
+            ),
+        ] {
+            assert_eq!(told(sql).as_deref(), Some(expected), "{sql}");
+        }
+    }
+
+    #[test]
+    fn other_keys_stay_as_they_are() {
+        for sql in [
+            "SELECT CAST(c AS TEXT) FROM t GROUP BY 1",
+            "SELECT c, CAST(d AS TEXT) FROM t GROUP BY 1, 2",
+            "SELECT c, CAST(c AS TEXT) FROM t",
+            "SELECT c FROM t GROUP BY c, c",
+        ] {
+            assert_eq!(told(sql), None, "{sql}");
+        }
+    }
+}
