@@ -69,6 +69,8 @@ fn a_row_that_fails_is_told_with_its_view_and_where_it_comes_from() {
                 "{message}"
             );
             assert!(!message.contains("id: 1"), "{message}");
+            let of_other = message.contains("in view \"ratios\": ");
+            assert_eq!(of_other, view == "total", "{message}");
         }
         assert_eq!(rows(&mut session, "SELECT n FROM beside").await, "2");
         // The row is mended, fails anew, and goes.

@@ -9,6 +9,7 @@ use super::arrange::{Changes, Trace};
 use super::command::ViewTask;
 use super::given_up::GivenUp;
 use super::meter::Lines;
+use super::operator::origin::with_origin;
 use super::operator::temporal::Due;
 use super::output::OutputShape;
 use super::publish::{Output, Stop, error_shape};
@@ -96,6 +97,7 @@ pub fn import_views<'scope>(
         stops.push(stop);
         let (errors, stop) = view.errors.import(scope, &error_shape());
         stops.push(stop);
+        let errors = with_origin(errors, Arc::clone(name));
         imported.insert(Arc::clone(name), (rows, errors));
     }
     imported

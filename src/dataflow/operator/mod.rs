@@ -12,6 +12,7 @@ pub mod join;
 pub mod map;
 pub mod near;
 mod neighbours;
+pub mod origin;
 mod outcome;
 mod positions;
 mod prefix;
