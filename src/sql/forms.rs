@@ -74,6 +74,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
         if let Err(error) = written {
             refusal = Err(error);
         }
+        substring_as_call(expression);
         ControlFlow::Continue(())
     });
     refusal
@@ -102,6 +103,25 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
     let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
     *expression = over_rows::value(&text)?;
     Ok(())
+}
+
+/// `substring(value FROM 2 FOR 3)` is `substr(value, 2, 3)`: the planner knows the first of texts
+/// alone.
+fn substring_as_call(expression: &mut Expr) {
+    let Expr::Substring {
+        expr,
+        substring_from,
+        substring_for,
+        ..
+    } = &*expression
+    else {
+        return;
+    };
+    let first = || Expr::value(Value::Number("1".to_owned(), false));
+    let from = substring_from.as_deref().cloned();
+    let mut arguments = vec![expr.as_ref().clone(), from.unwrap_or_else(first)];
+    arguments.extend(substring_for.as_deref().cloned());
+    *expression = call("substr", arguments);
 }
 
 /// `'\x00ff'::bytea` is `X'00ff'`.

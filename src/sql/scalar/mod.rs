@@ -1,5 +1,6 @@
 //! Scalar functions of Postgres that DataFusion does not have.
 
+mod bytes;
 mod interval;
 mod join;
 mod number;
@@ -72,6 +73,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         };
         registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    bytes::register(registry)?;
     join::register(registry)?;
     part::register(registry)?;
     truncate::register(registry)
@@ -82,6 +84,7 @@ const ALL: &[(&str, Does)] = &[
     ("date", Does::Date),
     ("div", Does::Quotient),
     ("format", Does::Format),
+    ("get_byte", Does::Byte),
     ("justify_days", Does::JustifyDays),
     ("justify_hours", Does::JustifyHours),
     ("justify_interval", Does::Justify),
@@ -102,6 +105,7 @@ const ALL: &[(&str, Does)] = &[
 enum Does {
     Age,
     Bucket,
+    Byte,
     CountNulls,
     CountValues,
     Date,
@@ -139,6 +143,9 @@ impl ScalarUDFImpl for Function {
         match (self.does, given) {
             (Does::Remainder, [left, right]) => number::remainder_operands(left, right),
             (Does::Quotient, [_, _]) => number::quotient_operands(given),
+            (Does::Byte, [value, _]) if value.is_binary() => {
+                Ok(vec![DataType::Binary, DataType::Int64])
+            }
             (Does::Bucket, [_, _, _, _]) => number::bucket_operands(given),
             (Does::CountNulls | Does::CountValues, [_, ..]) => Ok(given.to_vec()),
             (Does::Format, [_, values @ ..]) => Ok([&[DataType::Utf8][..], values].concat()),
@@ -165,6 +172,7 @@ impl ScalarUDFImpl for Function {
             Does::Remainder => return number::remainder_type(taken),
             Does::Quotient => number::quotient_type(taken),
             Does::Bucket | Does::CountNulls | Does::CountValues => DataType::Int64,
+            Does::Byte => DataType::Int32,
             Does::Format | Does::QuoteLiteral | Does::QuoteName | Does::QuoteNullable => {
                 DataType::Utf8
             }
@@ -199,6 +207,7 @@ impl Does {
         match self {
             Does::Age => "two times",
             Does::Bucket => "a number, the bounds of all buckets, and how many there are",
+            Does::Byte => "bytes and a position, a whole number",
             Does::CountNulls | Does::CountValues => "values",
             Does::Date => "a time",
             Does::Format => "a text and the values in it",
@@ -216,6 +225,7 @@ impl Does {
             Does::Remainder => number::remainder(arguments),
             Does::Quotient => number::quotient(arguments),
             Does::Bucket => number::bucket(arguments),
+            Does::Byte => bytes::byte(arguments),
             Does::CountNulls => Ok(counted(arguments, rows, false)),
             Does::CountValues => Ok(counted(arguments, rows, true)),
             Does::Format => text::format(arguments, rows),
