@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem,
-    Value,
+    CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem, Value,
 };
 
 use super::distinct_on;
@@ -24,6 +23,7 @@ use super::set_returning;
 use super::similar::as_regular_expression;
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 use super::time_pattern::as_strftime;
+use super::typed_parameters;
 use super::written_bytes::bytes_of;
 use super::written_intervals::in_units;
 use super::written_lists::with_elements;
@@ -54,7 +54,6 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     // It never breaks off.
     let _ = edit_expressions(query, &mut |expression| {
         truncate_in_zone(expression);
-        unit_as_text(expression);
         written_bytes(expression);
         complete_moment(expression);
         in_units(expression);
@@ -75,6 +74,7 @@ pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
             refusal = Err(error);
         }
         substring_as_call(expression);
+        typed_parameters::in_call(expression);
         ControlFlow::Continue(())
     });
     refusal
@@ -168,35 +168,6 @@ fn truncate_in_zone(expression: &mut Expr) {
     let utc = Expr::value(Value::SingleQuotedString("UTC".to_owned()));
     let truncated = std::mem::replace(expression, utc.clone());
     *expression = in_zone(truncated, utc);
-}
-
-/// The unit of `date_trunc($1, at)` is a text: nothing is known of a parameter that no type is
-/// declared for, and the planner finds no function for it.
-fn unit_as_text(expression: &mut Expr) {
-    let Expr::Function(call) = expression else {
-        return;
-    };
-    let is_meant = call.name.to_string().eq_ignore_ascii_case("date_trunc");
-    let FunctionArguments::List(list) = &mut call.args else {
-        return;
-    };
-    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(unit))) = list.args.first_mut() else {
-        return;
-    };
-    let is_parameter = match &*unit {
-        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
-        _ => false,
-    };
-    if is_meant && is_parameter {
-        let parameter = std::mem::replace(unit, Expr::value(Value::Null));
-        *unit = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(parameter),
-            data_type: DataType::Varchar(None),
-            array: false,
-            format: None,
-        };
-    }
 }
 
 /// The types of texts that may have a length, which the planner does not look at.

@@ -111,6 +111,7 @@ mod threads;
 mod time_format;
 mod time_pattern;
 pub mod time_texts;
+mod typed_parameters;
 pub mod types;
 mod unique;
 pub mod unnest;
