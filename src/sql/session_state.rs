@@ -24,7 +24,7 @@ use super::percentile_disc;
 use super::power::Powers;
 use super::rules::{Purpose, optimizer_rules, register_rewrites};
 use super::scalar;
-use super::text_aggregate;
+use super::sorting_aggregates;
 use super::time_pattern;
 use super::untyped_texts;
 use super::version;
@@ -69,7 +69,7 @@ pub fn session_state() -> SessionState {
     let _ = extremes::register(&mut state);
     let _ = mode::register(&mut state);
     let _ = percentile_disc::register(&mut state);
-    let _ = text_aggregate::register(&mut state);
+    let _ = sorting_aggregates::register(&mut state);
     let _ = scalar::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));

@@ -1,13 +1,15 @@
-//! `string_agg` in several orders in one SELECT.
+//! `array_agg` and `string_agg` in several orders in one SELECT.
 //!
-//! DataFusion asks for rows in the order of such a call, although it sorts the values by itself, as
-//! `array_agg` does, and refuses calls whose orders differ. Here the order of rows is a wish.
+//! DataFusion asks for rows in the order of a `string_agg`, although it sorts the values by itself,
+//! and refuses calls whose orders differ. A call in the opposite order of another it turns round,
+//! which one with DISTINCT does not notice. Here both take rows in any order and sort.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
+use datafusion::functions_aggregate::array_agg::array_agg_udaf;
 use datafusion::functions_aggregate::string_agg::string_agg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -15,16 +17,16 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
 };
 
-/// Puts it in the place of DataFusion's.
+/// Puts them in the place of DataFusion's.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    let sorting = AggregateUDF::new_from_impl(Sorting {
-        function: string_agg_udaf(),
-    });
-    registry.register_udaf(Arc::new(sorting))?;
+    for function in [array_agg_udaf(), string_agg_udaf()] {
+        let sorting = AggregateUDF::new_from_impl(Sorting { function });
+        registry.register_udaf(Arc::new(sorting))?;
+    }
     Ok(())
 }
 
-/// The function, which takes rows in any order.
+/// One of the two, which takes rows in any order.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Sorting {
     function: Arc<AggregateUDF>,
@@ -62,11 +64,15 @@ impl AggregateUDFImpl for Sorting {
         self.function.create_groups_accumulator(arguments)
     }
 
+    fn supports_null_handling_clause(&self) -> bool {
+        self.function.supports_null_handling_clause()
+    }
+
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    /// It sorts in any case.
+    /// Rows that happen to be in order are sorted, too.
     fn with_beneficial_ordering(
         self: Arc<Self>,
         _is_ordered: bool,
