@@ -95,7 +95,7 @@ pub mod running;
 mod same_names;
 mod scalar;
 mod self_reference;
-mod session_state;
+pub mod session_state;
 mod set_returning;
 mod shape;
 mod similar;

@@ -13,7 +13,9 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::model::{ColumnDefinition, TableDefinition};
-use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, json, mode, planner, statement};
+use mainstem::sql::{
+    Catalog, Planner, SqlError, ViewDefinition, json, mode, planner, session_state, statement,
+};
 
 use super::compare::differences;
 use super::history::{Change, History, batch_r, batch_s, schemas};
@@ -231,7 +233,7 @@ pub async fn batch_plan(
 
 pub async fn batch_answer(sql: &str, history: &History) -> Vec<RecordBatch> {
     let mut context =
-        SessionContext::new_with_config(planner::session_config().with_target_partitions(1));
+        SessionContext::new_with_config(session_state::session_config().with_target_partitions(1));
     mode::register(&mut context).expect("a function");
     json::register(&mut context).expect("functions");
     let tables = [

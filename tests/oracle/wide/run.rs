@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::sql::{
-    Catalog, Planner, SqlError, ViewDefinition, extremes, json, mode, planner, statement,
+    Catalog, Planner, SqlError, ViewDefinition, extremes, json, mode, session_state, statement,
 };
 
 use super::super::compare::differences;
@@ -145,7 +145,7 @@ async fn answer(
     sql: &str,
     tables: &[(String, RecordBatch)],
 ) -> Result<Vec<RecordBatch>, DataFusionError> {
-    let config = planner::session_config().with_target_partitions(1);
+    let config = session_state::session_config().with_target_partitions(1);
     let mut context = SessionContext::new_with_config(config);
     json::register(&mut context)?;
     extremes::register(&mut context)?;
