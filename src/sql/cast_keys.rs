@@ -1,7 +1,8 @@
 //! Groups by a value and by what it is cast to: `GROUP BY c, CAST(c AS TEXT)`.
 //!
-//! DataFusion calls a cast like the value in it, and refuses keys of one name. Calls around the
-//! cast that leave its values as they are give it a name of its own.
+//! DataFusion calls a cast like the value in it, and refuses keys of one name. A cast of another key
+//! makes no further groups, and is none any more. Of several casts of one value, calls around them
+//! that leave their values as they are give each a name of its own.
 
 use std::mem::replace;
 
@@ -24,7 +25,9 @@ struct Told {
 /// Tells such keys apart; whether there are any.
 pub fn tell_apart(query: &mut Query) -> bool {
     let mut all = Vec::new();
+    let mut has_determined = false;
     edit_selects(query, &mut |select| {
+        has_determined |= leave_out_determined(select);
         let casts = casts_like_others(select);
         for item in &mut select.projection {
             keep_name(item, &casts);
@@ -37,7 +40,24 @@ pub fn tell_apart(query: &mut Query) -> bool {
             edit_own_expressions(order, &mut |part| put_calls_around(part, &all));
         }
     });
-    !all.is_empty()
+    has_determined || !all.is_empty()
+}
+
+/// Leaves out the keys that are casts of others; whether there are any.
+fn leave_out_determined(select: &mut Select) -> bool {
+    let GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
+        return false;
+    };
+    let meant = |key: &Ast| bare(chosen(key, &select.projection).unwrap_or(key)).clone();
+    let values: Vec<Ast> = keys.iter().map(meant).collect();
+    let is_determined = |value: &Ast| match value {
+        Ast::Cast { expr, .. } => values.contains(bare(expr)),
+        _ => false,
+    };
+    let before = keys.len();
+    let mut determined = values.iter().map(is_determined);
+    keys.retain(|_| !determined.next().unwrap_or(false));
+    keys.len() < before
 }
 
 /// The keys that are casts, and called like another key.
@@ -144,11 +164,11 @@ mod tests {
         for (sql, expected) in [
             (
                 "SELECT c, CAST(c AS TEXT) FROM t GROUP BY 1, 2",
-                "SELECT c, coalesce(CAST(c AS TEXT)) AS \"c\" FROM t GROUP BY 1, 2",
+                "SELECT c, CAST(c AS TEXT) FROM t GROUP BY 1",
             ),
             (
                 "SELECT c::TEXT AS d FROM t GROUP BY c, d ORDER BY c::TEXT",
-                "SELECT coalesce(c::TEXT) AS d FROM t GROUP BY c, d ORDER BY coalesce(c::TEXT)",
+                "SELECT c::TEXT AS d FROM t GROUP BY c ORDER BY c::TEXT",
             ),
             (
                 "SELECT count(*) FROM t GROUP BY (c::TEXT), c::INT",

@@ -63,6 +63,7 @@ pub mod mode;
 mod named_windows;
 mod names;
 mod null_keys;
+mod null_lists;
 mod number_format;
 mod outer_aggregate;
 mod output_columns;

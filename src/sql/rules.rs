@@ -17,6 +17,7 @@ use super::join_order::JoinOrder;
 use super::length_parts::LengthParts;
 use super::list_elements::ListElements;
 use super::null_keys;
+use super::null_lists::NullLists;
 use super::plain_laterals;
 use super::time_texts::TimeTexts;
 
@@ -52,6 +53,7 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
 /// Has functions made others while plans are analysed, whatever for.
 pub fn register_rewrites(state: &mut SessionState) -> DataFusionResult<()> {
     state.register_function_rewrite(Arc::new(ListElements))?;
+    state.register_function_rewrite(Arc::new(NullLists))?;
     state.register_function_rewrite(Arc::new(LengthParts))
 }
 

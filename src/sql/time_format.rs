@@ -227,7 +227,7 @@ pub fn moments(values: &ArrayRef) -> Result<Vec<Option<Moment>>> {
         _ => Arc::clone(values),
     };
     let (unit, zone) = match values.data_type() {
-        DataType::Timestamp(unit, Some(zone)) => (*unit, Some(zone.parse::<Tz>()?)),
+        DataType::Timestamp(unit, Some(zone)) => (*unit, Some(Zone::of(zone)?)),
         DataType::Timestamp(unit, None) => (*unit, None),
         other => return exec_err!("to_char() has no such pattern for {other}"),
     };
@@ -240,7 +240,32 @@ pub fn moments(values: &ArrayRef) -> Result<Vec<Option<Moment>>> {
     moments.collect()
 }
 
-fn moment_of(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Result<Moment> {
+/// A time zone.
+#[derive(Clone, Copy)]
+struct Zone {
+    rules: Tz,
+    /// The same if it has a name: Arrow's does not tell the abbreviations of its times.
+    named: Option<chrono_tz::Tz>,
+}
+
+impl Zone {
+    fn of(name: &str) -> Result<Zone> {
+        Ok(Zone {
+            rules: name.parse()?,
+            named: name.parse().ok(),
+        })
+    }
+
+    /// The abbreviation that is in use at a moment, or its distance from UTC.
+    fn abbreviation(self, utc: &NaiveDateTime) -> String {
+        match self.named {
+            Some(named) => named.from_utc_datetime(utc).format("%Z").to_string(),
+            None => self.rules.from_utc_datetime(utc).format("%Z").to_string(),
+        }
+    }
+}
+
+fn moment_of(number: i64, unit: TimeUnit, zone: Option<Zone>) -> Result<Moment> {
     let (seconds, nanoseconds) = in_seconds(number, unit);
     // There are less of them than a second has.
     let Some(moment) = DateTime::from_timestamp(seconds, nanoseconds as u32) else {
@@ -253,11 +278,11 @@ fn moment_of(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Result<Moment> {
             zone: None,
         },
         Some(zone) => {
-            let local = zone.from_utc_datetime(&utc);
+            let local = zone.rules.from_utc_datetime(&utc);
             let offset = local.offset().fix().local_minus_utc();
             Moment {
                 local: local.naive_local(),
-                zone: Some((offset, local.format("%Z").to_string())),
+                zone: Some((offset, zone.abbreviation(&utc))),
             }
         }
     })

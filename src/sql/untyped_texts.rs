@@ -121,7 +121,8 @@ fn wanted(
         }
         BinaryOperator::StringConcat if is_list && text.trim().starts_with('{') => other.clone(),
         comparison if is_comparison(comparison) => match other {
-            DataType::Boolean => DataType::Boolean,
+            // All digits of the text count, whatever the scale of the other.
+            DataType::Boolean | DataType::Decimal128(..) => other.clone(),
             _ if is_length => INTERVAL,
             _ if is_list => other.clone(),
             _ => return None,

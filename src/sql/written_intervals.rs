@@ -2,8 +2,10 @@
 //!
 //! Arrow, which reads texts as intervals, takes numbers with their units alone.
 
+use std::mem::replace;
+
 use arrow::datatypes::IntervalMonthDayNano;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, Value};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, UnaryOperator, Value};
 
 const DAYS_OF_MONTH: f64 = 30.0;
 const MICROSECONDS_OF_SECOND: i64 = 1_000_000;
@@ -53,6 +55,17 @@ pub fn readable(text: &str) -> String {
 
 /// `INTERVAL '1 day 02:03'`, and the same as a cast, as Arrow reads it.
 pub fn in_units(expression: &mut Ast) {
+    // DataFusion puts the sign before the text, where it is that of the first number alone.
+    if let Ast::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr,
+    } = expression
+        && let Ast::Interval(_) = expr.as_ref()
+    {
+        let interval = replace(expr.as_mut(), Ast::value(Value::Null));
+        **expr = Ast::Nested(Box::new(interval));
+        return;
+    }
     let value = match expression {
         Ast::Interval(interval)
             if interval.leading_field.is_none() && interval.last_field.is_none() =>

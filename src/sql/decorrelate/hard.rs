@@ -50,7 +50,11 @@ pub fn is_hard_test(subquery: &Subquery, value: Option<&Expr>) -> Result<bool> {
     if has_first_rows? || reads_farther(plan)? || filters_twice(plan)? || computes_below(plan)? {
         return Ok(true);
     }
-    let element = plan.head_output_expr()?;
+    // A subquery of EXISTS may have no columns.
+    let element = match plan.schema().fields().is_empty() {
+        true => None,
+        false => plan.head_output_expr()?,
+    };
     let equal = value.cloned().zip(element);
     let equal = equal.map(|(value, element)| value.eq(element));
     let pull_up = PullUpCorrelatedExpr::new()

@@ -1,5 +1,5 @@
-//! Parts of times that DataFusion's `date_part` gives otherwise than Postgres, or not at all: seconds
-//! and milliseconds with their fraction, how many seconds an interval has, decades, centuries and
+//! Parts of times that DataFusion's `date_part` gives otherwise than Postgres, or not at all: seconds,
+//! milliseconds and microseconds with their fraction, how many seconds an interval has, decades, centuries and
 //! millennia.
 
 use std::sync::Arc;
@@ -85,6 +85,8 @@ impl Part {
                 "s" | "sec" | "secs" | "second" | "seconds" => Part::Seconds(1),
                 "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisecond"
                 | "milliseconds" => Part::Seconds(1000),
+                "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsecond"
+                | "microseconds" => Part::Seconds(1_000_000),
                 "epoch" => Part::Epoch,
                 "dec" | "decs" | "decade" | "decades" => Part::Decade,
                 "c" | "cent" | "cents" | "century" | "centuries" => Part::Years(100),
@@ -160,11 +162,12 @@ impl ScalarUDFImpl for DatePart {
             return self.function.invoke_with_args(given);
         };
         let is_interval = matches!(moments.data_type(), DataType::Interval(_));
+        let is_length = is_interval || matches!(moments.data_type(), DataType::Duration(_));
         let is_constant = matches!(moments, ColumnarValue::Scalar(_));
         let rows = if is_constant { 1 } else { given.number_rows };
         let found: ArrayRef = match Part::of(part) {
             Some(Part::Seconds(units)) => Arc::new(seconds(&moments.to_array(rows)?, units)?),
-            Some(Part::Epoch) if is_interval => Arc::new(length(&moments.to_array(rows)?)?),
+            Some(Part::Epoch) if is_length => Arc::new(length(&moments.to_array(rows)?)?),
             Some(part @ (Part::Decade | Part::Years(_))) => {
                 given.args[0] = ColumnarValue::Scalar(ScalarValue::from("year"));
                 let years = self.function.invoke_with_args(given)?.to_array(rows)?;
@@ -233,8 +236,13 @@ fn fraction(number: i64, units: i64, unit: TimeUnit) -> f64 {
     number as f64 * units as f64 / per_second(unit) as f64
 }
 
-/// How many seconds intervals have.
+/// How many seconds intervals have, or the times between two moments.
 fn length(intervals: &ArrayRef) -> Result<Float64Array> {
+    if let DataType::Duration(unit) = intervals.data_type() {
+        let numbers = cast(intervals, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        return Ok(numbers.unary(|number| fraction(number, 1, *unit)));
+    }
     let intervals = cast(intervals, &INTERVAL)?;
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
     let lengths = intervals.iter().map(|interval| interval.map(in_seconds));
