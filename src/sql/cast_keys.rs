@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::call;
+use super::grouping_elements::bare;
 use super::same_names::{column_name, name_of_value, value_of, without_casts};
 use super::statement::identifier;
 use super::syntax::{edit_own_expressions, edit_queries, edit_selects};
@@ -98,14 +99,6 @@ fn chosen<'s>(key: &Ast, items: &'s [SelectItem]) -> Option<&'s Ast> {
         _ => None,
     };
     value_of(item?)
-}
-
-/// A value without parentheses.
-fn bare(value: &Ast) -> &Ast {
-    match value {
-        Ast::Nested(inner) => bare(inner),
-        value => value,
-    }
 }
 
 /// Whether two values are one cast, in whichever form they are written.

@@ -207,8 +207,17 @@ fn read(name: &Ident) -> String {
     }
 }
 
+/// A value without parentheses.
+pub fn bare(value: &Expr) -> &Expr {
+    match value {
+        Expr::Nested(inner) => bare(inner),
+        value => value,
+    }
+}
+
 /// Whether keys are the same; a name that is not qualified means the one column of that name.
 pub fn are_same(one: &Expr, other: &Expr) -> bool {
+    let (one, other) = (bare(one), bare(other));
     let is_name = |key: &Expr| matches!(key, Expr::Identifier(_));
     let is_column = |key: &Expr| is_name(key) || matches!(key, Expr::CompoundIdentifier(_));
     let are_columns = is_column(one) && is_column(other) && (is_name(one) || is_name(other));

@@ -48,6 +48,7 @@ mod interval_product;
 mod interval_sums;
 mod interval_text;
 mod join_order;
+mod join_types;
 mod joined_text;
 pub mod json;
 mod length_parts;

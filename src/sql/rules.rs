@@ -14,6 +14,7 @@ use super::guarded_cases::GuardedCases;
 use super::guarded_conditions::GuardedConditions;
 use super::held_back::Rule;
 use super::join_order::JoinOrder;
+use super::join_types;
 use super::length_parts::LengthParts;
 use super::list_elements::ListElements;
 use super::null_keys;
@@ -32,7 +33,8 @@ pub enum Purpose {
 
 /// The rules, in their order.
 pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
-    let mut rules = null_keys::kept_apart(checked_sums::kept_whole(Optimizer::new().rules));
+    let rules = join_types::brought_to_one(Optimizer::new().rules);
+    let mut rules = null_keys::kept_apart(checked_sums::kept_whole(rules));
     match purpose {
         Purpose::LiveView => order_joins(&mut rules),
         Purpose::Query => {

@@ -19,6 +19,9 @@ use super::decorrelate::{self, is_correlated, is_hard_test};
 use super::single_row::guarded;
 use super::subquery_columns;
 
+/// What the column of a subquery is called where its name is that of an outer one.
+const ELEMENT: &str = "[element]";
+
 /// Rewrites the subqueries of a plan:
 ///
 /// - those that stand elsewhere than in SELECT and WHERE are moved there;
@@ -209,10 +212,11 @@ fn compared(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::SetComparison(test) = expression else {
         return Ok(Transformed::no(expression));
     };
-    let (value, _) = as_outer(*test.expr, outer)?;
-    let comparison = binary_expr(value, test.op, element(&test.subquery));
+    let (value, references) = as_outer(*test.expr, outer)?;
+    let (rows, element) = told_apart(&test.subquery, &references)?;
+    let comparison = binary_expr(value, test.op, element);
     let exists = |condition: Expr| -> Result<Expr> {
-        let plan = LogicalPlanBuilder::from(test.subquery.subquery.as_ref().clone())
+        let plan = LogicalPlanBuilder::from(rows.clone())
             .filter(condition)?
             .build()?;
         let subquery = Subquery {
@@ -269,8 +273,9 @@ fn is_in(test: InSubquery, outer: &DFSchema) -> Result<Expr> {
 fn has_value(test: &InSubquery, outer: &DFSchema) -> Result<Expr> {
     let mut subquery = test.subquery.clone();
     let (value, references) = as_outer(test.expr.as_ref().clone(), outer)?;
+    let (rows, element) = told_apart(&subquery, &references)?;
     subquery.outer_ref_columns.extend(references);
-    has_rows(&subquery, Some(value.eq(element(&test.subquery))))
+    has_rows(&subquery.with_plan(Arc::new(rows)), Some(value.eq(element)))
 }
 
 /// Whether a subquery gives rows that satisfy a condition.
@@ -289,6 +294,23 @@ fn has_rows(subquery: &Subquery, condition: Option<Expr>) -> Result<Expr> {
 fn element(subquery: &Subquery) -> Expr {
     let (relation, field) = subquery.subquery.schema().qualified_field(0);
     Expr::Column(Column::new(relation.cloned(), field.name()))
+}
+
+/// The rows of a subquery with their one column, which has a name of its own where a value of the
+/// outer query is a column of the same: side by side, nothing else tells them apart.
+fn told_apart(subquery: &Subquery, references: &[Expr]) -> Result<(LogicalPlan, Expr)> {
+    let rows = subquery.subquery.as_ref().clone();
+    let element = element(subquery);
+    let is_same = |reference: &Expr| match (reference, &element) {
+        (Expr::OuterReferenceColumn(_, outer), Expr::Column(inner)) => outer == inner,
+        _ => false,
+    };
+    if !references.iter().any(is_same) {
+        return Ok((rows, element));
+    }
+    let renamed = LogicalPlanBuilder::from(rows).project([element.alias(ELEMENT)])?;
+    let element = Expr::Column(Column::new_unqualified(ELEMENT));
+    Ok((renamed.build()?, element))
 }
 
 /// An expression of the outer query as a subquery sees it, with its columns.
@@ -318,9 +340,8 @@ fn not_exists_for_not_in(expression: Expr, outer: &DFSchema) -> Result<Transform
     };
     let (value, references) = as_outer(*test.expr, outer)?;
     let mut outer_ref_columns = test.subquery.outer_ref_columns.clone();
+    let (subquery, element) = told_apart(&test.subquery, &references)?;
     outer_ref_columns.extend(references);
-    let element = element(&test.subquery);
-    let subquery = test.subquery.subquery.as_ref().clone();
     let is_unknown = value.clone().is_null().or(element.clone().is_null());
     let plan = LogicalPlanBuilder::from(subquery)
         .filter(value.eq(element).or(is_unknown))?

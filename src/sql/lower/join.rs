@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::logical_expr::{Join as LogicalJoin, LogicalPlan};
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr, Literal};
@@ -66,6 +66,14 @@ fn keyed(node: &LogicalJoin) -> Result<Keyed, SqlError> {
     let (right, right_columns) = side(&node.right)?;
     let left_keys = physical_all(node.on.iter().map(|(key, _)| key), node.left.schema())?;
     let right_keys = physical_all(node.on.iter().map(|(_, key)| key), node.right.schema())?;
+    for (left, right) in left_keys.iter().zip(&right_keys) {
+        let left = left.data_type(node.left.schema().as_arrow())?;
+        let right = right.data_type(node.right.schema().as_arrow())?;
+        if !are_compared_by_bits(&left, &right) {
+            return Err(refused(&format!("a join of {left} with {right}"))
+                .with_hint("cast one side to the type of the other"));
+        }
+    }
     let (left, left_keys) = with_columns(left, left_keys)?;
     let (right, right_keys) = with_columns(right, right_keys)?;
     let residual = match &node.filter {
@@ -90,6 +98,14 @@ fn keyed(node: &LogicalJoin) -> Result<Keyed, SqlError> {
         left_columns,
         right_columns,
     })
+}
+
+/// Whether equal values of two types have the same bits.
+fn are_compared_by_bits(left: &DataType, right: &DataType) -> bool {
+    match (left, right) {
+        (DataType::Timestamp(left, _), DataType::Timestamp(right, _)) => left == right,
+        (left, right) => left == right || left.is_nested(),
+    }
 }
 
 fn side(input: &LogicalPlan) -> Result<(Arc<Plan>, usize), SqlError> {
