@@ -27,6 +27,8 @@ pub fn planned(
     query: Query,
     plan: &dyn Fn(Query) -> Result<LogicalPlan, SqlError>,
 ) -> Result<LogicalPlan, SqlError> {
+    let mut query = query;
+    cast_keys::leave_out_determined(&mut query);
     let plan = |query: &Query| doubled_columns::checked(plan(query.clone())?, query);
     let error = match plan(&query) {
         Ok(planned) => return Ok(planned),
