@@ -42,16 +42,7 @@ fn sigterm_ends_the_program_whatever_is_under_way() {
                 (part * 5000..(part + 1) * 5000).map(|id| format!("{id},s{},{id:0200}\n", id % 9));
             copy(&client, rows.collect()).await;
         }
-        // A query without end, in both protocols; a cursor that is not read to its end.
-        for is_extended in [false, true] {
-            let asking = program.connect().await;
-            tokio::spawn(async move {
-                match is_extended {
-                    true => asking.query(ENDLESS, &[]).await.map(|rows| rows.len()),
-                    false => asking.simple_query(ENDLESS).await.map(|rows| rows.len()),
-                }
-            });
-        }
+        // A cursor that is not read to its end.
         let cursor = program.connect().await;
         let declared = "BEGIN; DECLARE c CURSOR FOR SELECT * FROM t; FETCH 1 FROM c";
         cursor.batch_execute(declared).await.expect("declared");
@@ -76,6 +67,17 @@ fn sigterm_ends_the_program_whatever_is_under_way() {
             .batch_execute("INSERT INTO t VALUES (800000, 'last', 'acknowledged')")
             .await
             .expect("acknowledged");
+        // A query without end, in both protocols. They take all threads that queries have.
+        for is_extended in [false, true] {
+            let asking = program.connect().await;
+            tokio::spawn(async move {
+                match is_extended {
+                    true => asking.query(ENDLESS, &[]).await.map(|rows| rows.len()),
+                    false => asking.simple_query(ENDLESS).await.map(|rows| rows.len()),
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
         // A checkpoint is due or being written.
         program.terminate();
         let begun = Instant::now();
