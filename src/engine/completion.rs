@@ -1,6 +1,7 @@
 //! Waiting until timestamps are complete in all views.
 
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 
 use super::{Engine, EngineError};
 use crate::dataflow::WorkerError;
@@ -8,7 +9,7 @@ use crate::dataflow::WorkerError;
 impl Engine {
     /// Blocks until a timestamp is complete in all views.
     pub(super) fn wait_for(&self, timestamp_ms: u64) -> Result<(), EngineError> {
-        futures::executor::block_on(self.completed(timestamp_ms))
+        futures::executor::block_on(unconstrained(self.completed(timestamp_ms)))
     }
 
     /// Waits until a timestamp is complete in all views.

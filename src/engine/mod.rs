@@ -42,6 +42,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+use tokio::task::unconstrained;
 
 use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
@@ -384,7 +385,7 @@ impl Engine {
     /// All tables and views at one moment, the newest that is complete. Blocks while a view that
     /// has just been created is being filled.
     pub fn read(&self) -> Result<ReadPoint, EngineError> {
-        futures::executor::block_on(self.read_since(0))
+        futures::executor::block_on(unconstrained(self.read_since(0)))
     }
 
     /// All tables and views at one moment, at a timestamp (ms) or later.
@@ -430,8 +431,9 @@ impl Engine {
     fn call(&self, request: impl FnOnce(commit::Reply) -> Request) -> Result<u64, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.shared.requests.send(request(reply))?;
-        // Callers are plain threads, or tasks that have declared themselves blocking.
-        let answer = futures::executor::block_on(answer);
+        // Callers are plain threads, or tasks that have declared themselves blocking: these must not
+        // be asked to pause, as nobody would let them go on.
+        let answer = futures::executor::block_on(unconstrained(answer));
         answer.map_err(|_| EngineError::ShutDown)?
     }
 }
