@@ -12,8 +12,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::forms::call;
 use super::grouping_elements::bare;
-use super::same_names::{column_name, name_of_value, value_of, without_casts};
-use super::statement::identifier;
+use super::output_columns::meant;
+use super::same_names::{column_name, name_of_value, without_casts};
 use super::syntax::{edit_own_expressions, edit_queries, edit_selects};
 
 /// A cast that gets a name of its own.
@@ -51,8 +51,7 @@ fn leave_out_of(select: &mut Select) {
     let GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
         return;
     };
-    let meant = |key: &Ast| bare(chosen(key, &select.projection).unwrap_or(key)).clone();
-    let values: Vec<Ast> = keys.iter().map(meant).collect();
+    let values = values_of(keys, &select.projection);
     let is_determined = |value: &Ast| match value {
         Ast::Cast { expr, .. } => values.contains(bare(expr)),
         _ => false,
@@ -66,39 +65,33 @@ fn casts_like_others(select: &Select) -> Vec<Told> {
     let GroupByExpr::Expressions(keys, _) = &select.group_by else {
         return Vec::new();
     };
-    let keys = keys.iter();
-    let keys = keys.map(|key| bare(chosen(key, &select.projection).unwrap_or(key)));
-    let keys: Vec<(&Ast, String)> = keys.map(|key| (key, name_of_value(key))).collect();
+    let values = values_of(keys, &select.projection).into_iter();
+    let keys = values.map(|value| {
+        let name = name_of_value(&value);
+        (value, name)
+    });
+    let keys: Vec<(Ast, String)> = keys.collect();
     let mut casts: Vec<Told> = Vec::new();
     for (key, name) in &keys {
         let is_alone = keys.iter().filter(|(_, other)| other == name).count() == 1;
         let is_told = casts.iter().any(|told| is_same_cast(&told.cast, key));
         if matches!(key, Ast::Cast { .. }) && !is_alone && !is_told {
             let calls = casts.len() + 1;
-            let cast = (*key).clone();
+            let cast = key.clone();
             casts.push(Told { cast, calls });
         }
     }
     casts
 }
 
-/// The column of the result that a key means by its position or its name.
-fn chosen<'s>(key: &Ast, items: &'s [SelectItem]) -> Option<&'s Ast> {
-    let item = match key {
-        Ast::Value(value) => {
-            let Value::Number(position, _) = &value.value else {
-                return None;
-            };
-            let position = position.parse::<usize>().ok()?;
-            items.get(position.checked_sub(1)?)
-        }
-        Ast::Identifier(name) => items.iter().find(|item| match item {
-            SelectItem::ExprWithAlias { alias, .. } => identifier(alias) == identifier(name),
-            _ => false,
-        }),
-        _ => None,
-    };
-    value_of(item?)
+/// What keys are, by themselves, by position or by name, without parentheses.
+fn values_of(keys: &[Ast], columns: &[SelectItem]) -> Vec<Ast> {
+    let values = keys.iter().map(|key| {
+        // A position that is not known is refused where it is planned.
+        let value = meant(key, columns, "GROUP BY").unwrap_or_else(|_| key.clone());
+        bare(&value).clone()
+    });
+    values.collect()
 }
 
 /// Whether two values are one cast, in whichever form they are written.
@@ -166,6 +159,11 @@ mod tests {
             (
                 "SELECT c::TEXT, c::INT FROM t GROUP BY 1, 2",
                 "SELECT c::TEXT, c::INT FROM t GROUP BY 1, 2",
+            ),
+            // What is second behind a * is not known.
+            (
+                "SELECT *, c::TEXT FROM t GROUP BY c, 2",
+                "SELECT *, c::TEXT FROM t GROUP BY c, 2",
             ),
         ] {
             let mut query = parse_query(sql).expect("a query");

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::cast_keys;
 use super::doubled_columns;
 use super::error::SqlError;
+use super::output_columns::value_of;
 use super::statement::{calls_functions, identifier};
 use super::syntax::{edit_expressions, edit_queries, edit_selects};
 
@@ -313,16 +314,6 @@ fn is_wildcard(item: &SelectItem) -> bool {
         item,
         SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
     )
-}
-
-/// What a column of the result is computed by, unless it is a wildcard.
-pub fn value_of(item: &SelectItem) -> Option<&Ast> {
-    match item {
-        SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. } => {
-            Some(value)
-        }
-        _ => None,
-    }
 }
 
 /// What a column is called, as far as names collide.

@@ -1,6 +1,6 @@
 //! Views that outgrow the budget, or are dropped, while they are being filled.
 
-use mainstem::engine::{Engine, EngineError};
+use mainstem::engine::{Engine, EngineError, Session};
 
 use super::{open_with_budget, runtime, until_taken};
 use crate::engine::{open, rows, run, wait_for};
@@ -9,6 +9,16 @@ use crate::engine::{open, rows, run, wait_for};
 const PAIRS: &str = "SELECT a.id AS n, b.id AS other FROM t AS a JOIN t AS b ON a.k = b.k";
 
 const BUILDING: &str = "SELECT count(*) FROM mainstem.views WHERE state = 'building'";
+
+/// A table of 30,000 rows of two kinds.
+async fn fill_table(session: &mut Session) {
+    for sql in [
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, k BIGINT)",
+        "INSERT INTO t SELECT n, n % 2 FROM generate_series(1, 30000) AS g(n)",
+    ] {
+        run(session, sql).await.expect(sql);
+    }
+}
 
 /// Runs a statement that fills a view for a while, in a session of its own.
 fn begin(engine: &Engine, sql: &str) -> std::thread::JoinHandle<Result<String, EngineError>> {
@@ -61,12 +71,7 @@ fn a_view_that_is_being_filled_is_dropped_without_waiting_for_it() {
     let engine = open(directory.path(), 2);
     runtime().block_on(async {
         let mut session = engine.session();
-        for sql in [
-            "CREATE TABLE t (id BIGINT PRIMARY KEY, k BIGINT)",
-            "INSERT INTO t SELECT n, n % 2 FROM generate_series(1, 30000) AS g(n)",
-        ] {
-            run(&mut session, sql).await.expect(sql);
-        }
+        fill_table(&mut session).await;
         // Of 450 million rows.
         let created = begin(
             &engine,
@@ -182,12 +187,7 @@ fn a_view_that_is_made_anew_while_it_is_being_filled_is_there() {
     let engine = open(directory.path(), 2);
     runtime().block_on(async {
         let mut session = engine.session();
-        for sql in [
-            "CREATE TABLE t (id BIGINT PRIMARY KEY, k BIGINT)",
-            "INSERT INTO t SELECT n, n % 2 FROM generate_series(1, 30000) AS g(n)",
-        ] {
-            run(&mut session, sql).await.expect(sql);
-        }
+        fill_table(&mut session).await;
         // Of 450 million pairs.
         let created = begin(
             &engine,
