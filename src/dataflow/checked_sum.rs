@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 
 use super::chunk::{Body, SumLane};
 use super::decimal_sum::{average, total};
-use crate::sql::wide_sums::{of_38_digits, out_of_range};
+use crate::sql::aggregates::wide_sums::{of_38_digits, out_of_range};
 
 /// Bits of a whole number that are not added up beside it.
 const LOW_BITS: u32 = 32;

@@ -5,7 +5,7 @@
 
 use arrow::datatypes::i256;
 
-use crate::sql::wide_sums::of_38_digits;
+use crate::sql::aggregates::wide_sums::of_38_digits;
 
 /// Bits of a number that are not added up beside it.
 const LOW_BITS: u32 = 96;

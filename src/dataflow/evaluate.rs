@@ -10,8 +10,8 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::operator::recompute::Evaluate;
-use crate::sql::function::{AggregateCall, WindowNode};
 use crate::sql::plan::SortKey;
+use crate::sql::plan::function::{AggregateCall, WindowNode};
 
 /// An aggregate over the rows of a group.
 struct Reduction {
@@ -91,7 +91,7 @@ fn sorted(rows: &RecordBatch, order: &[SortKey]) -> Result<RecordBatch, DataFusi
 }
 
 /// Computes window functions from a partition whose rows come in the window's order; sums come out
-/// [wide](crate::sql::wide_sums).
+/// [wide](crate::sql::aggregates::wide_sums).
 pub fn windows(window: &WindowNode) -> Evaluate {
     let calls = window.widened();
     let calls = calls.expect("calls that do not compile are refused when planned");

@@ -100,7 +100,7 @@ pub fn number(column: &Column, row: usize) -> Option<i128> {
     })
 }
 
-/// A value of a type for which [`crate::sql::running`] lets extremes run on.
+/// A value of a type for which [`crate::sql::plan::running`] lets extremes run on.
 fn scalar(value: i128, data_type: &DataType) -> Option<ScalarValue> {
     Some(match data_type {
         DataType::Int8 => ScalarValue::Int8(Some(value as i8)),

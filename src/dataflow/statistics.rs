@@ -7,7 +7,7 @@
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-use crate::sql::function::Statistic;
+use crate::sql::plan::function::Statistic;
 
 /// The sums that statistics of x and y are made of; x and y in units of 2^-1074, products in
 /// units of 2^-2148. Sums that a statistic has no use for may be left zero.

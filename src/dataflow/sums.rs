@@ -26,7 +26,7 @@ use super::lane::Lane;
 use super::long_sum::{integer, special};
 use super::statistics::{Moments, Sum};
 use super::updates::Updates;
-use crate::sql::function::Statistic;
+use crate::sql::plan::function::Statistic;
 
 /// What a stream's rows add to one lane or block of lanes, in terms of the stream's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]

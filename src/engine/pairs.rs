@@ -15,7 +15,8 @@ use super::catalog::live_view;
 use super::commit::Conductor;
 use super::transaction::CatalogChange;
 use crate::sql::plan::Plan;
-use crate::sql::{Catalog, SqlError, pairs};
+use crate::sql::plan::pairs;
+use crate::sql::{Catalog, SqlError};
 use crate::view::TableStore;
 
 /// Most pairs of rows that a view makes of what tables hold when it is created.

@@ -6,10 +6,10 @@ use datafusion::scalar::ScalarValue;
 use rust_decimal::Decimal;
 
 use super::error::SqlError;
-use super::list_text;
 use super::planner::external;
+use super::texts::list_text;
+use super::texts::written_intervals;
 use super::types::sql_name;
-use super::written_intervals;
 
 /// A value in the type that the statement expects, or, where that would change it, as it is: what it
 /// is compared with is then brought to its type.

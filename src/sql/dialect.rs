@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::parsed_forms::{between, distinct_keys, grouping_sets, tokens_before};
+use super::forms::parsed_forms::{between, distinct_keys, grouping_sets, tokens_before};
 
 /// Of all operators that are neither arithmetic nor comparisons: looser than the ones, tighter than
 /// the others, and from left to right.

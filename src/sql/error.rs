@@ -7,9 +7,9 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
-use super::construct;
 use super::place::of_span;
 use super::reason;
+use super::refusals::construct;
 
 /// Why a statement is refused, with the SQLSTATE that Postgres clients expect and, where there is
 /// one, a way out.

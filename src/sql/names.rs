@@ -17,9 +17,9 @@ use datafusion::logical_expr::{
 };
 
 use super::error::SqlError;
+use super::functions::scalar;
 use super::planner::{Sources, external};
 use super::relation;
-use super::scalar;
 
 /// What names of tables and functions lead to.
 pub(super) struct Provider<'a> {

@@ -7,27 +7,27 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
-use super::alternatives;
-use super::bounded;
-use super::clock;
-use super::comparison::Comparisons;
-use super::date_hours::DateHours;
+use super::aggregates::extremes;
+use super::aggregates::mode;
+use super::aggregates::percentile_disc;
+use super::aggregates::sorting_aggregates;
 use super::decimal;
-use super::extremes;
-use super::interval_product::IntervalProducts;
-use super::joined_text::JoinedTexts;
-use super::json;
-use super::like;
-use super::mode;
-use super::parameters::TimeParameters;
-use super::percentile_disc;
-use super::power::Powers;
+use super::forms::like;
+use super::functions::bounded;
+use super::functions::clock;
+use super::functions::json;
+use super::functions::scalar;
+use super::functions::version;
+use super::operators::alternatives;
+use super::operators::comparison::Comparisons;
+use super::operators::date_hours::DateHours;
+use super::operators::interval_product::IntervalProducts;
+use super::operators::joined_text::JoinedTexts;
+use super::operators::parameters::TimeParameters;
+use super::operators::power::Powers;
+use super::operators::untyped_texts;
 use super::rules::{Purpose, optimizer_rules, register_rewrites};
-use super::scalar;
-use super::sorting_aggregates;
-use super::time_pattern;
-use super::untyped_texts;
-use super::version;
+use super::texts::time_pattern;
 
 /// The settings that give views and ad hoc queries one dialect.
 pub fn session_config() -> SessionConfig {

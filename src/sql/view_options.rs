@@ -6,8 +6,8 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{Expr, SqlOption, Value};
 
 use super::error::SqlError;
+use super::plan::recursive::LEVELS_MAX;
 use super::plan::{Node, Plan};
-use super::recursive::LEVELS_MAX;
 
 /// The options of a live view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,8 +13,10 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
 use mainstem::model::{ColumnDefinition, TableDefinition};
+use mainstem::sql::aggregates::mode;
+use mainstem::sql::functions::json;
 use mainstem::sql::{
-    Catalog, Planner, SqlError, ViewDefinition, json, mode, planner, session_state, statement,
+    Catalog, Planner, SqlError, ViewDefinition, planner, session_state, statement,
 };
 
 use super::compare::differences;

@@ -16,9 +16,9 @@ use datafusion::error::DataFusionError;
 use super::super::lane::Pick;
 use super::group::{Places, Walk};
 use super::recompute::{Evaluate, Segment};
-use crate::sql::function::{Argument, WindowNode};
 use crate::sql::plan::SortKey;
-use crate::sql::reach::Sides;
+use crate::sql::plan::function::{Argument, WindowNode};
+use crate::sql::plan::reach::Sides;
 
 /// How the sides and times of rows stand in the sort keys of the arrangement.
 pub struct AsOf {

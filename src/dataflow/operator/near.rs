@@ -6,7 +6,7 @@ use super::group::Walk;
 use super::neighbours::neighbours;
 use super::recompute::Segment;
 pub use super::session::Sessions;
-use crate::sql::reach::Nearby;
+use crate::sql::plan::reach::Nearby;
 
 /// Which rows a change concerns.
 pub enum Near {

@@ -3,7 +3,7 @@
 use super::super::lane::Pick;
 use super::group::Walk;
 use super::recompute::Segment;
-use crate::sql::reach::Nearby;
+use crate::sql::plan::reach::Nearby;
 
 /// Reads the rows of a group as of a time around those that change, which are given in order, and
 /// appends them to `rows`.

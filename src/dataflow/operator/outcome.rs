@@ -13,8 +13,8 @@ use super::difference::results;
 use super::map::describe;
 use super::recompute::Recompute;
 use super::whole;
+use crate::sql::aggregates::wide_sums::{are_wide, narrowed_each, out_of_range};
 use crate::sql::reason::told;
-use crate::sql::wide_sums::{are_wide, narrowed_each, out_of_range};
 
 /// The results for one group, of the declared types or, of sums, in wider ones; or why there are
 /// none. Functions that break down over some rows must not end the worker.

@@ -16,7 +16,7 @@ use super::super::updates::{Updates, batch};
 use super::changed::{ChangedGroup, for_each_changed_group};
 use super::positions::{Positions, Snapshot};
 use super::stateful::react_to_batches;
-use crate::sql::quantile::{Quantile, Weight};
+use crate::sql::aggregates::quantile::{Quantile, Weight};
 
 /// Groups given on at once.
 const GROUPS_AT_ONCE: usize = 8192;

@@ -21,7 +21,7 @@ use super::positions::Positions;
 use super::resume::{Before, Resume};
 use super::stateful::react_to_batches;
 use super::whole::{self, Wanted};
-use crate::sql::function::RankLimit;
+use crate::sql::plan::function::RankLimit;
 
 /// Rows read before results are given on.
 const ROWS_AT_ONCE: usize = 8192;

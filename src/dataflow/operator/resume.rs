@@ -15,7 +15,7 @@ use super::super::tally::{Tally, Term, Total};
 use super::group::Walk;
 use super::positions::{Place, Positions};
 use super::recompute::Segment;
-use crate::sql::running::{Carry, Running};
+use crate::sql::plan::running::{Carry, Running};
 
 /// Functions of a window that run on, over an arrangement.
 pub struct Resume {
@@ -221,7 +221,7 @@ fn end_of(carry: &Carry) -> Option<End> {
 }
 
 /// Sums with another sum added, which stands alone where there is none. They are decimals that are
-/// wide enough, see [`wide_sums`](crate::sql::wide_sums).
+/// wide enough, see [`wide_sums`](crate::sql::aggregates::wide_sums).
 fn plus_sum(values: &ArrayRef, sum: i256) -> ArrayRef {
     match values.data_type() {
         DataType::Decimal256(..) => plus_or::<Decimal256Type>(values, sum, i256::wrapping_add),

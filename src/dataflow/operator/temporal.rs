@@ -30,7 +30,7 @@ use super::super::schedule::Schedule;
 use super::super::updates::{Updates, batch};
 use super::map::{Map, error_row};
 use crate::sql::plan::Expression;
-use crate::sql::temporal::{Condition, LATEST_MS, Turn, now_type, replace_now};
+use crate::sql::plan::temporal::{Condition, LATEST_MS, Turn, now_type, replace_now};
 
 /// The earliest time (ms) at which something is scheduled; `u64::MAX`: nothing is.
 pub type Due = Rc<Cell<u64>>;

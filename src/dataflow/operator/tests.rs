@@ -27,8 +27,8 @@ use super::resume::Resume;
 use super::select::{Wanted as Selection, select_of_group};
 use super::whole::Wanted;
 use crate::sql::plan::SortKey;
-use crate::sql::reach::Nearby;
-use crate::sql::running::{Carry, Participants, Running};
+use crate::sql::plan::reach::Nearby;
+use crate::sql::plan::running::{Carry, Participants, Running};
 
 /// value, time, count
 type Row = (i64, u64, i64);

@@ -12,7 +12,7 @@ use datafusion::physical_plan::unnest::{ListUnnest, UnnestExec};
 use datafusion::physical_plan::{ExecutionPlan, common::collect};
 
 use super::super::updates::{Updates, batch};
-use crate::sql::unnest::UnnestNode;
+use crate::sql::plan::unnest::UnnestNode;
 
 /// What takes lists apart.
 pub struct Unnest {

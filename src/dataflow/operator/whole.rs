@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::super::lane::Pick;
 use super::group::Walk;
-use crate::sql::function::RankLimit;
+use crate::sql::plan::function::RankLimit;
 
 /// Most rows of a group.
 const ROWS_MAX: usize = 100_000_000;

@@ -1,11 +1,11 @@
 //! What the operators of a plan keep, and what a changed row of their input costs: for EXPLAIN.
 
 use super::{IndexName, delta_join, is_stateless, join};
-use crate::sql::delta_join::DeltaJoin;
-use crate::sql::function::WindowNode;
+use crate::sql::plan::delta_join::DeltaJoin;
+use crate::sql::plan::function::WindowNode;
+use crate::sql::plan::reach::{Nearby, Reach};
+use crate::sql::plan::temporal::TemporalNode;
 use crate::sql::plan::{AggregateFunction, AggregateNode, Join, JoinKind, Node, Plan, TopK};
-use crate::sql::reach::{Nearby, Reach};
-use crate::sql::temporal::TemporalNode;
 
 /// What one operator keeps and costs.
 pub struct Account {

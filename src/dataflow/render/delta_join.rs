@@ -14,7 +14,7 @@ use super::super::operator::half_join::{Sees, half_join, since};
 use super::super::operator::join::{Shape, Side};
 use super::join::{Input, without_null_keys};
 use super::{IndexName, Renderer, index_layout};
-use crate::sql::delta_join::{DeltaJoin, Lookup, Path};
+use crate::sql::plan::delta_join::{DeltaJoin, Lookup, Path};
 use crate::sql::plan::{Expression, Plan, all_columns, column_of};
 
 /// The indexes a join looks up, with the sub-plans they arrange.

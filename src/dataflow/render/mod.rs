@@ -37,8 +37,8 @@ use super::operator::map::{self, Map};
 use super::operator::temporal::Due;
 use super::operator::unnest::Unnest;
 use super::updates::{Updates, batch};
+use crate::sql::plan::unnest::UnnestNode;
 use crate::sql::plan::{Expression, Node, Plan, all_columns};
-use crate::sql::unnest::UnnestNode;
 
 /// The entry of a base table into a dataflow.
 pub type TableInput = InputHandle<u64, NoopBuilder<Updates>>;

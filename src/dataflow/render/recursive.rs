@@ -16,7 +16,7 @@ use super::super::operator::accumulate::multiplicity;
 use super::super::operator::map::error_schema;
 use super::Renderer;
 use super::failure::Failure;
-use crate::sql::recursive::{Recursive, reads_level};
+use crate::sql::plan::recursive::{Recursive, reads_level};
 
 impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn recursive(&mut self, node: &Recursive, schema: &SchemaRef) -> Changes<'scope> {

@@ -10,7 +10,7 @@ use super::super::arrange::Changes;
 use super::super::operator::map::Map;
 use super::super::operator::temporal::{Temporal, temporal};
 use super::Renderer;
-use crate::sql::temporal::TemporalNode;
+use crate::sql::plan::temporal::TemporalNode;
 
 /// The input that carries no rows and whose frontier is the time. No table has an empty name.
 const CLOCK: &str = "";

@@ -13,9 +13,9 @@ use super::super::operator::recompute::{Extent, Recompute, Shape, error_field, r
 use super::super::operator::resume::Resume;
 use super::super::tally::Term;
 use super::Renderer;
-use crate::sql::function::WindowNode;
+use crate::sql::plan::function::WindowNode;
+use crate::sql::plan::reach::Reach;
 use crate::sql::plan::{Expression, all_columns, column_of};
-use crate::sql::reach::Reach;
 use datafusion::physical_expr::expressions::{IsNotNullExpr, IsNullExpr};
 
 impl<'scope> Renderer<'_, 'scope> {

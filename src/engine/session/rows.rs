@@ -15,10 +15,10 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
-use crate::sql::time_texts;
+use crate::sql::texts::time_texts;
+use crate::sql::texts::written_bytes;
+use crate::sql::texts::written_times;
 use crate::sql::types::sql_name;
-use crate::sql::written_bytes;
-use crate::sql::written_times;
 use crate::sql::{SqlError, nearest};
 
 /// What the given rows are called while defaults are computed beside them.

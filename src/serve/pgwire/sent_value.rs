@@ -15,7 +15,7 @@ use tokio_postgres::types::{FromSqlOwned, Kind};
 use super::parameters::wrong_value;
 use super::refusal;
 use crate::sql::bound_value::{list_of, list_of_numbers};
-use crate::sql::list_text;
+use crate::sql::texts::list_text;
 
 /// A value of a parameter, or an element of one that is a list.
 #[derive(Clone, Copy)]

@@ -13,7 +13,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{DIGITS_MAX, Number};
-use crate::sql::comparison::{common_type, in_type, pair_in_one_type};
+use crate::sql::operators::comparison::{common_type, in_type, pair_in_one_type};
 
 /// How deep computations of literals (`0.06 - 0.01`) are looked into.
 const DEPTH_MAX: usize = 6;

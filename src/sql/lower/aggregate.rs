@@ -7,7 +7,7 @@ use datafusion::logical_expr::expr::AggregateFunction as LogicalCall;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr};
 
 use super::super::error::SqlError;
-use super::super::function::Pick;
+use super::super::plan::function::Pick;
 use super::super::plan::{
     Aggregate, AggregateFunction, AggregateNode, Expression, Node, Plan, TopK,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::super::function::WindowNode;
+use super::super::plan::function::WindowNode;
 use super::super::plan::{Join, JoinKind, Node, Plan};
 use super::{column_of, map, plan_of};
 

@@ -7,11 +7,11 @@ use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
+use super::super::aggregates::interval_sums;
+use super::super::aggregates::quantile::Quantile;
 use super::super::error::SqlError;
-use super::super::function::{AggregateCall, Argument, Pick, Statistic};
-use super::super::interval_sums;
+use super::super::plan::function::{AggregateCall, Argument, Pick, Statistic};
 use super::super::plan::{Aggregate, AggregateFunction, Expression, SortKey};
-use super::super::quantile::Quantile;
 use super::aggregate::Columns;
 use super::zero::one_zero;
 use super::{physical, physical_all, refuse_unordered, refused};

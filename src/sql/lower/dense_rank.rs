@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::super::function::{WindowCall, WindowNode, moved_order};
+use super::super::plan::function::{WindowCall, WindowNode, moved_order};
 use super::super::plan::{Node, Plan};
 use super::row_number::with_position;
 use super::{apart, column_of, map, plan_of};

@@ -10,7 +10,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::error::SqlError;
 use super::super::plan::{Expression, Node, Plan};
-use super::super::shape::{GROUPING_SETS_MAX, too_many_sets};
+use super::super::refusals::shape::{GROUPING_SETS_MAX, too_many_sets};
 use super::{aggregate, arrow_schema, column_of, map, plan_of};
 
 /// Lowers an aggregation over several sets of keys. The columns are all keys, NULL where a set

@@ -19,6 +19,7 @@ mod trial;
 mod unnest;
 pub mod whole_partition;
 mod window;
+pub(super) mod written_clock;
 pub mod zero;
 
 use std::sync::Arc;
@@ -35,11 +36,11 @@ use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::scalar::ScalarValue;
 
-use super::checked_numbers::checked;
 use super::error::SqlError;
 use super::plan::{Expression, Node, Plan, SortKey, TopK, all_columns, as_column, column_of};
 use super::planner::LiveSource;
-use super::self_reference;
+use super::refusals::self_reference;
+use super::rules::checked_numbers::checked;
 
 /// Lowers a logical plan.
 pub fn lower(plan: &LogicalPlan) -> Result<Arc<Plan>, SqlError> {

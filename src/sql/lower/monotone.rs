@@ -7,7 +7,7 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Literal, Nega
 use datafusion::scalar::ScalarValue;
 
 use super::super::plan::Expression;
-use super::super::temporal::{Now, reads_clock};
+use super::super::plan::temporal::{Now, reads_clock};
 
 /// How the value of an expression moves, for any fixed row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

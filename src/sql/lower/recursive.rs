@@ -6,8 +6,8 @@ use arrow::datatypes::{Field, Schema};
 use datafusion::logical_expr::RecursiveQuery;
 
 use super::super::error::SqlError;
+use super::super::plan::recursive::{LEVELS, Recursive};
 use super::super::plan::{Node, Plan};
-use super::super::recursive::{LEVELS, Recursive};
 use super::strict::is_strict;
 use super::zero::one_zero;
 use super::{all_columns, arrow_schema, map, plan_of};

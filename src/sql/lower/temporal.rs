@@ -15,16 +15,16 @@ use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal, NotExp
 use datafusion::physical_expr::{conjunction, split_conjunction};
 use datafusion::scalar::ScalarValue;
 
-use super::super::clock;
 use super::super::error::SqlError;
-use super::super::interval_text::readable;
+use super::super::functions::clock;
 use super::super::place::of_part;
-use super::super::plan::{Expression, Join, JoinKind, Node, Plan, one_row};
-use super::super::temporal::{
+use super::super::plan::temporal::{
     Condition, LATEST_MS, Now, TemporalNode, Turn, reads_clock, replace_now,
 };
-use super::super::written_clock::WrittenClock;
+use super::super::plan::{Expression, Join, JoinKind, Node, Plan, one_row};
+use super::super::texts::interval_text::readable;
 use super::monotone::{Trend, trend};
+use super::written_clock::WrittenClock;
 use super::{all_columns, plan_of};
 
 /// The physical form of an expression that reads the clock; `None` if it does not.

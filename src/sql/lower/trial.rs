@@ -13,7 +13,7 @@ use datafusion::physical_plan::windows::WindowExpr;
 use datafusion::scalar::ScalarValue;
 
 use super::super::error::SqlError;
-use super::super::function::{AggregateCall, nullable};
+use super::super::plan::function::{AggregateCall, nullable};
 use super::super::plan::{Aggregate, AggregateFunction, Expression};
 use super::super::reason::bare;
 use super::{as_column, refused};

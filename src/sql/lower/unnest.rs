@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::Unnest;
 
 use super::super::error::SqlError;
+use super::super::plan::unnest::UnnestNode;
 use super::super::plan::{Node, Plan};
-use super::super::unnest::UnnestNode;
 use super::{arrow_schema, plan_of};
 
 /// Lowers an UNNEST.

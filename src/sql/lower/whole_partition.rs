@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 
-use super::super::function::{Argument, Statistic, WindowCall, WindowNode};
+use super::super::plan::function::{Argument, Statistic, WindowCall, WindowNode};
 use super::super::plan::{Aggregate, AggregateFunction, AggregateNode, Node, Plan};
 use super::call::{has_counted_bits, is_averaged, is_summed};
 use super::{apart, plan_of, refuse_unordered};

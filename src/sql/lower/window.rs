@@ -11,7 +11,7 @@ use datafusion::physical_plan::windows::WindowExpr;
 use datafusion::physical_planner::is_window_frame_bound_valid;
 
 use super::super::error::SqlError;
-use super::super::function::{Argument, WindowCall, WindowNode, window_type};
+use super::super::plan::function::{Argument, WindowCall, WindowNode, window_type};
 use super::super::plan::{Expression, Node, Plan};
 use super::call::{constant, refuse_nested_extreme};
 use super::row_number::with_position;

@@ -22,8 +22,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::call::own_column;
 use crate::sql::error::SqlError;
-use crate::sql::group_keys;
 use crate::sql::planner::external;
+use crate::sql::rules::group_keys;
 use crate::sql::syntax::edit_expressions;
 
 /// How the names of lists begin, before they are taken apart.

@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::dialect::MainstemDialect;
 use super::error::{Place, SqlError};
-use super::guard;
+use super::refusals::guard;
 use super::view_options::ViewOptions;
 use crate::model::TableDefinition;
 use declared::Declared;

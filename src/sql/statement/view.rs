@@ -5,7 +5,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{DropKind, Statement, identifier, name, unknown};
-use crate::sql::{SqlError, ViewOptions, over_rows};
+use crate::sql::forms::over_rows;
+use crate::sql::{SqlError, ViewOptions};
 
 pub(super) fn create_view(create: CreateView, text: String) -> Result<Statement, SqlError> {
     if create.temporary {

@@ -10,8 +10,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::super::scalar::quoted_name as quoted;
-use super::super::version;
+use super::super::functions::scalar::quoted_name as quoted;
+use super::super::functions::version;
 use super::facts::{Facts, Relation};
 use super::pg_catalog::SCHEMAS;
 use super::pg_types::{by_name, format_type, of_column};

@@ -12,7 +12,7 @@ use super::empty;
 use super::facts::{Facts, oid_of};
 use super::pg_types::{PgType, of_column};
 use super::{DATABASE, PUBLIC, USER_OID};
-use crate::sql::scalar;
+use crate::sql::functions::scalar;
 
 /// The number that Postgres gives the function that reads arrays.
 pub(super) const ARRAY_RECEIVER: i32 = 2400;

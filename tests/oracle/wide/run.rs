@@ -11,9 +11,9 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use mainstem::dataflow::{Command, TableChange, ViewTask, Workers};
-use mainstem::sql::{
-    Catalog, Planner, SqlError, ViewDefinition, extremes, json, mode, session_state, statement,
-};
+use mainstem::sql::aggregates::{extremes, mode};
+use mainstem::sql::functions::json;
+use mainstem::sql::{Catalog, Planner, SqlError, ViewDefinition, session_state, statement};
 
 use super::super::compare::differences;
 use super::super::harness::batch_plan;

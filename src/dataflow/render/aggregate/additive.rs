@@ -8,9 +8,9 @@ use super::super::super::checked_sum::{CheckedResult, CheckedSum};
 use super::super::super::sums::{BitsOf, CountSource, Finish, TermKind};
 use super::super::Renderer;
 use super::{Assembly, Participants, ROWS, arguments};
-use crate::sql::function::Statistic;
+use crate::sql::aggregates::wide_sums::has_many_digits;
+use crate::sql::plan::function::Statistic;
 use crate::sql::plan::{Aggregate, AggregateFunction, Node, Plan};
-use crate::sql::wide_sums::has_many_digits;
 
 impl<'scope> Renderer<'_, 'scope> {
     /// How an aggregate is read off sums, of all or of distinct arguments.

@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use super::super::super::arrange::Changes;
 use super::super::Renderer;
 use super::arguments;
-use crate::sql::function::{Pick, moved_order};
+use crate::sql::plan::function::{Pick, moved_order};
 use crate::sql::plan::{AggregateFunction, AggregateNode, Node, Plan, TopK, column_of};
 
 /// Results that come from the same row.

@@ -8,8 +8,8 @@ use super::super::super::arrange::Changes;
 use super::super::super::operator::quantile::{Quantiles, quantiles};
 use super::super::Renderer;
 use super::arguments;
+use crate::sql::aggregates::quantile::Quantile;
 use crate::sql::plan::{AggregateFunction, AggregateNode, Node, Plan};
-use crate::sql::quantile::Quantile;
 
 /// Quantiles of the same values.
 struct SameValues {

@@ -9,7 +9,7 @@ use super::super::super::evaluate;
 use super::super::super::operator::recompute::{Extent, Recompute, Shape, error_field, recompute};
 use super::super::Renderer;
 use super::arguments;
-use crate::sql::function::AggregateCall;
+use crate::sql::plan::function::AggregateCall;
 use crate::sql::plan::{AggregateFunction, AggregateNode, all_columns};
 
 impl<'scope> Renderer<'_, 'scope> {

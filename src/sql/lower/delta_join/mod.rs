@@ -20,7 +20,7 @@ use datafusion::physical_expr::{conjunction_opt, split_conjunction};
 
 use self::region::{Region, is_joined, never_fails};
 use super::super::catalog::Catalog;
-use super::super::delta_join::DeltaJoin;
+use super::super::plan::delta_join::DeltaJoin;
 use super::super::plan::{Expression, Node, Plan};
 use super::{map, plan_of, remap};
 

@@ -7,7 +7,7 @@ use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::conjunction_opt;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 
-use super::super::super::delta_join::{Lookup, Path, offset, place};
+use super::super::super::plan::delta_join::{Lookup, Path, offset, place};
 use super::super::super::plan::{Expression, Plan};
 
 /// A condition with the inputs it is about.

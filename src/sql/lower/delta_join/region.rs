@@ -9,10 +9,10 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::split_conjunction;
 
 use super::super::super::catalog::Catalog;
-use super::super::super::comparison::is_planned_comparison;
-use super::super::super::delta_join::{Path, offset, place};
+use super::super::super::operators::comparison::is_planned_comparison;
+use super::super::super::plan::delta_join::{Path, offset, place};
+use super::super::super::plan::unique::unique_columns;
 use super::super::super::plan::{Expression, Join, JoinKind, Node, Plan};
-use super::super::super::unique::unique_columns;
 use super::super::{as_column, remap};
 use super::paths::{Condition, Paths};
 use super::positions;

@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     fn read(options: &str, is_in: bool) -> Result<CopyFormat, SqlError> {
-        let tokens = crate::sql::guard::tokens(options).expect("tokens");
+        let tokens = crate::sql::refusals::guard::tokens(options).expect("tokens");
         let tokens: Vec<TokenWithSpan> = tokens
             .into_iter()
             .filter(crate::sql::statement::is_meaningful)

@@ -1,0 +1,253 @@
+//! Whole numbers that become too large for their type, as errors.
+//!
+//! DataFusion adds, subtracts and multiplies them modulo 2⁶⁴, so that what is too large comes out as
+//! another number. Live views set a flag of the physical operators; queries, whose operators
+//! DataFusion makes by itself, and constants, which it computes before there are any, have a
+//! function in their place.
+
+use std::sync::Arc;
+
+use arrow::compute::kernels::numeric::{add, mul, sub};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, plan_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    AggregateUDF, BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
+    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    WindowFunctionDefinition,
+};
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::physical_expr::expressions::BinaryExpr as PhysicalBinary;
+use datafusion::physical_expr_common::datum::apply;
+
+use crate::sql::aggregates::checked_sums;
+use crate::sql::aggregates::interval_sums;
+use crate::sql::plan::Expression;
+
+/// The rule; it stands before those that compute constants.
+#[derive(Debug)]
+pub struct CheckedNumbers {
+    /// Whether only constants are looked at.
+    pub constants_only: bool,
+}
+
+impl OptimizerRule for CheckedNumbers {
+    fn name(&self) -> &str {
+        "checked_numbers"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        if matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Limit(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        let mut is_concerned = false;
+        plan.apply_expressions(|expression| {
+            is_concerned |= self.concerns(expression)?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        if !is_concerned {
+            return Ok(Transformed::no(plan));
+        }
+        let schema = merge_schema(&plan.inputs());
+        let names = NamePreserver::new(&plan);
+        let has_names = !matches!(plan, LogicalPlan::Sort(_) | LogicalPlan::Values(_));
+        plan.map_expressions(|expression| {
+            let name = names.save(&expression);
+            let checked = expression.transform_up(|part| Ok(self.checked(part, &schema)))?;
+            Ok(checked.update_data(|expression| match has_names {
+                true => name.restore(expression),
+                false => expression,
+            }))
+        })
+    }
+}
+
+fn may_become_too_large(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Plus | Operator::Minus | Operator::Multiply
+    )
+}
+
+/// Whether an expression is made of literals alone; a moment that is still to come is none.
+fn is_constant(expression: &Expr) -> bool {
+    let varies = expression.exists(|part| {
+        Ok(match part {
+            Expr::Literal(..) | Expr::Alias(_) | Expr::BinaryExpr(_) | Expr::Negative(_) => false,
+            Expr::Cast(_) | Expr::TryCast(_) => false,
+            Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<Arithmetic>().is_none(),
+            _ => true,
+        })
+    });
+    varies.is_ok_and(|varies| !varies)
+}
+
+impl CheckedNumbers {
+    fn concerns(&self, expression: &Expr) -> Result<bool> {
+        expression.exists(|part| {
+            Ok(match part {
+                Expr::BinaryExpr(binary) => may_become_too_large(binary.op),
+                Expr::AggregateFunction(call) => !self.constants_only && call.func.name() == "sum",
+                Expr::WindowFunction(call) => !self.constants_only && call.fun.name() == "sum",
+                _ => false,
+            })
+        })
+    }
+
+    fn checked(&self, part: Expr, schema: &DFSchema) -> Transformed<Expr> {
+        let BinaryExpr { left, op, right } = match part {
+            Expr::BinaryExpr(binary) if may_become_too_large(binary.op) => binary,
+            other if self.constants_only => return Transformed::no(other),
+            other => return with_checked_sum(other, schema),
+        };
+        let is_looked_at = |side: &Expr| !self.constants_only || is_constant(side);
+        let types = (left.get_type(schema), right.get_type(schema));
+        match types {
+            (Ok(of_left), Ok(of_right))
+                if of_left.is_integer()
+                    && of_left == of_right
+                    && is_looked_at(&left)
+                    && is_looked_at(&right) =>
+            {
+                let function = Arithmetic {
+                    operator: op,
+                    signature: Signature::any(2, Volatility::Immutable),
+                };
+                let function = Arc::new(ScalarUDF::new_from_impl(function));
+                let call = ScalarFunction::new_udf(function, vec![*left, *right]);
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
+            _ => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        }
+    }
+}
+
+/// The same call with a sum that fails where it is too large.
+fn with_checked_sum(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let in_place_of = |function: &Arc<AggregateUDF>, arguments: &[Expr]| {
+        let argument = arguments.first()?.get_type(schema).ok()?;
+        let of_intervals = || interval_sums::in_place_of(function, &argument);
+        checked_sums::in_place_of(function, &argument).or_else(of_intervals)
+    };
+    match part {
+        Expr::AggregateFunction(mut call) => match in_place_of(&call.func, &call.params.args[..]) {
+            Some(function) => {
+                call.func = function;
+                Transformed::yes(Expr::AggregateFunction(call))
+            }
+            None => Transformed::no(Expr::AggregateFunction(call)),
+        },
+        Expr::WindowFunction(mut call) => {
+            let function = match &call.fun {
+                WindowFunctionDefinition::AggregateUDF(function) => {
+                    in_place_of(function, &call.params.args[..])
+                }
+                WindowFunctionDefinition::WindowUDF(_) => None,
+            };
+            let is_checked = function.is_some();
+            if let Some(function) = function {
+                call.fun = WindowFunctionDefinition::AggregateUDF(function);
+            }
+            let call = Expr::WindowFunction(call);
+            match is_checked {
+                true => Transformed::yes(call),
+                false => Transformed::no(call),
+            }
+        }
+        other => Transformed::no(other),
+    }
+}
+
+/// An operation of two whole numbers of one type.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Arithmetic {
+    operator: Operator,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Arithmetic {
+    fn name(&self) -> &str {
+        match self.operator {
+            Operator::Minus => "-",
+            Operator::Multiply => "*",
+            _ => "+",
+        }
+    }
+
+    /// As the operator calls its column.
+    fn schema_name(&self, sides: &[Expr]) -> Result<String> {
+        let names: Vec<String> = sides
+            .iter()
+            .map(|side| side.schema_name().to_string())
+            .collect();
+        Ok(names.join(&format!(" {} ", self.name())))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        match given {
+            [left, _] => Ok(left.clone()),
+            _ => plan_err!("{} takes two numbers", self.name()),
+        }
+    }
+
+    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
+        let fields = given.arg_fields;
+        let types: Vec<DataType> = fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        let is_nullable = fields.iter().any(|field| field.is_nullable());
+        let data_type = self.return_type(&types)?;
+        Ok(Arc::new(Field::new(self.name(), data_type, is_nullable)))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = &given.args[..] else {
+            return plan_err!("{} takes two numbers", self.name());
+        };
+        match self.operator {
+            Operator::Minus => apply(left, right, sub),
+            Operator::Multiply => apply(left, right, mul),
+            _ => apply(left, right, add),
+        }
+    }
+}
+
+/// The same expression, of which the operators fail where a number becomes too large.
+pub fn checked(expression: Expression) -> Result<Expression> {
+    let checked = expression.transform_up(|part| {
+        let binary = part.downcast_ref::<PhysicalBinary>();
+        Ok(match binary {
+            Some(binary) if may_become_too_large(*binary.op()) => {
+                let checked = binary.clone().with_fail_on_overflow(true);
+                Transformed::yes(Arc::new(checked) as Expression)
+            }
+            _ => Transformed::no(part),
+        })
+    });
+    checked.data()
+}

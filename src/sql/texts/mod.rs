@@ -1,0 +1,21 @@
+//! Texts that stand for values of other types, and values as texts, as Postgres has them.
+//!
+//! Reading: `written_values` reads a text as a value of any type, with `written_bytes`,
+//! `written_times`, `written_intervals` and `written_lists` for what Arrow reads otherwise. Where a
+//! query's texts are read at all is for `forms` and `operators` to say.
+//!
+//! Writing: `list_text`, `interval_text`, `time_texts` (the casts to text of all times, found among
+//! the optimiser's rules). By the patterns of `to_char` and its like: `time_pattern` translates what
+//! `strftime` knows, `time_format` and `number_format` write the rest.
+
+pub(super) mod interval_text;
+pub mod list_text;
+mod number_format;
+mod time_format;
+pub(super) mod time_pattern;
+pub mod time_texts;
+pub mod written_bytes;
+pub(super) mod written_intervals;
+pub(super) mod written_lists;
+pub mod written_times;
+pub(super) mod written_values;
