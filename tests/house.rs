@@ -91,7 +91,9 @@ fn libraries_stay_in_their_rooms() {
 
 #[test]
 fn files_are_short_and_begin_with_what_they_are_for() {
-    for (name, text) in sources() {
+    let mut found = sources();
+    files(&repository().join("tests"), "rs", &mut found);
+    for (name, text) in found {
         let lines = text.lines().count();
         assert!(lines <= LONGEST_FILE, "{name} has {lines} lines");
         assert!(text.starts_with("//!"), "{name} does not begin with //!");

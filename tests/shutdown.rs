@@ -67,7 +67,7 @@ fn sigterm_ends_the_program_whatever_is_under_way() {
             .batch_execute("INSERT INTO t VALUES (800000, 'last', 'acknowledged')")
             .await
             .expect("acknowledged");
-        // A query without end, in both protocols. They take all threads that queries have.
+        // A query without end, in both protocols. They share the threads of queries by turns.
         for is_extended in [false, true] {
             let asking = program.connect().await;
             tokio::spawn(async move {

@@ -4,6 +4,7 @@ mod fills;
 mod messages;
 mod program;
 mod readers;
+mod turns;
 mod web;
 
 use std::time::Duration;

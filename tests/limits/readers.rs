@@ -26,7 +26,7 @@ async fn define(session: &mut Session) {
 }
 
 /// A query of which nothing has been fetched.
-async fn unread(session: &mut Session, sql: &str) -> SendableRecordBatchStream {
+pub(super) async fn unread(session: &mut Session, sql: &str) -> SendableRecordBatchStream {
     let statement = session.parse(sql).expect("SQL").remove(0);
     match session.execute(&statement, &[]).await.expect("begun") {
         Outcome::Rows(rows) | Outcome::Subscription(rows) => rows,

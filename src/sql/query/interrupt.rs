@@ -1,8 +1,8 @@
-//! Queries end when nobody waits for them any more.
+//! Queries end when nobody waits for them any more, and pause when others wait.
 //!
 //! A join whose condition refuses every pair gives no row, and so never pauses where it could be
 //! ended: it goes from pair to pair until it has seen all of them. Its condition therefore looks
-//! each time whether the rows are still wanted.
+//! each time whether the rows are still wanted, and whether its turn is over.
 
 use std::fmt::{Display, Formatter};
 use std::hash::{Hash, Hasher};
@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
+use datafusion::common::exec_err;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -20,6 +21,8 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
 };
+
+use super::yielding::{TurnsExec, is_turn_over};
 
 /// Says, once it is dropped, that the rows of a query are not wanted any more.
 #[derive(Debug, Default)]
@@ -34,7 +37,7 @@ impl Drop for Wanted {
 }
 
 impl Wanted {
-    /// The plan, whose joins end with an error once this is dropped.
+    /// The plan, whose joins take turns, and end with an error once this is dropped.
     pub fn interrupting(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = plan.transform_up(|plan| {
             if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>()
@@ -42,13 +45,15 @@ impl Wanted {
             {
                 let filter = self.looking(filter);
                 let join = NestedLoopJoinExecBuilder::from(join).with_filter(Some(filter));
-                return Ok(Transformed::yes(Arc::new(join.build()?) as _));
+                let turns = TurnsExec::new(Arc::new(join.build()?));
+                return Ok(Transformed::yes(Arc::new(turns) as _));
             }
             if let Some(join) = plan.downcast_ref::<HashJoinExec>()
                 && let Some(filter) = join.filter()
             {
                 let join = join.builder().with_filter(Some(self.looking(filter)));
-                return Ok(Transformed::yes(join.build_exec()?));
+                let turns = TurnsExec::new(join.build_exec()?);
+                return Ok(Transformed::yes(Arc::new(turns) as _));
             }
             Ok(Transformed::no(plan))
         });
@@ -68,7 +73,8 @@ impl Wanted {
     }
 }
 
-/// A condition that is an error once nobody waits for what it decides.
+/// A condition that is an error once nobody waits for what it decides, and where its join has to
+/// let others run.
 #[derive(Debug)]
 struct WhileWanted {
     condition: Arc<dyn PhysicalExpr>,
@@ -105,10 +111,13 @@ impl PhysicalExpr for WhileWanted {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        match self.is_over.load(Ordering::Relaxed) {
-            true => Err(DataFusionError::Execution("the query was ended".to_owned())),
-            false => self.condition.evaluate(batch),
+        if self.is_over.load(Ordering::Relaxed) {
+            return exec_err!("the query was ended");
         }
+        if is_turn_over() {
+            return exec_err!("the turn of the join is over");
+        }
+        self.condition.evaluate(batch)
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {

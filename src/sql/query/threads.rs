@@ -1,7 +1,7 @@
 //! The threads on which queries run.
 //!
-//! A query that computes for long holds up other queries at most: connections, clocks and whoever
-//! ends a query have threads of their own.
+//! A query that computes for long holds up nobody: connections, clocks and whoever ends a query
+//! have threads of their own, and queries share theirs by turns (`yielding`).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -122,6 +122,10 @@ mod tests {
 
     use super::*;
 
+    /// Joins that take as good as for ever and give nothing.
+    const ENDLESS: &str = "SELECT a.value FROM generate_series(1, 1000000) a, \
+        generate_series(1, 1000000) b WHERE a.value * b.value < 0";
+
     async fn plan(sql: &str) -> (Arc<dyn ExecutionPlan>, Arc<TaskContext>, Wanted) {
         let context = SessionContext::new();
         let frame = context.sql(sql).await.expect("planned");
@@ -171,9 +175,7 @@ mod tests {
     #[tokio::test]
     async fn a_join_that_finds_nothing_ends_when_its_rows_are_dropped() {
         let threads = QueryThreads::start(1).expect("threads");
-        let sql = "SELECT a.value FROM generate_series(1, 1000000) a, \
-                   generate_series(1, 1000000) b WHERE a.value * b.value < 0";
-        let (plan, context, wanted) = plan(sql).await;
+        let (plan, context, wanted) = plan(ENDLESS).await;
         let rows = threads
             .run(Arc::clone(&plan), context, wanted)
             .expect("started");
@@ -182,5 +184,19 @@ mod tests {
         while Arc::strong_count(&plan) > 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_join_that_finds_nothing_does_not_hold_up_another_query() {
+        let threads = QueryThreads::start(1).expect("threads");
+        let (endless, context, wanted) = plan(ENDLESS).await;
+        let endless = threads.run(endless, context, wanted).expect("started");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (small, context, wanted) = plan("SELECT value FROM generate_series(1, 3)").await;
+        let mut rows = threads.run(small, context, wanted).expect("started");
+        let first = tokio::time::timeout(Duration::from_secs(600), rows.next()).await;
+        let first = first.expect("it is not held up").expect("an outcome");
+        assert_eq!(first.expect("rows").num_rows(), 3);
+        drop(endless);
     }
 }
