@@ -94,6 +94,17 @@ impl<'a> GroupRows<'a> {
         }
     }
 
+    /// The first row that is there.
+    pub fn first(&mut self, as_of: Option<u64>) -> Option<Pick> {
+        let mut place = self.begin(as_of);
+        while let Some((pick, copies)) = self.next(&mut place) {
+            if copies > 0 {
+                return Some(pick);
+            }
+        }
+        None
+    }
+
     /// The next distinct row with its count, which may be zero.
     pub fn next(&mut self, place: &mut Place) -> Option<(Pick, i64)> {
         if place.earlier == self.earlier.len() {

@@ -1,8 +1,8 @@
-//! Reductions that select rows of an ordered group: min, max, top-k, `ROW_NUMBER() <= k`.
+//! Reductions that select the first rows of an ordered group: top-k, `ROW_NUMBER() <= k`.
 //!
-//! Each group of an ordered arrangement is sorted in every batch, so the first (or last) rows are
-//! found by walking the batches from that end: the cost of a change is the number of rows wanted
-//! plus the rows at that end that have cancelled out, not the size of the group.
+//! Each group of an ordered arrangement is sorted in every batch, so the first rows are found by
+//! walking the batches side by side: the cost of a change is the number of rows wanted plus those
+//! among them that have cancelled out, not the size of the group.
 
 use arrow::datatypes::SchemaRef;
 
@@ -20,10 +20,6 @@ const ROWS_AT_ONCE: usize = 8192;
 /// Which rows of a group are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Walk from the end of the group rather than from its beginning.
-    pub from_end: bool,
-    /// Whether several copies of a row count once.
-    pub distinct: bool,
     /// Rows to be passed over first.
     pub offset: u64,
     /// How many rows are wanted; `None`: all.
@@ -67,10 +63,9 @@ pub(super) fn select_of_group<'a>(
 ) {
     let order = Order {
         reader,
-        from_end: wanted.from_end,
+        from_end: false,
     };
-    let earlier = group.starts(wanted.from_end).skip(group.novel_batches);
-    let earlier = earlier.flatten().collect();
+    let earlier = group.earlier_starts(false).collect();
     let mut walk = Walk {
         order,
         group,
@@ -153,7 +148,6 @@ impl Walk<'_> {
             if copies <= 0 {
                 continue;
             }
-            let copies = if self.wanted.distinct { 1 } else { copies };
             let first = position.max(self.wanted.offset);
             position += copies.unsigned_abs();
             let last = end.map_or(position, |end| position.min(end));

@@ -24,8 +24,6 @@ impl<'scope> Renderer<'_, 'scope> {
         let positions = (0..columns).filter_map(|column| layout.position(column));
         let positions: Vec<usize> = positions.collect();
         let wanted = Wanted {
-            from_end: false,
-            distinct: false,
             offset: top.offset,
             limit: top.limit,
             with_position: top.emit_position,
