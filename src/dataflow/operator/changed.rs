@@ -1,6 +1,7 @@
 //! Finding the groups of an arrangement that new batches change.
 
-use super::super::cursor::{Cursor, Reader, least_hash, seek_all};
+use super::super::ahead::Ahead;
+use super::super::cursor::{Cursor, Reader};
 use super::super::lane::Pick;
 
 /// A key with new rows.
@@ -57,14 +58,11 @@ pub fn for_each_changed_group(
     novel_batches: usize,
     mut visit: impl FnMut(&ChangedGroup),
 ) {
-    let mut cursors = reader.cursors.clone();
-    while let Some(hash) = least_hash(&cursors[..novel_batches]) {
-        seek_all(&mut cursors, hash);
-        for group in changed_groups(reader, &cursors, novel_batches, hash) {
+    let novel = reader.cursors[..novel_batches].to_vec();
+    let mut ahead = Ahead::new(novel, reader.cursors.clone());
+    while let Some((hash, cursors)) = ahead.next_hash() {
+        for group in changed_groups(reader, cursors, novel_batches, hash) {
             visit(&group);
-        }
-        for cursor in &mut cursors[..novel_batches] {
-            cursor.pass(hash);
         }
     }
 }
