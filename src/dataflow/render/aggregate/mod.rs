@@ -253,7 +253,8 @@ fn arguments(
         let is_nullable = field.is_nullable() && present != Some(*column);
         field.with_nullable(is_nullable)
     }));
-    let not_null = present
+    let nullable = present.filter(|column| input.field(*column).is_nullable());
+    let not_null = nullable
         .map(|column| -> Expression { Arc::new(IsNotNullExpr::new(column_of(input, column))) });
     let filter = filter.map(|filter| column_of(input, filter));
     let conditions = not_null.into_iter().chain(filter);
