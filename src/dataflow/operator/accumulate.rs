@@ -376,7 +376,7 @@ fn first_sum(body: &Body, row: usize) -> i64 {
 }
 
 /// Moves the picks that satisfy the condition to the front, in order, and returns how many.
-fn bring_forward(picks: &mut [Pick], is_wanted: impl Fn(&Pick) -> bool) -> usize {
+pub(super) fn bring_forward(picks: &mut [Pick], is_wanted: impl Fn(&Pick) -> bool) -> usize {
     let mut wanted = 0;
     for position in 0..picks.len() {
         if is_wanted(&picks[position]) {

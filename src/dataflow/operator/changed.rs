@@ -1,8 +1,9 @@
 //! Finding the groups of an arrangement that new batches change.
 
 use super::super::ahead::Ahead;
-use super::super::cursor::{Cursor, Reader};
+use super::super::cursor::{Cursor, Reader, drain_hash};
 use super::super::lane::Pick;
+use super::accumulate::bring_forward;
 
 /// A key with new rows.
 pub struct ChangedGroup<'a> {
@@ -11,9 +12,9 @@ pub struct ChangedGroup<'a> {
     /// The hash of the key.
     pub hash: u64,
     /// The new rows.
-    pub rows: Vec<Pick>,
+    pub rows: &'a [Pick],
     /// Their times in ascending order.
-    pub times: Vec<u64>,
+    pub times: &'a [u64],
     /// Whether all of them are added.
     pub only_grows: bool,
     /// How many of the batches are new; they come first.
@@ -60,51 +61,35 @@ pub fn for_each_changed_group(
 ) {
     let novel = reader.cursors[..novel_batches].to_vec();
     let mut ahead = Ahead::new(novel, reader.cursors.clone());
+    let mut rows: Vec<Pick> = Vec::new();
+    let mut times: Vec<u64> = Vec::new();
     while let Some((hash, cursors)) = ahead.next_hash() {
-        for group in changed_groups(reader, cursors, novel_batches, hash) {
-            visit(&group);
+        let cursors = &*cursors;
+        rows.clear();
+        for cursor in &cursors[..novel_batches] {
+            drain_hash(&mut [cursor.clone()], hash, &mut rows);
+        }
+        let mut start = 0;
+        while let Some(key) = rows.get(start).copied() {
+            let is_same = |pick: &Pick| reader.same_key(*pick, key);
+            let end = start + bring_forward(&mut rows[start..], is_same);
+            let group = &rows[start..end];
+            let time = |pick: &Pick| reader.body(*pick).times.get(pick.row as usize);
+            let count = |pick: &Pick| reader.body(*pick).counts.get(pick.row as usize);
+            times.clear();
+            times.extend(group.iter().map(time));
+            times.sort_unstable();
+            times.dedup();
+            visit(&ChangedGroup {
+                key,
+                hash,
+                rows: group,
+                times: &times,
+                only_grows: group.iter().all(|pick| count(pick) > 0),
+                novel_batches,
+                cursors,
+            });
+            start = end;
         }
     }
-}
-
-/// The keys of this hash that have new rows.
-fn changed_groups<'a>(
-    reader: &Reader,
-    cursors: &'a [Cursor<'a>],
-    novel_batches: usize,
-    hash: u64,
-) -> Vec<ChangedGroup<'a>> {
-    let mut groups: Vec<ChangedGroup> = Vec::new();
-    for cursor in &cursors[..novel_batches] {
-        let mut cursor = cursor.clone();
-        while cursor.hash() == Some(hash) {
-            let pick = cursor.pick();
-            let (body, row) = (reader.body(pick), pick.row as usize);
-            let time = body.times.get(row);
-            let is_added = body.counts.get(row) > 0;
-            let mut known = groups.iter_mut();
-            match known.find(|group| reader.same_key(pick, group.key)) {
-                Some(group) => {
-                    group.rows.push(pick);
-                    group.times.push(time);
-                    group.only_grows &= is_added;
-                }
-                None => groups.push(ChangedGroup {
-                    key: pick,
-                    hash,
-                    rows: vec![pick],
-                    times: vec![time],
-                    only_grows: is_added,
-                    novel_batches,
-                    cursors,
-                }),
-            }
-            cursor.step();
-        }
-    }
-    for group in &mut groups {
-        group.times.sort_unstable();
-        group.times.dedup();
-    }
-    groups
 }

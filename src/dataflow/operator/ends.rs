@@ -57,6 +57,8 @@ struct Side<'a> {
     rows: GroupRows<'a>,
     /// The row that stands there, before the new batches or as of a time within them.
     found: Option<Pick>,
+    /// The one before that.
+    before: Option<Pick>,
 }
 
 impl<'a> Side<'a> {
@@ -67,7 +69,7 @@ impl<'a> Side<'a> {
         // Rows that are only added need not be put in order.
         let novel = match group.only_grows {
             true => Vec::new(),
-            false => group.rows.clone(),
+            false => group.rows.to_vec(),
         };
         let earlier = group.earlier_starts(from_end).collect();
         let mut rows = GroupRows::new(order, group.key, novel, earlier);
@@ -75,6 +77,7 @@ impl<'a> Side<'a> {
             order,
             group,
             found: rows.first(None),
+            before: None,
             rows,
         }
     }
@@ -89,7 +92,7 @@ impl<'a> Side<'a> {
             (Some(old), Some(new)) => self.order.is_same(old, new),
             (old, new) => old == new,
         };
-        self.found = new;
+        self.before = std::mem::replace(&mut self.found, new);
         !is_same
     }
 
@@ -143,27 +146,24 @@ impl<'r, 'e> Output<'r, 'e> {
     pub(super) fn add_changes(&mut self, group: &ChangedGroup) {
         let (reader, wanted) = (self.reader, self.how.wanted.iter());
         let mut sides: Vec<Side> = wanted.map(|end| Side::new(reader, group, *end)).collect();
-        // A group without rows has no ends.
-        let found = |sides: &[Side]| -> Option<Vec<Pick>> {
-            let found = sides.iter().map(|side| side.found);
-            found.collect()
-        };
-        for time in &group.times {
-            let old = found(&sides);
+        for time in group.times {
             let mut has_changed = false;
             for side in &mut sides {
                 has_changed |= side.go_on(*time);
             }
             if has_changed {
-                self.push(old, *time, -1);
-                self.push(found(&sides), *time, 1);
+                self.push(&sides, |side| side.before, *time, -1);
+                self.push(&sides, |side| side.found, *time, 1);
             }
         }
     }
 
-    fn push(&mut self, found: Option<Vec<Pick>>, time: u64, count: i64) {
-        let Some(found) = found else { return };
-        for (picks, pick) in self.picks.iter_mut().zip(found) {
+    /// Adds a row of what stands at the ends, unless the group is empty.
+    fn push(&mut self, sides: &[Side], at: impl Fn(&Side) -> Option<Pick>, time: u64, count: i64) {
+        if sides.iter().any(|side| at(side).is_none()) {
+            return;
+        }
+        for (picks, pick) in self.picks.iter_mut().zip(sides.iter().filter_map(at)) {
             let body = self.reader.body(pick);
             self.bytes += body.varying_bytes(pick.row as usize, &self.varying);
             picks.push(pick);

@@ -70,7 +70,7 @@ pub(super) fn select_of_group<'a>(
         order,
         group,
         wanted,
-        rows: GroupRows::new(order, group.key, group.rows.clone(), earlier),
+        rows: GroupRows::new(order, group.key, group.rows.to_vec(), earlier),
     };
     walk.emit_changes(output);
 }
@@ -98,7 +98,7 @@ impl Walk<'_> {
         if wants_first && self.group.only_grows {
             return self.emit_replacements(old.first().map(|row| row.pick), output);
         }
-        for time in &self.group.times {
+        for time in self.group.times {
             let new = self.selected(Some(*time));
             if self.wanted.with_position {
                 self.emit_positions(&old, &new, *time, output);
@@ -114,7 +114,7 @@ impl Walk<'_> {
     fn emit_replacements(&self, mut best: Option<Pick>, output: &mut Chosen) {
         let position = u64::from(self.wanted.with_position);
         let time_of = |pick: &Pick| self.order.reader.body(*pick).times.get(pick.row as usize);
-        for time in &self.group.times {
+        for time in self.group.times {
             let added = self.group.rows.iter().filter(|pick| time_of(pick) == *time);
             let new = added.copied().fold(best, |best, pick| match best {
                 Some(best) if !self.order.is_before(pick, best) => Some(best),
