@@ -321,6 +321,14 @@ impl<'a> Reader<'a> {
             .compare_within_hash(left.row as usize, self.body(right), right.row as usize)
     }
 
+    /// The same by so many of the first columns.
+    #[inline]
+    pub fn compare_first(&self, left: Pick, right: Pick, columns: usize) -> Ordering {
+        let (row, other_row) = (left.row as usize, right.row as usize);
+        self.body(left)
+            .compare_first(row, self.body(right), other_row, columns)
+    }
+
     /// Whether two rows have the same key.
     #[inline]
     pub fn same_key(&self, left: Pick, right: Pick) -> bool {

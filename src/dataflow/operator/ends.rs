@@ -35,6 +35,8 @@ pub struct Ends {
     pub value: usize,
     /// The end that each result is.
     pub wanted: Vec<End>,
+    /// How many of the first columns tell rows of a group apart.
+    pub columns: usize,
     /// The columns of the key, then the results.
     pub output: SchemaRef,
 }
@@ -63,15 +65,13 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// An end as it is before the new batches.
-    fn new(reader: &'a Reader<'a>, group: &'a ChangedGroup<'a>, end: End) -> Side<'a> {
-        let from_end = end == End::Greatest;
-        let order = Order { reader, from_end };
+    fn new(order: Order<'a>, group: &'a ChangedGroup<'a>) -> Side<'a> {
         // Rows that are only added need not be put in order.
         let novel = match group.only_grows {
             true => Vec::new(),
             false => group.rows.to_vec(),
         };
-        let earlier = group.earlier_starts(from_end).collect();
+        let earlier = group.earlier_starts(order.from_end).collect();
         let mut rows = GroupRows::new(order, group.key, novel, earlier);
         Side {
             order,
@@ -144,8 +144,14 @@ impl<'r, 'e> Output<'r, 'e> {
 
     /// Adds what changes at the ends of a group.
     pub(super) fn add_changes(&mut self, group: &ChangedGroup) {
-        let (reader, wanted) = (self.reader, self.how.wanted.iter());
-        let mut sides: Vec<Side> = wanted.map(|end| Side::new(reader, group, *end)).collect();
+        let (reader, how) = (self.reader, self.how);
+        let order = |end: &End| Order {
+            reader,
+            from_end: *end == End::Greatest,
+            columns: how.columns,
+        };
+        let orders = how.wanted.iter().map(order);
+        let mut sides: Vec<Side> = orders.map(|order| Side::new(order, group)).collect();
         for time in group.times {
             let mut has_changed = false;
             for side in &mut sides {

@@ -15,13 +15,16 @@ pub struct Order<'a> {
     pub reader: &'a Reader<'a>,
     /// From the end rather than from the beginning.
     pub from_end: bool,
+    /// How many of the first columns tell rows apart, see
+    /// [`telling_columns`](super::super::arrange::Layout::telling_columns).
+    pub columns: usize,
 }
 
 impl Order<'_> {
     /// How two rows of one hash follow each other.
     #[inline]
     pub fn compare(&self, left: Pick, right: Pick) -> Ordering {
-        let ordering = self.reader.compare(left, right);
+        let ordering = self.reader.compare_first(left, right, self.columns);
         match self.from_end {
             false => ordering,
             true => ordering.reverse(),

@@ -26,6 +26,8 @@ pub struct Wanted {
     pub limit: Option<u64>,
     /// Whether each row comes with its position (from 1).
     pub with_position: bool,
+    /// How many of the first columns tell rows of a group apart.
+    pub columns: usize,
 }
 
 /// Emits the wanted rows of each group: the arrangement's columns at `positions` and, if wanted,
@@ -64,6 +66,7 @@ pub(super) fn select_of_group<'a>(
     let order = Order {
         reader,
         from_end: false,
+        columns: wanted.columns,
     };
     let earlier = group.earlier_starts(false).collect();
     let mut walk = Walk {

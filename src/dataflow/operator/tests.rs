@@ -305,6 +305,7 @@ const FIRST: Selection = Selection {
     offset: 0,
     limit: Some(1),
     with_position: false,
+    columns: VALUE,
 };
 
 #[test]

@@ -27,6 +27,7 @@ impl<'scope> Renderer<'_, 'scope> {
             offset: top.offset,
             limit: top.limit,
             with_position: top.emit_position,
+            columns: layout.telling_columns(),
         };
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "TopK");
         if top.numbers_all() {

@@ -12,6 +12,7 @@ fn changed_ends(walk: &Walk, wanted: &[End]) -> Vec<(Vec<i64>, u64, i64)> {
         keys: vec![0],
         value: VALUE,
         wanted: wanted.to_vec(),
+        columns: VALUE,
         output: Arc::new(Schema::new(fields)),
     };
     let mut given = Vec::new();

@@ -50,6 +50,7 @@ impl<'scope> Renderer<'_, 'scope> {
             keys: (0..keys).collect(),
             value: layout.position(keys).unwrap_or(keys),
             wanted: values.wanted.clone(),
+            columns: layout.telling_columns(),
             output: Arc::new(Schema::new(output)),
         };
         ends(index, how)
