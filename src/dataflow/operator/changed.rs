@@ -24,33 +24,28 @@ pub struct ChangedGroup<'a> {
 }
 
 impl<'a> ChangedGroup<'a> {
-    /// Where each batch's rows of this hash begin, or, from the end, the last of them; `None` for
-    /// batches without such rows.
-    pub fn starts(&self, from_end: bool) -> impl Iterator<Item = Option<Cursor<'a>>> {
+    /// Where each batch's rows of this hash begin; `None` for batches without such rows.
+    pub fn starts(&self) -> impl Iterator<Item = Option<Cursor<'a>>> {
         let hash = self.hash;
         let cursors = self.cursors.iter();
-        cursors.map(move |cursor| start(cursor, hash, from_end))
+        cursors.map(move |cursor| (cursor.hash() == Some(hash)).then(|| cursor.clone()))
     }
 
-    /// The same of the batches that are not new, and only of those that have such rows.
+    /// The first row of this hash, or the last one, in each of the batches that are not new and
+    /// have such rows.
     pub fn earlier_starts(&self, from_end: bool) -> impl Iterator<Item = Cursor<'a>> {
         let hash = self.hash;
         let cursors = self.cursors[self.novel_batches..].iter();
-        cursors.filter_map(move |cursor| start(cursor, hash, from_end))
+        let cursors = cursors.filter(move |cursor| cursor.hash() == Some(hash));
+        cursors.map(move |cursor| {
+            let mut start = cursor.clone();
+            if from_end {
+                start.pass(hash);
+                start.step_back();
+            }
+            start
+        })
     }
-}
-
-/// The first or last row of a hash in a batch whose cursor stands at the first, if it has one.
-fn start<'a>(cursor: &Cursor<'a>, hash: u64, from_end: bool) -> Option<Cursor<'a>> {
-    if cursor.hash() != Some(hash) {
-        return None;
-    }
-    let mut start = cursor.clone();
-    if from_end {
-        start.pass(hash);
-        start.step_back();
-    }
-    Some(start)
 }
 
 /// Visits the groups that have rows in the first `novel_batches` of the batches being read.
