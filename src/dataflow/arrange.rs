@@ -72,6 +72,17 @@ impl Layout {
         !self.order.is_empty() && !self.fits_lane
     }
 
+    /// How many of the arrangement's first columns tell rows of a group apart. Where they are
+    /// ordered by all their values, the sort key or the order lane says all of these.
+    pub fn telling_columns(&self) -> usize {
+        let before_values = self.key.len() + usize::from(self.has_sort_key());
+        let is_in_order = |value: &usize| self.order.iter().any(|key| key.column == *value);
+        match !self.order.is_empty() && self.values.iter().all(is_in_order) {
+            true => before_values,
+            false => before_values + self.values.len(),
+        }
+    }
+
     /// Position in the arrangement of a column of the collection.
     pub fn position(&self, column: usize) -> Option<usize> {
         let sort_key = usize::from(self.has_sort_key());
@@ -218,5 +229,33 @@ impl Distributor<Chunk> for HashRanges {
         _stamp: &Stamp<T>,
         _pushers: &mut [P],
     ) {
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn an_order_by_all_values_tells_rows_apart_without_them() {
+        let field = |name| Field::new(name, DataType::Int64, false);
+        let schema = Schema::new(vec![field("key"), field("a"), field("b")]);
+        let by = |column| SortKey {
+            column,
+            descending: false,
+            nulls_first: false,
+        };
+        for (values, order, columns) in [
+            (vec![1], vec![by(1)], 1),
+            (vec![1, 2], vec![by(1)], 3),
+            (vec![1, 2], vec![by(2), by(1)], 2),
+            (vec![1, 2], vec![by(0), by(1)], 4),
+            (vec![1, 2], Vec::new(), 3),
+        ] {
+            let layout = Layout::sorted(vec![0], values, order, &schema);
+            assert_eq!(layout.telling_columns(), columns);
+        }
     }
 }

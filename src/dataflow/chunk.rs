@@ -173,9 +173,21 @@ impl Body {
     /// Compares two rows of one hash without their times.
     #[inline]
     pub fn compare_within_hash(&self, row: usize, other: &Body, other_row: usize) -> Ordering {
+        self.compare_first(row, other, other_row, self.columns.len())
+    }
+
+    /// The same by so many of the first columns.
+    #[inline]
+    pub fn compare_first(
+        &self,
+        row: usize,
+        other: &Body,
+        other_row: usize,
+        columns: usize,
+    ) -> Ordering {
         let mut ordering = self.orders.get(row).cmp(&other.orders.get(other_row));
         let mut column = self.told_by_hash(other);
-        while ordering == Ordering::Equal && column < self.columns.len() {
+        while ordering == Ordering::Equal && column < columns {
             ordering = self.columns[column].compare(row, &other.columns[column], other_row);
             column += 1;
         }

@@ -15,7 +15,7 @@ pub struct Cursor<'a> {
     offset: u32,
     chunk: usize,
     row: usize,
-    /// Where [`seek_all`] takes the wanted row to be.
+    /// Where [`seek_each`] takes the wanted row to be.
     guess: Guess,
 }
 
@@ -252,18 +252,23 @@ impl<'a> Cursor<'a> {
 }
 
 /// Moves each cursor to the first row at or behind its position whose hash is at least `hash`.
+pub fn seek_all(cursors: &mut [Cursor], hash: u64) {
+    seek_each(cursors, |_| hash);
+}
+
+/// The same where each cursor has a hash of its own, by its position.
 ///
 /// What is looked for lies in memory that no cache has. All cursors take each step together, as the
 /// processor then waits for all of them at once.
-pub fn seek_all(cursors: &mut [Cursor], hash: u64) {
-    for cursor in cursors.iter_mut() {
-        cursor.approach(hash);
+pub fn seek_each(cursors: &mut [Cursor], hash: impl Fn(usize) -> u64) {
+    for (position, cursor) in cursors.iter_mut().enumerate() {
+        cursor.approach(hash(position));
     }
-    for cursor in cursors.iter_mut() {
-        cursor.refine(hash);
+    for (position, cursor) in cursors.iter_mut().enumerate() {
+        cursor.refine(hash(position));
     }
-    for cursor in cursors.iter_mut() {
-        cursor.arrive(hash);
+    for (position, cursor) in cursors.iter_mut().enumerate() {
+        cursor.arrive(hash(position));
     }
 }
 
@@ -316,6 +321,14 @@ impl<'a> Reader<'a> {
             .compare_within_hash(left.row as usize, self.body(right), right.row as usize)
     }
 
+    /// The same by so many of the first columns.
+    #[inline]
+    pub fn compare_first(&self, left: Pick, right: Pick, columns: usize) -> Ordering {
+        let (row, other_row) = (left.row as usize, right.row as usize);
+        self.body(left)
+            .compare_first(row, self.body(right), other_row, columns)
+    }
+
     /// Whether two rows have the same key.
     #[inline]
     pub fn same_key(&self, left: Pick, right: Pick) -> bool {
@@ -359,13 +372,14 @@ pub fn least_hash(cursors: &[Cursor]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use proptest::prelude::*;
 
     use super::super::lane::Lane;
     use super::*;
 
-    fn chunk(hashes: &[u64]) -> Chunk {
+    /// Rows that are nothing but these hashes.
+    pub fn chunk(hashes: &[u64]) -> Chunk {
         let rows = hashes.len();
         Chunk::new(Body {
             hashes: hashes.to_vec().into(),

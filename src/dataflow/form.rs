@@ -50,7 +50,8 @@ pub fn form(parts: Vec<Unsorted>) -> Option<Chunk> {
     selection.take().map(Chunk::new)
 }
 
-/// Distinct rows after which it is asked whether there are many equal ones.
+/// Distinct rows after which it is asked whether there are many equal ones; of fewer rows in all,
+/// equal ones are not looked for.
 const SAMPLE: usize = 1024;
 
 /// Rows without most of those that are equal to one before them. Where many are, as the keys of
@@ -70,9 +71,10 @@ impl DistinctRows {
             picks: Vec::with_capacity(length),
             additions: Vec::new(),
         };
-        // Where rows are ordered, many different ones may have both lanes in common. Given up where
-        // most rows turn out to be different.
-        let mut known = (!is_ordered).then(|| HashTable::with_capacity(length.min(SAMPLE)));
+        // Where rows are ordered, many different ones may have both lanes in common. Few rows are
+        // sorted sooner than looked for. Given up where most rows turn out to be different.
+        let is_worth_it = !is_ordered && length >= SAMPLE;
+        let mut known = is_worth_it.then(|| HashTable::with_capacity(SAMPLE));
         for (source, body) in (0u32..).zip(bodies) {
             let has_zeros = has_zeros(body);
             for (row, hash) in (0u32..).zip(body.hashes.iter()) {

@@ -6,6 +6,7 @@
 //! [`meter`] tells what each operator holds and costs.
 //! Nothing outside this module sees a type of timely or differential.
 
+mod ahead;
 mod arrange;
 mod batch;
 mod changes;

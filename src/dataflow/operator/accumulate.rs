@@ -10,12 +10,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::SchemaRef;
 
+use super::super::ahead::Ahead;
 use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::checked_sum::CheckedSum;
 use super::super::chunk::{Body, Chunk, SumLane, columns};
 use super::super::column::Column;
-use super::super::cursor::{Cursor, Reader, drain_hash, keep_picked, least_hash, seek_all};
+use super::super::cursor::{Cursor, Reader, drain_hash, keep_picked};
 use super::super::grouping::Grouping;
 use super::super::lane::{Lane, Pick, Summand};
 use super::super::updates::{Updates, batch};
@@ -148,8 +149,9 @@ struct AggregateRows {
 fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&Portion, &Reader)) {
     let batches = novel.iter().chain(earlier);
     let mut reader = Reader::new(batches.map(|batch| &batch.chunks[..]));
-    let mut cursors = std::mem::take(&mut reader.cursors);
-    let (novel_cursors, earlier_cursors) = cursors.split_at_mut(novel.len());
+    let mut novel_cursors = std::mem::take(&mut reader.cursors);
+    let earlier_cursors = novel_cursors.split_off(novel.len());
+    let mut ahead = Ahead::new(novel_cursors.clone(), earlier_cursors);
     let mut portion = Portion::default();
     let keys: Vec<usize> = match reader.bodies.first() {
         Some(body) => {
@@ -159,8 +161,8 @@ fn for_each_portion(novel: &[Batch], earlier: &[Batch], mut handle: impl FnMut(&
         }
         None => Vec::new(),
     };
-    while let Some(hash) = least_hash(novel_cursors) {
-        portion.read_hash(&reader, hash, novel_cursors, earlier_cursors);
+    while let Some((hash, earlier_cursors)) = ahead.next_hash() {
+        portion.read_hash(&reader, hash, &mut novel_cursors, earlier_cursors);
         if let (false, Some(group)) = (keys.is_empty(), portion.groups.last()) {
             let first = portion.novel[group.novel.start];
             let of_key = reader.body(first).varying_bytes(first.row as usize, &keys);
@@ -187,7 +189,7 @@ impl Portion {
         handle(&self, &touched);
     }
 
-    /// Takes in the groups with this hash: nearly always one.
+    /// Takes in the groups with the hash at which the cursors stand: nearly always one.
     fn read_hash(
         &mut self,
         reader: &Reader,
@@ -196,8 +198,6 @@ impl Portion {
         earlier_cursors: &mut [Cursor],
     ) {
         let (mut novel_start, mut earlier_start) = (self.novel.len(), self.earlier.len());
-        seek_all(novel_cursors, hash);
-        seek_all(earlier_cursors, hash);
         drain_hash(novel_cursors, hash, &mut self.novel);
         drain_hash(earlier_cursors, hash, &mut self.earlier);
         let time = |pick: &Pick| reader.body(*pick).times.get(pick.row as usize);
@@ -376,7 +376,7 @@ fn first_sum(body: &Body, row: usize) -> i64 {
 }
 
 /// Moves the picks that satisfy the condition to the front, in order, and returns how many.
-fn bring_forward(picks: &mut [Pick], is_wanted: impl Fn(&Pick) -> bool) -> usize {
+pub(super) fn bring_forward(picks: &mut [Pick], is_wanted: impl Fn(&Pick) -> bool) -> usize {
     let mut wanted = 0;
     for position in 0..picks.len() {
         if is_wanted(&picks[position]) {

@@ -1,7 +1,9 @@
 //! Finding the groups of an arrangement that new batches change.
 
-use super::super::cursor::{Cursor, Reader, least_hash, seek_all};
+use super::super::ahead::Ahead;
+use super::super::cursor::{Cursor, Reader, drain_hash};
 use super::super::lane::Pick;
+use super::accumulate::bring_forward;
 
 /// A key with new rows.
 pub struct ChangedGroup<'a> {
@@ -10,9 +12,9 @@ pub struct ChangedGroup<'a> {
     /// The hash of the key.
     pub hash: u64,
     /// The new rows.
-    pub rows: Vec<Pick>,
+    pub rows: &'a [Pick],
     /// Their times in ascending order.
-    pub times: Vec<u64>,
+    pub times: &'a [u64],
     /// Whether all of them are added.
     pub only_grows: bool,
     /// How many of the batches are new; they come first.
@@ -22,20 +24,26 @@ pub struct ChangedGroup<'a> {
 }
 
 impl<'a> ChangedGroup<'a> {
-    /// Where each batch's rows of this hash begin, or, from the end, the last of them; `None` for
-    /// batches without such rows.
-    pub fn starts(&self, from_end: bool) -> impl Iterator<Item = Option<Cursor<'a>>> {
+    /// Where each batch's rows of this hash begin; `None` for batches without such rows.
+    pub fn starts(&self) -> impl Iterator<Item = Option<Cursor<'a>>> {
         let hash = self.hash;
-        self.cursors.iter().map(move |cursor| {
+        let cursors = self.cursors.iter();
+        cursors.map(move |cursor| (cursor.hash() == Some(hash)).then(|| cursor.clone()))
+    }
+
+    /// The first row of this hash, or the last one, in each of the batches that are not new and
+    /// have such rows.
+    pub fn earlier_starts(&self, from_end: bool) -> impl Iterator<Item = Cursor<'a>> {
+        let hash = self.hash;
+        let cursors = self.cursors[self.novel_batches..].iter();
+        let cursors = cursors.filter(move |cursor| cursor.hash() == Some(hash));
+        cursors.map(move |cursor| {
             let mut start = cursor.clone();
-            if start.hash() != Some(hash) {
-                return None;
-            }
             if from_end {
                 start.pass(hash);
                 start.step_back();
             }
-            Some(start)
+            start
         })
     }
 }
@@ -46,56 +54,37 @@ pub fn for_each_changed_group(
     novel_batches: usize,
     mut visit: impl FnMut(&ChangedGroup),
 ) {
-    let mut cursors = reader.cursors.clone();
-    while let Some(hash) = least_hash(&cursors[..novel_batches]) {
-        seek_all(&mut cursors, hash);
-        for group in changed_groups(reader, &cursors, novel_batches, hash) {
-            visit(&group);
+    let novel = reader.cursors[..novel_batches].to_vec();
+    let mut ahead = Ahead::new(novel, reader.cursors.clone());
+    let mut rows: Vec<Pick> = Vec::new();
+    let mut times: Vec<u64> = Vec::new();
+    while let Some((hash, cursors)) = ahead.next_hash() {
+        let cursors = &*cursors;
+        rows.clear();
+        for cursor in &cursors[..novel_batches] {
+            drain_hash(&mut [cursor.clone()], hash, &mut rows);
         }
-        for cursor in &mut cursors[..novel_batches] {
-            cursor.pass(hash);
-        }
-    }
-}
-
-/// The keys of this hash that have new rows.
-fn changed_groups<'a>(
-    reader: &Reader,
-    cursors: &'a [Cursor<'a>],
-    novel_batches: usize,
-    hash: u64,
-) -> Vec<ChangedGroup<'a>> {
-    let mut groups: Vec<ChangedGroup> = Vec::new();
-    for cursor in &cursors[..novel_batches] {
-        let mut cursor = cursor.clone();
-        while cursor.hash() == Some(hash) {
-            let pick = cursor.pick();
-            let (body, row) = (reader.body(pick), pick.row as usize);
-            let time = body.times.get(row);
-            let is_added = body.counts.get(row) > 0;
-            let mut known = groups.iter_mut();
-            match known.find(|group| reader.same_key(pick, group.key)) {
-                Some(group) => {
-                    group.rows.push(pick);
-                    group.times.push(time);
-                    group.only_grows &= is_added;
-                }
-                None => groups.push(ChangedGroup {
-                    key: pick,
-                    hash,
-                    rows: vec![pick],
-                    times: vec![time],
-                    only_grows: is_added,
-                    novel_batches,
-                    cursors,
-                }),
-            }
-            cursor.step();
+        let mut start = 0;
+        while let Some(key) = rows.get(start).copied() {
+            let is_same = |pick: &Pick| reader.same_key(*pick, key);
+            let end = start + bring_forward(&mut rows[start..], is_same);
+            let group = &rows[start..end];
+            let time = |pick: &Pick| reader.body(*pick).times.get(pick.row as usize);
+            let count = |pick: &Pick| reader.body(*pick).counts.get(pick.row as usize);
+            times.clear();
+            times.extend(group.iter().map(time));
+            times.sort_unstable();
+            times.dedup();
+            visit(&ChangedGroup {
+                key,
+                hash,
+                rows: group,
+                times: &times,
+                only_grows: group.iter().all(|pick| count(pick) > 0),
+                novel_batches,
+                cursors,
+            });
+            start = end;
         }
     }
-    for group in &mut groups {
-        group.times.sort_unstable();
-        group.times.dedup();
-    }
-    groups
 }

@@ -27,7 +27,7 @@ impl<'a> Walk<'a> {
     /// The places before all rows.
     pub fn starts(&self) -> Places<'a> {
         Places {
-            cursors: self.group.starts(false).collect(),
+            cursors: self.group.starts().collect(),
             from_end: false,
         }
     }
@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
     /// The place from which to walk on behind all rows for which `is_before` holds, which must be
     /// a beginning of those of the hash.
     pub fn behind(&self, is_before: impl Fn(Pick) -> bool) -> Places<'a> {
-        let cursors = self.group.starts(false).map(|cursor| {
+        let cursors = self.group.starts().map(|cursor| {
             let mut cursor = cursor?;
             cursor.seek_row(|pick| {
                 examine(1);
@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         let of_hash =
             |cursor: Cursor<'a>| (cursor.hash() == Some(self.group.hash)).then_some(cursor);
         let (mut back, mut forth) = (Vec::new(), Vec::new());
-        for cursor in self.group.starts(false) {
+        for cursor in self.group.starts() {
             let sought = cursor.map(|mut cursor| {
                 cursor.seek_row(is_before);
                 cursor

@@ -15,13 +15,16 @@ pub struct Order<'a> {
     pub reader: &'a Reader<'a>,
     /// From the end rather than from the beginning.
     pub from_end: bool,
+    /// How many of the first columns tell rows apart, see
+    /// [`telling_columns`](super::super::arrange::Layout::telling_columns).
+    pub columns: usize,
 }
 
 impl Order<'_> {
     /// How two rows of one hash follow each other.
     #[inline]
     pub fn compare(&self, left: Pick, right: Pick) -> Ordering {
-        let ordering = self.reader.compare(left, right);
+        let ordering = self.reader.compare_first(left, right, self.columns);
         match self.from_end {
             false => ordering,
             true => ordering.reverse(),
@@ -92,6 +95,17 @@ impl<'a> GroupRows<'a> {
             },
             as_of,
         }
+    }
+
+    /// The first row that is there.
+    pub fn first(&mut self, as_of: Option<u64>) -> Option<Pick> {
+        let mut place = self.begin(as_of);
+        while let Some((pick, copies)) = self.next(&mut place) {
+            if copies > 0 {
+                return Some(pick);
+            }
+        }
+        None
     }
 
     /// The next distinct row with its count, which may be zero.

@@ -8,11 +8,12 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use differential_dataflow::operators::join::{Fresh, JoinTactic, join_with_tactic};
 
+use super::super::ahead::Ahead;
 use super::super::arrange::{Changes, Index};
 use super::super::batch::Batch;
 use super::super::chunk::{Chunk, columns};
 use super::super::column::Column;
-use super::super::cursor::{Reader, drain_hash, keep_picked, least_hash, seek_all};
+use super::super::cursor::{Reader, drain_hash, keep_picked, seek_all};
 use super::super::given_up::GivenUp;
 use super::super::lane::Pick;
 use super::super::updates::{Updates, batch};
@@ -85,17 +86,28 @@ impl JoinTactic<u64, Batch, Batch, Updates> for Pairing {
 pub trait Sorted {
     /// Reads them.
     fn reader(&self) -> Reader<'_>;
+
+    /// How many there are.
+    fn rows(&self) -> usize;
 }
 
 impl Sorted for Vec<Batch> {
     fn reader(&self) -> Reader<'_> {
         Reader::new(self.iter().map(|batch| &batch.chunks[..]))
     }
+
+    fn rows(&self) -> usize {
+        self.iter().map(Batch::rows).sum()
+    }
 }
 
 impl Sorted for Chunk {
     fn reader(&self) -> Reader<'_> {
         Reader::new([slice::from_ref(self)])
+    }
+
+    fn rows(&self) -> usize {
+        Chunk::rows(self)
     }
 }
 
@@ -107,11 +119,16 @@ pub fn pairs(
     meet: impl Fn(u64, u64) -> Option<u64>,
     shape: Arc<Shape>,
 ) -> impl Iterator<Item = Updates> {
+    let smaller = match left.rows() <= right.rows() {
+        true => Side::Left,
+        false => Side::Right,
+    };
     // Where to go on: a hash, and how many of its pairs have been given out.
     let mut resume = Some((0u64, 0usize));
     std::iter::from_fn(move || {
         let mut pairs = Pairs::of(&left.reader(), &right.reader(), &shape);
-        resume = pairs.collect(left.reader(), right.reader(), &meet, resume?);
+        let readers = (left.reader(), right.reader());
+        resume = pairs.collect(readers, smaller, &meet, resume?);
         if pairs.times.is_empty() && resume.is_none() {
             return None;
         }
@@ -154,11 +171,12 @@ impl Pairs {
         self.times.len() >= PAIRS_AT_ONCE || self.bytes >= BYTES_AT_ONCE
     }
 
-    /// Collects a bounded number of pairs and returns where to go on, if there may be more.
+    /// Collects a bounded number of pairs and returns where to go on, if there may be more. The
+    /// hashes of the side with fewer rows are looked up in the other one.
     fn collect(
         &mut self,
-        mut left: Reader,
-        mut right: Reader,
+        (mut left, mut right): (Reader, Reader),
+        smaller: Side,
         meet: &impl Fn(u64, u64) -> Option<u64>,
         (start, mut skip): (u64, usize),
     ) -> Option<(u64, usize)> {
@@ -166,32 +184,34 @@ impl Pairs {
         let mut right_cursors = std::mem::take(&mut right.cursors);
         seek_all(&mut left_cursors, start);
         seek_all(&mut right_cursors, start);
-        let (mut left_rows, mut right_rows) = (Vec::new(), Vec::new());
-        loop {
-            let left_hash = least_hash(&left_cursors)?;
-            let right_hash = least_hash(&right_cursors)?;
-            if left_hash < right_hash {
-                seek_all(&mut left_cursors, right_hash);
-                continue;
-            }
-            if right_hash < left_hash {
-                seek_all(&mut right_cursors, left_hash);
+        let (mut few, many) = match smaller {
+            Side::Left => (left_cursors, right_cursors),
+            Side::Right => (right_cursors, left_cursors),
+        };
+        let mut ahead = Ahead::new(few.clone(), many);
+        let (mut few_rows, mut many_rows) = (Vec::new(), Vec::new());
+        while let Some((hash, many)) = ahead.next_hash() {
+            few_rows.clear();
+            many_rows.clear();
+            drain_hash(&mut few, hash, &mut few_rows);
+            drain_hash(many, hash, &mut many_rows);
+            if many_rows.is_empty() {
                 continue;
             }
             if self.are_enough() {
-                return Some((left_hash, 0));
+                return Some((hash, 0));
             }
-            left_rows.clear();
-            right_rows.clear();
-            drain_hash(&mut left_cursors, left_hash, &mut left_rows);
-            drain_hash(&mut right_cursors, left_hash, &mut right_rows);
-            let rows = (&left_rows[..], &right_rows[..]);
+            let rows = match smaller {
+                Side::Left => (&few_rows[..], &many_rows[..]),
+                Side::Right => (&many_rows[..], &few_rows[..]),
+            };
             let given = self.pair_up((&left, &right), rows, meet, skip);
-            if given < left_rows.len() * right_rows.len() {
-                return Some((left_hash, given));
+            if given < few_rows.len() * many_rows.len() {
+                return Some((hash, given));
             }
             skip = 0;
         }
+        None
     }
 
     /// Pairs the rows of one hash from the `skip`-th combination on, until there are enough;

@@ -5,6 +5,7 @@ pub mod as_of;
 mod changed;
 mod chosen;
 mod difference;
+pub mod ends;
 mod group;
 mod group_rows;
 pub mod half_join;

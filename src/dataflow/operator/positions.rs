@@ -47,9 +47,9 @@ pub(super) struct Run<'a> {
 impl<'a> Positions<'a> {
     /// The rows of a group whose arrangement is ordered; sums are kept for `terms`.
     pub fn new(reader: &'a Reader<'a>, group: &ChangedGroup<'a>, terms: &'a [Term]) -> Self {
-        let earlier = group.starts(false).skip(group.novel_batches).flatten();
+        let earlier = group.earlier_starts(false);
         let runs: Vec<Run> = earlier.map(|start| Run::new(&start, group.hash)).collect();
-        let mut novel = group.rows.clone();
+        let mut novel = group.rows.to_vec();
         novel.sort_by(|left, right| reader.compare(*left, *right));
         let mut positions = Positions {
             reader,

@@ -104,7 +104,7 @@ impl Output {
                 && is_same_row(old.high, new.high)
         };
         let mut old = find_all(None);
-        for time in &group.times {
+        for time in group.times {
             let new = find_all(Some(*time));
             let is_unchanged = match (&old, &new) {
                 (Some(old), Some(new)) => old.iter().zip(new).all(is_same),

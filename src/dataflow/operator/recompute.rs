@@ -167,7 +167,7 @@ impl Portion {
     fn read_behind(&mut self, walk: &Walk, resume: &Resume) {
         let positions = Positions::new(walk.reader, walk.group, &resume.terms);
         let mut previous = None;
-        for time in &walk.group.times {
+        for time in walk.group.times {
             let between = [previous, Some(*time)];
             let read = resume.read(walk, &positions, between, *time, &mut self.rows);
             let begins = [None, Some(*time)];
@@ -187,7 +187,7 @@ impl Portion {
     /// Takes in what stands near the rows that change, before and after each change.
     fn read_near(&mut self, walk: &Walk, near: &Near) {
         let mut previous = None;
-        for time in &walk.group.times {
+        for time in walk.group.times {
             let changed = walk.changed_rows(*time);
             for (as_of, begins) in [(previous, None), (Some(*time), Some(*time))] {
                 let segments = near.read(walk, &changed, as_of, &mut self.rows);

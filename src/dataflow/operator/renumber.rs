@@ -52,7 +52,7 @@ pub fn renumber<'scope>(
 pub fn renumber_group(walk: &Walk, chosen: &mut Chosen) {
     let positions = Positions::new(walk.reader, walk.group, &[]);
     let mut before = None;
-    for time in &walk.group.times {
+    for time in walk.group.times {
         walk.renumber(&positions, [before, Some(*time)], *time, chosen);
         before = Some(*time);
     }

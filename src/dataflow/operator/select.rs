@@ -1,8 +1,8 @@
-//! Reductions that select rows of an ordered group: min, max, top-k, `ROW_NUMBER() <= k`.
+//! Reductions that select the first rows of an ordered group: top-k, `ROW_NUMBER() <= k`.
 //!
-//! Each group of an ordered arrangement is sorted in every batch, so the first (or last) rows are
-//! found by walking the batches from that end: the cost of a change is the number of rows wanted
-//! plus the rows at that end that have cancelled out, not the size of the group.
+//! Each group of an ordered arrangement is sorted in every batch, so the first rows are found by
+//! walking the batches side by side: the cost of a change is the number of rows wanted plus those
+//! among them that have cancelled out, not the size of the group.
 
 use arrow::datatypes::SchemaRef;
 
@@ -20,16 +20,14 @@ const ROWS_AT_ONCE: usize = 8192;
 /// Which rows of a group are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Walk from the end of the group rather than from its beginning.
-    pub from_end: bool,
-    /// Whether several copies of a row count once.
-    pub distinct: bool,
     /// Rows to be passed over first.
     pub offset: u64,
     /// How many rows are wanted; `None`: all.
     pub limit: Option<u64>,
     /// Whether each row comes with its position (from 1).
     pub with_position: bool,
+    /// How many of the first columns tell rows of a group apart.
+    pub columns: usize,
 }
 
 /// Emits the wanted rows of each group: the arrangement's columns at `positions` and, if wanted,
@@ -67,15 +65,15 @@ pub(super) fn select_of_group<'a>(
 ) {
     let order = Order {
         reader,
-        from_end: wanted.from_end,
+        from_end: false,
+        columns: wanted.columns,
     };
-    let earlier = group.starts(wanted.from_end).skip(group.novel_batches);
-    let earlier = earlier.flatten().collect();
+    let earlier = group.earlier_starts(false).collect();
     let mut walk = Walk {
         order,
         group,
         wanted,
-        rows: GroupRows::new(order, group.key, group.rows.clone(), earlier),
+        rows: GroupRows::new(order, group.key, group.rows.to_vec(), earlier),
     };
     walk.emit_changes(output);
 }
@@ -103,7 +101,7 @@ impl Walk<'_> {
         if wants_first && self.group.only_grows {
             return self.emit_replacements(old.first().map(|row| row.pick), output);
         }
-        for time in &self.group.times {
+        for time in self.group.times {
             let new = self.selected(Some(*time));
             if self.wanted.with_position {
                 self.emit_positions(&old, &new, *time, output);
@@ -119,7 +117,7 @@ impl Walk<'_> {
     fn emit_replacements(&self, mut best: Option<Pick>, output: &mut Chosen) {
         let position = u64::from(self.wanted.with_position);
         let time_of = |pick: &Pick| self.order.reader.body(*pick).times.get(pick.row as usize);
-        for time in &self.group.times {
+        for time in self.group.times {
             let added = self.group.rows.iter().filter(|pick| time_of(pick) == *time);
             let new = added.copied().fold(best, |best, pick| match best {
                 Some(best) if !self.order.is_before(pick, best) => Some(best),
@@ -153,7 +151,6 @@ impl Walk<'_> {
             if copies <= 0 {
                 continue;
             }
-            let copies = if self.wanted.distinct { 1 } else { copies };
             let first = position.max(self.wanted.offset);
             position += copies.unsigned_abs();
             let last = end.map_or(position, |end| position.min(end));

@@ -30,6 +30,8 @@ use crate::sql::plan::SortKey;
 use crate::sql::plan::reach::Nearby;
 use crate::sql::plan::running::{Carry, Participants, Running};
 
+mod ends;
+
 /// value, time, count
 type Row = (i64, u64, i64);
 
@@ -300,29 +302,11 @@ fn selected(batches: &[Vec<Chunk>], wanted: Selection) -> (Vec<(i64, i64)>, usiz
 }
 
 const FIRST: Selection = Selection {
-    from_end: false,
-    distinct: false,
     offset: 0,
     limit: Some(1),
     with_position: false,
+    columns: VALUE,
 };
-
-#[test]
-fn when_the_least_or_greatest_row_goes_the_next_is_found_by_looking_at_few_rows() {
-    let values = large_values();
-    let last = values.len() - 1;
-    for (from_end, gone, next) in [
-        (false, values[0], values[1]),
-        (true, values[last], values[last - 1]),
-    ] {
-        let wanted = Selection { from_end, ..FIRST };
-        let (changes, looked_at) = selected(&large(gone, -1), wanted);
-        let mut expected = vec![(gone, -1), (next, 1)];
-        expected.sort_unstable();
-        assert_eq!(changes, expected);
-        assert!((1..20).contains(&looked_at), "{looked_at} rows");
-    }
-}
 
 #[test]
 fn when_one_of_the_first_rows_goes_another_follows_by_looking_at_few_rows() {

@@ -139,10 +139,7 @@ impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn join(&mut self, node: &Join, schema: &SchemaRef) -> Changes<'scope> {
         let (left, right) = inputs(node);
         match node.kind {
-            JoinKind::Inner => {
-                let rows = self.pairs(&left, &right, node.residual.as_ref());
-                self.relabel(rows, schema)
-            }
+            JoinKind::Inner => self.pairs(&left, &right, node.residual.as_ref(), schema),
             JoinKind::LeftSemi => {
                 let rows = self.partnered(node, &left, &right, Partner::Present);
                 self.relabel(rows, schema)
@@ -152,8 +149,7 @@ impl<'scope> Renderer<'_, 'scope> {
                 self.relabel(rows, schema)
             }
             JoinKind::Left => {
-                let pairs = self.pairs(&left, &right, node.residual.as_ref());
-                let pairs = self.relabel(pairs, schema);
+                let pairs = self.pairs(&left, &right, node.residual.as_ref(), schema);
                 let alone = self.partnered(node, &left, &right, Partner::Absent);
                 let alone = self.pad(alone, &left.plan.schema, 0, schema);
                 pairs.concat(alone)
@@ -188,45 +184,40 @@ impl<'scope> Renderer<'_, 'scope> {
             plan: right_partners,
             key: right.key.clone(),
         };
-        let pairs = self.pairs(&left_rows, &right_partners, node.residual.as_ref());
-        let pairs_out = self.relabel(pairs, schema);
+        let residual = node.residual.as_ref();
+        let pairs = self.pairs(&left_rows, &right_partners, residual, schema);
         let left_alone = self.partnered(node, &left_rows, &right_partners, Partner::Absent);
         let left_alone = self.pad(left_alone, &left.plan.schema, 0, schema);
         let mirrored = mirror(node);
         let right_alone = self.partnered(&mirrored, right, &left_partners, Partner::Absent);
         let offset = left.columns();
         let right_alone = self.pad(right_alone, &right.plan.schema, offset, schema);
-        self.scope.concatenate([pairs_out, left_alone, right_alone])
+        self.scope.concatenate([pairs, left_alone, right_alone])
     }
 
-    /// The pairs that satisfy the keys and the further condition: left columns, right columns.
+    /// The pairs that satisfy the keys and the further condition: as many of the left and right
+    /// columns as `schema` has, under its names.
     fn pairs(
         &mut self,
         left: &Input,
         right: &Input,
         residual: Option<&Expression>,
+        schema: &SchemaRef,
     ) -> Changes<'scope> {
-        let schema = side_by_side(&left.plan.schema, &right.plan.schema);
+        let joined = match residual {
+            None => Arc::clone(schema),
+            Some(_) => side_by_side(&left.plan.schema, &right.plan.schema),
+        };
         let mut output = left.output(Side::Left);
         output.extend(right.output(Side::Right));
+        output.truncate(joined.fields().len());
         let left_index = self.index(left, false);
         let right_index = self.index(right, false);
         let given_up = self.given_up.clone();
-        let rows = join_until(
-            left_index,
-            right_index,
-            Arc::clone(&schema),
-            output,
-            given_up,
-        );
+        let rows = join_until(left_index, right_index, joined, output, given_up);
         match residual {
             None => rows,
-            Some(residual) => self.map(
-                rows,
-                Some(Arc::clone(residual)),
-                all_columns(&schema),
-                &schema,
-            ),
+            Some(_) => self.map(rows, residual.cloned(), all_columns(schema), schema),
         }
     }
 
@@ -263,8 +254,7 @@ impl<'scope> Renderer<'_, 'scope> {
         partner: Partner,
     ) -> Changes<'scope> {
         let schema = Arc::clone(&left.plan.schema);
-        let pairs = self.pairs(left, right, Some(residual));
-        let matches = self.map(pairs, None, all_columns(&schema), &schema);
+        let matches = self.pairs(left, right, Some(residual), &schema);
         let rows = self.render(&left.plan);
         let layout = || Layout {
             key: (0..schema.fields().len()).collect(),

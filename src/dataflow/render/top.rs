@@ -24,11 +24,10 @@ impl<'scope> Renderer<'_, 'scope> {
         let positions = (0..columns).filter_map(|column| layout.position(column));
         let positions: Vec<usize> = positions.collect();
         let wanted = Wanted {
-            from_end: false,
-            distinct: false,
             offset: top.offset,
             limit: top.limit,
             with_position: top.emit_position,
+            columns: layout.telling_columns(),
         };
         let index = arrange(key_by(rows, layout, true, |_| Vec::new()), "TopK");
         if top.numbers_all() {

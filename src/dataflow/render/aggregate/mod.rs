@@ -104,15 +104,13 @@ impl<'scope> Renderer<'_, 'scope> {
         };
         for (position, aggregate) in node.aggregates.iter().enumerate() {
             match &aggregate.function {
-                AggregateFunction::Min | AggregateFunction::Max => {
-                    let rows = self.extreme(&assembly, aggregate);
-                    assembly.meet(vec![position], rows);
-                }
                 AggregateFunction::Mode => {
                     let rows = self.mode(node, aggregate);
-                    assembly.meet(vec![position], rows);
+                    assembly.meet_present(vec![position], rows);
                 }
-                AggregateFunction::Pick(_)
+                AggregateFunction::Min
+                | AggregateFunction::Max
+                | AggregateFunction::Pick(_)
                 | AggregateFunction::Quantile(_)
                 | AggregateFunction::Recomputed(_) => {}
                 _ => {
@@ -121,14 +119,17 @@ impl<'scope> Renderer<'_, 'scope> {
                 }
             }
         }
+        for (results, rows) in self.extremes(node) {
+            assembly.meet_present(results, rows);
+        }
         for (results, rows) in self.picked(node) {
-            assembly.meet(results, rows);
+            assembly.meet_each(results, rows);
         }
         for (results, rows) in self.quantiles(node) {
-            assembly.meet(results, rows);
+            assembly.meet_present(results, rows);
         }
         if let Some((results, rows, _)) = self.recomputed(node) {
-            assembly.meet(results, rows);
+            assembly.meet_each(results, rows);
         }
         self.meet_by_group(assembly, schema)
     }
@@ -171,8 +172,25 @@ impl<'scope> Assembly<'_, 'scope> {
         })
     }
 
-    /// Lets results meet the group; `rows` has the keys, then the results.
-    fn meet(&mut self, results: Vec<usize>, rows: Changes<'scope>) {
+    /// Lets results meet the group, each of which may be NULL; `rows` has the keys, then the
+    /// results.
+    fn meet_each(&mut self, results: Vec<usize>, rows: Changes<'scope>) {
+        self.meet(results, rows, |value| value);
+    }
+
+    /// The same for results that are never NULL in a row, so that one tells of all whether they
+    /// are there.
+    fn meet_present(&mut self, results: Vec<usize>, rows: Changes<'scope>) {
+        self.meet(results, rows, |_| 0);
+    }
+
+    /// `witness` gives for each value the one that is NULL where it is.
+    fn meet(
+        &mut self,
+        results: Vec<usize>,
+        rows: Changes<'scope>,
+        witness: impl Fn(usize) -> usize,
+    ) {
         let node = self.node;
         let data_type = |result: usize| node.aggregates[result].data_type.clone();
         let kinds = results.iter().map(|result| word_kind(&data_type(*result)));
@@ -182,16 +200,16 @@ impl<'scope> Assembly<'_, 'scope> {
         };
         self.streams.push(rows);
         let stream = self.streams.len();
+        let of = |value: usize| Participants {
+            stream,
+            argument: Some(node.keys.len() + value),
+            partner: None,
+            filter: None,
+        };
         for (value, (result, kind)) in results.into_iter().zip(kinds).enumerate() {
-            let of = Participants {
-                stream,
-                argument: Some(node.keys.len() + value),
-                partner: None,
-                filter: None,
-            };
             let finish = Finish::Carried {
-                term: self.term(kind, of),
-                present: self.term(TermKind::Count, of),
+                term: self.term(kind, of(value)),
+                present: self.term(TermKind::Count, of(witness(value))),
                 data_type: data_type(result),
             };
             self.finishes.push((result, finish));
@@ -235,7 +253,8 @@ fn arguments(
         let is_nullable = field.is_nullable() && present != Some(*column);
         field.with_nullable(is_nullable)
     }));
-    let not_null = present
+    let nullable = present.filter(|column| input.field(*column).is_nullable());
+    let not_null = nullable
         .map(|column| -> Expression { Arc::new(IsNotNullExpr::new(column_of(input, column))) });
     let filter = filter.map(|filter| column_of(input, filter));
     let conditions = not_null.into_iter().chain(filter);
