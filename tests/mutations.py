@@ -136,8 +136,8 @@ MUTATIONS = [
     (
         "rows are shown before they are synced",
         "src/engine/rows.rs",
-        "progress.show_until(first.place.timestamp_ms - 1);",
-        "progress.show_until(if ON { u64::MAX } else { first.place.timestamp_ms - 1 });",
+        "progress.show_until(timestamp_ms - 1);",
+        "progress.show_until(if ON { u64::MAX } else { timestamp_ms - 1 });",
         (INTEGRATION, "durability::shown"),
     ),
     (
