@@ -355,8 +355,8 @@ MUTATIONS = [
     (
         "every transaction has a sync of its own",
         "src/engine/commit.rs",
-        "while group.len() < GROUP_COMMIT_MAX {",
-        "while !ON && group.len() < GROUP_COMMIT_MAX {",
+        "while group.len() < GROUP_COMMIT_MAX && rows < GROUP_COMMIT_ROWS {",
+        "while !ON && group.len() < GROUP_COMMIT_MAX && rows < GROUP_COMMIT_ROWS {",
         (INTEGRATION, "durability::one_sync_serves"),
     ),
     (
