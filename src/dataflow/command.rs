@@ -90,3 +90,15 @@ pub enum Command {
     /// Ends the worker.
     Stop,
 }
+
+impl Command {
+    /// The rows that come and go with it.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Command::Commit { changes, .. } => {
+                changes.iter().map(|change| change.rows.num_rows()).sum()
+            }
+            _ => 0,
+        }
+    }
+}

@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 
 use differential_dataflow::trace::TraceReader;
 use timely::dataflow::ProbeHandle;
@@ -26,6 +26,7 @@ use super::publish::error_shape;
 use super::render::{self, IndexName, Renderer};
 use super::running::{Flow, RunningView, SharedIndex, import_views, publish_rows, publish_view};
 use super::spine::{Idle, merge_what_is_due, merge_when_idle};
+use super::workers::Commands;
 use crate::sql::plan::Plan;
 
 /// Transactions that are worked on at a time, whatever their size.
@@ -86,7 +87,7 @@ impl<'w> Running<'w> {
     }
 
     /// Works until told to stop, or until there is nobody left to tell.
-    pub fn run(mut self, commands: &Receiver<Command>) {
+    pub fn run(mut self, commands: &Commands) {
         loop {
             while self.has_room() {
                 match commands.try_recv() {
@@ -118,6 +119,7 @@ impl<'w> Running<'w> {
     }
 
     fn obey(&mut self, command: Command) {
+        let rows = command.rows();
         match command {
             Command::Create {
                 view,
@@ -148,10 +150,9 @@ impl<'w> Running<'w> {
             } => {
                 self.commit(timestamp_ms, &changes);
                 self.advance(timestamp_ms);
-                let rows = changes.iter().map(|change| change.rows.num_rows());
                 self.in_flight.push_back(InFlight {
                     timestamp_ms,
-                    rows: rows.sum::<usize>().max(LEAST_ROWS),
+                    rows: rows.max(LEAST_ROWS),
                 });
             }
             Command::Stop => {}
