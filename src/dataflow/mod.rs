@@ -51,6 +51,7 @@ mod sums;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod updates;
 mod worker;
 mod workers;

@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
-use differential_dataflow::trace::TraceReader;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::Probe;
-use timely::progress::Antichain;
 use timely::worker::Worker;
 
 use super::arrange::Index;
@@ -26,6 +24,7 @@ use super::publish::error_shape;
 use super::render::{self, IndexName, Renderer};
 use super::running::{Flow, RunningView, SharedIndex, import_views, publish_rows, publish_view};
 use super::spine::{Idle, merge_what_is_due, merge_when_idle};
+use super::touched;
 use super::workers::Commands;
 use crate::sql::plan::Plan;
 
@@ -57,6 +56,10 @@ pub struct Running<'w> {
     /// How often views have been given up, as far as it has been heeded.
     heeded: u64,
     completed_ms: u64,
+    /// The newest timestamp that has come.
+    given_ms: u64,
+    /// Whether a dataflow has begun since.
+    has_begun: bool,
 }
 
 /// A transaction that is being worked on.
@@ -83,6 +86,8 @@ impl<'w> Running<'w> {
             indexes: HashMap::new(),
             in_flight: VecDeque::new(),
             completed_ms: 0,
+            given_ms: 0,
+            has_begun: false,
         }
     }
 
@@ -133,7 +138,9 @@ impl<'w> Running<'w> {
                 tables,
                 past,
             } => {
+                self.catch_up();
                 let mut running = self.build_view(&view, Vec::new(), since_ms);
+                running.flow.given_ms = newest_ms;
                 let inputs = &mut running.flow.inputs;
                 fill::fill(inputs, self.place(), since_ms, &tables);
                 fill::fill_past(inputs, self.place(), &past, newest_ms);
@@ -149,7 +156,7 @@ impl<'w> Running<'w> {
                 changes,
             } => {
                 self.commit(timestamp_ms, &changes);
-                self.advance(timestamp_ms);
+                self.advance(timestamp_ms, &changes);
                 self.in_flight.push_back(InFlight {
                     timestamp_ms,
                     rows: rows.max(LEAST_ROWS),
@@ -182,13 +189,26 @@ impl<'w> Running<'w> {
         }
     }
 
-    /// Declares the input of a timestamp complete.
-    fn advance(&mut self, timestamp_ms: u64) {
+    /// Declares the input of a timestamp complete, where its changes touch a dataflow. Time that
+    /// passes without any concerns all of them, and so does what comes after one has begun.
+    fn advance(&mut self, timestamp_ms: u64, changes: &[TableChange]) {
+        let has_begun = std::mem::take(&mut self.has_begun);
+        let concerns_all = has_begun || changes.is_empty();
         for flow in self.flows() {
-            for input in flow.inputs.values_mut() {
-                input.advance_to(timestamp_ms + 1);
+            if concerns_all || flow.watched.is_touched(changes) {
+                flow.advance(timestamp_ms);
             }
         }
+        self.given_ms = timestamp_ms;
+    }
+
+    /// Brings all dataflows to the newest timestamp, as one begins that may read them.
+    fn catch_up(&mut self) {
+        let given_ms = self.given_ms;
+        for flow in self.flows().filter(|flow| flow.given_ms < given_ms) {
+            flow.advance(given_ms);
+        }
+        self.has_begun = true;
     }
 
     /// Takes note of the timestamps that all dataflows have completed, and publishes; whether there
@@ -197,10 +217,7 @@ impl<'w> Running<'w> {
         let mut completed = None;
         while let Some(first) = self.in_flight.front() {
             let timestamp_ms = first.timestamp_ms;
-            if self
-                .flows()
-                .any(|flow| flow.probe.less_equal(&timestamp_ms))
-            {
+            if self.flows().any(|flow| flow.is_behind(timestamp_ms)) {
                 break;
             }
             self.in_flight.pop_front();
@@ -300,25 +317,23 @@ impl<'w> Running<'w> {
             view.given_up.set();
         }
         self.views.insert(number, view);
+        touched::watch(&mut self.views, &mut self.indexes);
     }
 
     /// Lets the history before what readers may still ask for be forgotten.
     fn compact(&mut self, completed_ms: u64) {
-        let since = Antichain::from_elem(self.progress.since());
-        let completed = Antichain::from_elem(self.progress.completed());
-        let upper = Antichain::from_elem(completed_ms + 1);
-        let views = self.views.values_mut();
-        let outputs = views.flat_map(|view| [&mut view.rows.trace, &mut view.errors.trace]);
-        let outputs = outputs.map(|trace| (trace, &since));
-        let indexes = self.indexes.values_mut();
-        let indexes = indexes.map(|index| (&mut index.trace, &completed));
-        for (trace, since) in outputs.chain(indexes) {
-            trace.set_logical_compaction(since.borrow());
-            trace.set_physical_compaction(upper.borrow());
+        let since_ms = self.progress.since();
+        for view in self.views.values_mut() {
+            view.compact(since_ms, completed_ms);
+        }
+        let since_ms = self.progress.completed();
+        for index in self.indexes.values_mut() {
+            index.compact(since_ms, completed_ms);
         }
     }
 
     fn create(&mut self, view: &ViewTask, timestamp_ms: u64, tables: &Tables) {
+        self.catch_up();
         let mut indexes = Vec::new();
         for (name, plan) in render::shareable_indexes(&view.plan) {
             self.use_index(&name, &plan, view, timestamp_ms, tables);
@@ -364,6 +379,8 @@ impl<'w> Running<'w> {
                 dataflow,
                 lines: std::mem::take(&mut renderer.lines),
                 since_ms: timestamp_ms,
+                given_ms: timestamp_ms,
+                watched: Arc::default(),
             };
             RunningView {
                 flow,
@@ -371,6 +388,7 @@ impl<'w> Running<'w> {
                 rows,
                 errors,
                 indexes: names,
+                reads: view.numbers_read(),
                 is_published: false,
                 given_up: renderer.given_up.clone(),
             }
@@ -411,6 +429,8 @@ impl<'w> Running<'w> {
                 dataflow,
                 lines: std::mem::take(&mut renderer.lines),
                 since_ms: timestamp_ms,
+                given_ms: timestamp_ms,
+                watched: Arc::default(),
             };
             (flow, index.trace)
         });
@@ -418,6 +438,7 @@ impl<'w> Running<'w> {
         let index = SharedIndex {
             flow,
             trace,
+            reads: view.numbers_read(),
             users: 1,
         };
         self.indexes.insert(name.clone(), index);
@@ -447,6 +468,7 @@ impl<'w> Running<'w> {
                 index.flow.close();
             }
         }
+        touched::watch(&mut self.views, &mut self.indexes);
         self.progress.withdraw(number);
     }
 
