@@ -401,6 +401,15 @@ impl Conductor {
         Ok(())
     }
 
+    /// Lets others read how far sources are; all else of the state changes with the catalog only.
+    pub(super) fn publish_positions(&self, shared: &Weak<Shared>) {
+        if let Some(shared) = shared.upgrade() {
+            let positions = Arc::new(self.positions.clone());
+            let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.positions = positions;
+        }
+    }
+
     pub(super) fn publish(&self, shared: &Weak<Shared>) {
         if let Some(shared) = shared.upgrade() {
             *shared.state.lock().unwrap_or_else(PoisonError::into_inner) = self.state();

@@ -134,7 +134,7 @@ impl Conductor {
             self.answer(rows.reply, rows.outcome);
         }
         if has_positions {
-            self.publish(shared);
+            self.publish_positions(shared);
         }
         self.offsets.forget_before(progress.completed());
         let horizon_ms = progress.since();
