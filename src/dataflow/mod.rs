@@ -26,6 +26,7 @@ mod given_up;
 mod group_changes;
 mod grouping;
 mod hash;
+mod in_flight;
 mod lane;
 mod long_sum;
 mod measure;

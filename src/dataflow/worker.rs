@@ -2,11 +2,10 @@
 //!
 //! All workers get the same commands in the same order and so build the same dataflows. Each takes
 //! its share of every transaction's rows. Several transactions are worked on at a time, each at its
-//! own timestamp, which spares rounds of coordination while a backlog is being worked off: up to
-//! [`IN_FLIGHT`] of them, and more as long as they are small.
+//! own timestamp: see [`InFlight`].
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
@@ -17,6 +16,7 @@ use timely::worker::Worker;
 use super::arrange::Index;
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::fill::{self, Place};
+use super::in_flight::InFlight;
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::Meter;
 use super::output::{Progress, Publication, Share};
@@ -27,15 +27,6 @@ use super::spine::{Idle, merge_what_is_due, merge_when_idle};
 use super::touched;
 use super::workers::Commands;
 use crate::sql::plan::Plan;
-
-/// Transactions that are worked on at a time, whatever their size.
-const IN_FLIGHT: usize = 4;
-
-/// Rows up to which further transactions are taken in.
-const ROWS_IN_FLIGHT: usize = 16_384;
-
-/// What even the smallest transaction counts for, so that their number is bounded.
-const LEAST_ROWS: usize = 64;
 
 /// A build for tests comes to grief at the rows of a table of this name, as by a fault in an
 /// operator, so that it can be seen what follows.
@@ -48,7 +39,7 @@ pub struct Running<'w> {
     progress: Arc<Progress>,
     views: BTreeMap<u64, RunningView>,
     indexes: HashMap<IndexName, SharedIndex>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: InFlight,
     meter: Meter,
     measurements: Arc<Measurements>,
     /// The newest question about measures that has been answered.
@@ -60,12 +51,6 @@ pub struct Running<'w> {
     given_ms: u64,
     /// Whether a dataflow has begun since.
     has_begun: bool,
-}
-
-/// A transaction that is being worked on.
-struct InFlight {
-    timestamp_ms: u64,
-    rows: usize,
 }
 
 impl<'w> Running<'w> {
@@ -84,7 +69,7 @@ impl<'w> Running<'w> {
             progress,
             views: BTreeMap::new(),
             indexes: HashMap::new(),
-            in_flight: VecDeque::new(),
+            in_flight: InFlight::default(),
             completed_ms: 0,
             given_ms: 0,
             has_begun: false,
@@ -94,7 +79,7 @@ impl<'w> Running<'w> {
     /// Works until told to stop, or until there is nobody left to tell.
     pub fn run(mut self, commands: &Commands) {
         loop {
-            while self.has_room() {
+            while self.in_flight.has_room() {
                 match commands.try_recv() {
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.end(),
                     Ok(command) => self.obey(command),
@@ -116,11 +101,6 @@ impl<'w> Running<'w> {
             // command comes.
             self.worker.step_or_park(None);
         }
-    }
-
-    fn has_room(&self) -> bool {
-        let rows = || self.in_flight.iter().map(|one| one.rows).sum::<usize>();
-        self.in_flight.len() < IN_FLIGHT || rows() < ROWS_IN_FLIGHT
     }
 
     fn obey(&mut self, command: Command) {
@@ -157,10 +137,7 @@ impl<'w> Running<'w> {
             } => {
                 self.commit(timestamp_ms, &changes);
                 self.advance(timestamp_ms, &changes);
-                self.in_flight.push_back(InFlight {
-                    timestamp_ms,
-                    rows: rows.max(LEAST_ROWS),
-                });
+                self.in_flight.push(timestamp_ms, rows);
             }
             Command::Stop => {}
         }
@@ -215,12 +192,11 @@ impl<'w> Running<'w> {
     /// were any.
     fn complete(&mut self) -> bool {
         let mut completed = None;
-        while let Some(first) = self.in_flight.front() {
-            let timestamp_ms = first.timestamp_ms;
+        while let Some(timestamp_ms) = self.in_flight.oldest() {
             if self.flows().any(|flow| flow.is_behind(timestamp_ms)) {
                 break;
             }
-            self.in_flight.pop_front();
+            self.in_flight.pop();
             completed = Some(timestamp_ms);
         }
         let Some(completed_ms) = completed else {
