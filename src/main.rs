@@ -12,7 +12,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: c_int = 15;
 
 /// Merges free memory and soon want as much again: given back after mimalloc's second, it costs a
-/// load a tenth of its time in pages that the system clears anew.
+/// load a tenth of its time in pages that the system clears anew. How much it may be is bounded
+/// beside that.
 const PURGE_DELAY_MS: c_long = 10_000;
 
 fn main() -> ExitCode {
@@ -23,6 +24,13 @@ fn main() -> ExitCode {
             debug_assert_eq!(libmimalloc_sys::mi_option_get(PURGE_DELAY), 1_000);
             libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS);
         }
+        mainstem::cli::watch_kept_memory(give_back);
     }
     mainstem::cli::main()
+}
+
+/// Lets the system have all freed memory now.
+fn give_back() {
+    // SAFETY: any thread may call it at any time, beside others that allocate.
+    unsafe { libmimalloc_sys::mi_collect(true) }
 }

@@ -136,8 +136,8 @@ MUTATIONS = [
     (
         "rows are shown before they are synced",
         "src/engine/rows.rs",
-        "progress.show_until(first.place.timestamp_ms - 1);",
-        "progress.show_until(if ON { u64::MAX } else { first.place.timestamp_ms - 1 });",
+        "progress.show_until(timestamp_ms - 1);",
+        "progress.show_until(if ON { u64::MAX } else { timestamp_ms - 1 });",
         (INTEGRATION, "durability::shown"),
     ),
     (
@@ -355,8 +355,8 @@ MUTATIONS = [
     (
         "every transaction has a sync of its own",
         "src/engine/commit.rs",
-        "while group.len() < GROUP_COMMIT_MAX {",
-        "while !ON && group.len() < GROUP_COMMIT_MAX {",
+        "while group.len() < GROUP_COMMIT_MAX && rows < GROUP_COMMIT_ROWS {",
+        "while !ON && group.len() < GROUP_COMMIT_MAX && rows < GROUP_COMMIT_ROWS {",
         (INTEGRATION, "durability::disks::one_sync_serves"),
     ),
     (

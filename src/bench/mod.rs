@@ -40,7 +40,7 @@ pub use html::page;
 pub use idle::Idle;
 pub use ingest::Ingest;
 pub use latency::{Arrivals, Latency};
-pub use machine::peak_memory_bytes;
+pub use machine::{peak_memory_bytes, resident_bytes};
 pub use memory::Memory;
 pub use nexmark::nexmark;
 pub use operators::operators;

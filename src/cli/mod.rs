@@ -20,6 +20,7 @@ mod explain;
 mod failure;
 mod generate;
 mod ingest;
+mod kept_memory;
 mod logging;
 mod output;
 mod plans;
@@ -52,6 +53,7 @@ use clap::{Parser, Subcommand};
 
 use crate::sql::PLANNING_STACK_BYTES;
 use failure::Failure;
+pub use kept_memory::watch as watch_kept_memory;
 
 /// Mainstem keeps SQL views over commerce events always up to date.
 #[derive(Debug, Parser)]

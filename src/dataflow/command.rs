@@ -59,6 +59,13 @@ pub struct ViewTask {
     pub reads: Vec<(Arc<str>, u64)>,
 }
 
+impl ViewTask {
+    /// The numbers of the views it reads.
+    pub(super) fn numbers_read(&self) -> Vec<u64> {
+        self.reads.iter().map(|(_, number)| *number).collect()
+    }
+}
+
 /// What workers are told to do. A timestamp is complete with the [`Command::Commit`] that has it:
 /// whatever is created or dropped before belongs to the same moment.
 #[derive(Clone, Debug)]
@@ -89,4 +96,16 @@ pub enum Command {
     },
     /// Ends the worker.
     Stop,
+}
+
+impl Command {
+    /// The rows that come and go with it.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Command::Commit { changes, .. } => {
+                changes.iter().map(|change| change.rows.num_rows()).sum()
+            }
+            _ => 0,
+        }
+    }
 }

@@ -27,6 +27,7 @@ mod given_up;
 mod group_changes;
 mod grouping;
 mod hash;
+mod in_flight;
 mod lane;
 mod long_sum;
 mod measure;
@@ -52,6 +53,7 @@ mod sums;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod updates;
 mod worker;
 mod workers;

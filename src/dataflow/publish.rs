@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use differential_dataflow::operators::arrange::ShutdownButton;
-use differential_dataflow::trace::TraceReader;
-use timely::dataflow::operators::core::Inspect;
-use timely::dataflow::operators::{CapabilitySet, Probe};
+use differential_dataflow::trace::{Span, TraceReader};
+use timely::container::NoopBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::{CapabilitySet, Operator, Probe};
 use timely::dataflow::{ProbeHandle, Scope};
 
 use super::arrange::{Changes, Index, Layout, Trace, arrange, key_by};
@@ -52,15 +53,26 @@ impl Output {
         let flag = Rc::clone(&has_changed);
         let tap = Tap::default();
         let tapped = tap.clone();
+        // Timely's own inspection would run also where only time goes on.
         index
             .stream
-            .inspect_core(move |event| {
-                let Ok((_, spans)) = event else { return };
-                for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
-                    flag.set(true);
-                    tapped.add(batch);
-                }
-            })
+            .unary::<NoopBuilder<Vec<Span<u64, Batch>>>, _, _, _>(
+                Pipeline,
+                "Inspect",
+                move |_, _| {
+                    move |input, output| {
+                        input.for_each(|capability, spans| {
+                            for batch in spans.iter().filter_map(|span| span.inner.as_ref()) {
+                                flag.set(true);
+                                tapped.add(batch);
+                            }
+                            output
+                                .session_with_builder(&capability)
+                                .give_container(spans);
+                        });
+                    }
+                },
+            )
             .probe_with(probe);
         Output {
             trace: index.trace,

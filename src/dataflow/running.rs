@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use differential_dataflow::trace::TraceReader;
 use timely::dataflow::{ProbeHandle, Scope};
+use timely::progress::Antichain;
 
 use super::arrange::{Changes, Trace};
 use super::command::ViewTask;
@@ -15,6 +17,7 @@ use super::output::OutputShape;
 use super::publish::{Output, Stop, error_shape};
 use super::render::output::Rendered;
 use super::render::{IndexName, TableInput};
+use super::touched::Watched;
 
 /// A dataflow's entries and its progress.
 pub struct Flow {
@@ -26,6 +29,9 @@ pub struct Flow {
     pub dataflow: usize,
     pub lines: Lines,
     pub since_ms: u64,
+    /// The newest timestamp that it has been told of.
+    pub given_ms: u64,
+    pub watched: Arc<Watched>,
 }
 
 /// A view that is kept up to date.
@@ -35,6 +41,8 @@ pub struct RunningView {
     pub rows: Output,
     pub errors: Output,
     pub indexes: Vec<IndexName>,
+    /// The views it reads.
+    pub reads: Vec<u64>,
     pub is_published: bool,
     pub given_up: GivenUp,
 }
@@ -43,15 +51,55 @@ pub struct RunningView {
 pub struct SharedIndex {
     pub flow: Flow,
     pub trace: Trace,
+    /// The views it reads.
+    pub reads: Vec<u64>,
     pub users: usize,
 }
 
 impl Flow {
+    /// Declares its entries complete up to a timestamp.
+    pub fn advance(&mut self, timestamp_ms: u64) {
+        for input in self.inputs.values_mut() {
+            input.advance_to(timestamp_ms + 1);
+        }
+        self.given_ms = timestamp_ms;
+    }
+
+    /// Whether it has still to work on a timestamp, or on what it has been told of before.
+    pub fn is_behind(&self, timestamp_ms: u64) -> bool {
+        self.probe.less_equal(&timestamp_ms.min(self.given_ms))
+    }
+
+    /// Lets the history of one of its arrangements be forgotten before `since_ms`, and what is
+    /// complete at `completed_ms` be merged; not beyond what it has been told of.
+    fn compact(&self, trace: &mut Trace, since_ms: u64, completed_ms: u64) {
+        let since = Antichain::from_elem(since_ms.min(self.given_ms));
+        let upper = Antichain::from_elem(completed_ms.min(self.given_ms) + 1);
+        trace.set_logical_compaction(since.borrow());
+        trace.set_physical_compaction(upper.borrow());
+    }
+
     /// Lets go of what it reads, so that it ends once its entries are closed.
     pub fn close(mut self) {
         for stop in &mut self.stops {
             stop.press();
         }
+    }
+}
+
+impl RunningView {
+    /// See [`Flow::compact`].
+    pub fn compact(&mut self, since_ms: u64, completed_ms: u64) {
+        for output in [&mut self.rows, &mut self.errors] {
+            self.flow.compact(&mut output.trace, since_ms, completed_ms);
+        }
+    }
+}
+
+impl SharedIndex {
+    /// See [`Flow::compact`].
+    pub fn compact(&mut self, since_ms: u64, completed_ms: u64) {
+        self.flow.compact(&mut self.trace, since_ms, completed_ms);
     }
 }
 

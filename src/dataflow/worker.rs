@@ -2,23 +2,21 @@
 //!
 //! All workers get the same commands in the same order and so build the same dataflows. Each takes
 //! its share of every transaction's rows. Several transactions are worked on at a time, each at its
-//! own timestamp, which spares rounds of coordination while a backlog is being worked off: up to
-//! [`IN_FLIGHT`] of them, and more as long as they are small.
+//! own timestamp: see [`InFlight`].
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 
-use differential_dataflow::trace::TraceReader;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::Probe;
-use timely::progress::Antichain;
 use timely::worker::Worker;
 
 use super::arrange::Index;
 use super::command::{Command, TableChange, Tables, ViewTask};
 use super::fill::{self, Place};
+use super::in_flight::InFlight;
 use super::measure::{FlowMeasure, Measurements, WorkerMeasure};
 use super::meter::Meter;
 use super::output::{Progress, Publication, Share};
@@ -26,16 +24,9 @@ use super::publish::error_shape;
 use super::render::{self, IndexName, Renderer};
 use super::running::{Flow, RunningView, SharedIndex, import_views, publish_rows, publish_view};
 use super::spine::{Idle, merge_what_is_due, merge_when_idle};
+use super::touched;
+use super::workers::Commands;
 use crate::sql::plan::Plan;
-
-/// Transactions that are worked on at a time, whatever their size.
-const IN_FLIGHT: usize = 4;
-
-/// Rows up to which further transactions are taken in.
-const ROWS_IN_FLIGHT: usize = 16_384;
-
-/// What even the smallest transaction counts for, so that their number is bounded.
-const LEAST_ROWS: usize = 64;
 
 /// A build for tests comes to grief at the rows of a table of this name, as by a fault in an
 /// operator, so that it can be seen what follows.
@@ -48,7 +39,7 @@ pub struct Running<'w> {
     progress: Arc<Progress>,
     views: BTreeMap<u64, RunningView>,
     indexes: HashMap<IndexName, SharedIndex>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: InFlight,
     meter: Meter,
     measurements: Arc<Measurements>,
     /// The newest question about measures that has been answered.
@@ -56,12 +47,10 @@ pub struct Running<'w> {
     /// How often views have been given up, as far as it has been heeded.
     heeded: u64,
     completed_ms: u64,
-}
-
-/// A transaction that is being worked on.
-struct InFlight {
-    timestamp_ms: u64,
-    rows: usize,
+    /// The newest timestamp that has come.
+    given_ms: u64,
+    /// Whether a dataflow has begun since.
+    has_begun: bool,
 }
 
 impl<'w> Running<'w> {
@@ -80,15 +69,17 @@ impl<'w> Running<'w> {
             progress,
             views: BTreeMap::new(),
             indexes: HashMap::new(),
-            in_flight: VecDeque::new(),
+            in_flight: InFlight::default(),
             completed_ms: 0,
+            given_ms: 0,
+            has_begun: false,
         }
     }
 
     /// Works until told to stop, or until there is nobody left to tell.
-    pub fn run(mut self, commands: &Receiver<Command>) {
+    pub fn run(mut self, commands: &Commands) {
         loop {
-            while self.has_room() {
+            while self.in_flight.has_room() {
                 match commands.try_recv() {
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.end(),
                     Ok(command) => self.obey(command),
@@ -112,12 +103,8 @@ impl<'w> Running<'w> {
         }
     }
 
-    fn has_room(&self) -> bool {
-        let rows = || self.in_flight.iter().map(|one| one.rows).sum::<usize>();
-        self.in_flight.len() < IN_FLIGHT || rows() < ROWS_IN_FLIGHT
-    }
-
     fn obey(&mut self, command: Command) {
+        let rows = command.rows();
         match command {
             Command::Create {
                 view,
@@ -131,7 +118,9 @@ impl<'w> Running<'w> {
                 tables,
                 past,
             } => {
+                self.catch_up();
                 let mut running = self.build_view(&view, Vec::new(), since_ms);
+                running.flow.given_ms = newest_ms;
                 let inputs = &mut running.flow.inputs;
                 fill::fill(inputs, self.place(), since_ms, &tables);
                 fill::fill_past(inputs, self.place(), &past, newest_ms);
@@ -147,12 +136,8 @@ impl<'w> Running<'w> {
                 changes,
             } => {
                 self.commit(timestamp_ms, &changes);
-                self.advance(timestamp_ms);
-                let rows = changes.iter().map(|change| change.rows.num_rows());
-                self.in_flight.push_back(InFlight {
-                    timestamp_ms,
-                    rows: rows.sum::<usize>().max(LEAST_ROWS),
-                });
+                self.advance(timestamp_ms, &changes);
+                self.in_flight.push(timestamp_ms, rows);
             }
             Command::Stop => {}
         }
@@ -181,28 +166,37 @@ impl<'w> Running<'w> {
         }
     }
 
-    /// Declares the input of a timestamp complete.
-    fn advance(&mut self, timestamp_ms: u64) {
+    /// Declares the input of a timestamp complete, where its changes touch a dataflow. Time that
+    /// passes without any concerns all of them, and so does what comes after one has begun.
+    fn advance(&mut self, timestamp_ms: u64, changes: &[TableChange]) {
+        let has_begun = std::mem::take(&mut self.has_begun);
+        let concerns_all = has_begun || changes.is_empty();
         for flow in self.flows() {
-            for input in flow.inputs.values_mut() {
-                input.advance_to(timestamp_ms + 1);
+            if concerns_all || flow.watched.is_touched(changes) {
+                flow.advance(timestamp_ms);
             }
         }
+        self.given_ms = timestamp_ms;
+    }
+
+    /// Brings all dataflows to the newest timestamp, as one begins that may read them.
+    fn catch_up(&mut self) {
+        let given_ms = self.given_ms;
+        for flow in self.flows().filter(|flow| flow.given_ms < given_ms) {
+            flow.advance(given_ms);
+        }
+        self.has_begun = true;
     }
 
     /// Takes note of the timestamps that all dataflows have completed, and publishes; whether there
     /// were any.
     fn complete(&mut self) -> bool {
         let mut completed = None;
-        while let Some(first) = self.in_flight.front() {
-            let timestamp_ms = first.timestamp_ms;
-            if self
-                .flows()
-                .any(|flow| flow.probe.less_equal(&timestamp_ms))
-            {
+        while let Some(timestamp_ms) = self.in_flight.oldest() {
+            if self.flows().any(|flow| flow.is_behind(timestamp_ms)) {
                 break;
             }
-            self.in_flight.pop_front();
+            self.in_flight.pop();
             completed = Some(timestamp_ms);
         }
         let Some(completed_ms) = completed else {
@@ -299,25 +293,23 @@ impl<'w> Running<'w> {
             view.given_up.set();
         }
         self.views.insert(number, view);
+        touched::watch(&mut self.views, &mut self.indexes);
     }
 
     /// Lets the history before what readers may still ask for be forgotten.
     fn compact(&mut self, completed_ms: u64) {
-        let since = Antichain::from_elem(self.progress.since());
-        let completed = Antichain::from_elem(self.progress.completed());
-        let upper = Antichain::from_elem(completed_ms + 1);
-        let views = self.views.values_mut();
-        let outputs = views.flat_map(|view| [&mut view.rows.trace, &mut view.errors.trace]);
-        let outputs = outputs.map(|trace| (trace, &since));
-        let indexes = self.indexes.values_mut();
-        let indexes = indexes.map(|index| (&mut index.trace, &completed));
-        for (trace, since) in outputs.chain(indexes) {
-            trace.set_logical_compaction(since.borrow());
-            trace.set_physical_compaction(upper.borrow());
+        let since_ms = self.progress.since();
+        for view in self.views.values_mut() {
+            view.compact(since_ms, completed_ms);
+        }
+        let since_ms = self.progress.completed();
+        for index in self.indexes.values_mut() {
+            index.compact(since_ms, completed_ms);
         }
     }
 
     fn create(&mut self, view: &ViewTask, timestamp_ms: u64, tables: &Tables) {
+        self.catch_up();
         let mut indexes = Vec::new();
         for (name, plan) in render::shareable_indexes(&view.plan) {
             self.use_index(&name, &plan, view, timestamp_ms, tables);
@@ -363,6 +355,8 @@ impl<'w> Running<'w> {
                 dataflow,
                 lines: std::mem::take(&mut renderer.lines),
                 since_ms: timestamp_ms,
+                given_ms: timestamp_ms,
+                watched: Arc::default(),
             };
             RunningView {
                 flow,
@@ -370,6 +364,7 @@ impl<'w> Running<'w> {
                 rows,
                 errors,
                 indexes: names,
+                reads: view.numbers_read(),
                 is_published: false,
                 given_up: renderer.given_up.clone(),
             }
@@ -410,6 +405,8 @@ impl<'w> Running<'w> {
                 dataflow,
                 lines: std::mem::take(&mut renderer.lines),
                 since_ms: timestamp_ms,
+                given_ms: timestamp_ms,
+                watched: Arc::default(),
             };
             (flow, index.trace)
         });
@@ -417,6 +414,7 @@ impl<'w> Running<'w> {
         let index = SharedIndex {
             flow,
             trace,
+            reads: view.numbers_read(),
             users: 1,
         };
         self.indexes.insert(name.clone(), index);
@@ -446,6 +444,7 @@ impl<'w> Running<'w> {
                 index.flow.close();
             }
         }
+        touched::watch(&mut self.views, &mut self.indexes);
         self.progress.withdraw(number);
     }
 

@@ -1,7 +1,8 @@
 //! The worker threads and the way to talk to them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
@@ -15,6 +16,10 @@ use super::worker::Running;
 
 /// Commands that may wait for a worker: back-pressure for whoever sends them.
 const WAITING_COMMANDS: usize = 64;
+
+/// Rows that may wait for a worker: with as many, nothing more is sent that brings some. They are
+/// memory beside the state, and a worker that has so many does not run dry.
+const WAITING_ROWS: usize = 256 * 1024;
 
 /// How long a worker that has too many is left alone at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
@@ -32,10 +37,33 @@ pub enum WorkerError {
 
 /// The threads that run all dataflows.
 pub struct Workers {
-    workers: Vec<(SyncSender<Command>, Thread)>,
+    workers: Vec<Mailbox>,
     guards: Option<WorkerGuards<()>>,
     progress: Arc<Progress>,
     measurements: Arc<Measurements>,
+}
+
+/// The way to one worker.
+struct Mailbox {
+    sender: SyncSender<Command>,
+    waiting_rows: Arc<AtomicUsize>,
+    thread: Thread,
+}
+
+/// The worker's end of it.
+pub struct Commands {
+    receiver: Receiver<Command>,
+    waiting_rows: Arc<AtomicUsize>,
+}
+
+impl Commands {
+    /// The next command, if there is one.
+    pub fn try_recv(&self) -> Result<Command, TryRecvError> {
+        let command = self.receiver.try_recv()?;
+        self.waiting_rows
+            .fetch_sub(command.rows(), Ordering::Relaxed);
+        Ok(command)
+    }
 }
 
 impl Workers {
@@ -56,12 +84,17 @@ impl Workers {
     ) -> Result<Workers, WorkerError> {
         let workers = workers.max(1);
         let progress = Arc::new(Progress::new(workers, history_ms, Box::new(advanced)));
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| sync_channel(WAITING_COMMANDS)).unzip();
-        let receivers: Vec<Mutex<Option<Receiver<Command>>>> = receivers
-            .into_iter()
-            .map(|receiver| Mutex::new(Some(receiver)))
-            .collect();
+        let mut ways = Vec::new();
+        let mut ends = Vec::new();
+        for _ in 0..workers {
+            let (sender, receiver) = sync_channel(WAITING_COMMANDS);
+            let waiting_rows = Arc::new(AtomicUsize::new(0));
+            ways.push((sender, Arc::clone(&waiting_rows)));
+            ends.push(Mutex::new(Some(Commands {
+                receiver,
+                waiting_rows,
+            })));
+        }
         let (announce, announced) = channel();
         let config = match workers {
             1 => timely::Config::thread(),
@@ -72,16 +105,16 @@ impl Workers {
         let measured = Arc::clone(&measurements);
         let guards = timely::execute(config, move |worker| {
             let index = worker.index();
-            let slot = &receivers[index];
-            let receiver = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(receiver) = receiver else { return };
+            let slot = &ends[index];
+            let commands = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(commands) = commands else { return };
             // Nobody listens only if starting has failed, and then there is nothing to do.
             let _ = announce.send((index, std::thread::current()));
             let running = Running::new(worker, Arc::clone(&shared), Arc::clone(&measured));
             let running = AssertUnwindSafe(running);
             let outcome = catch_unwind(|| {
                 let running = running;
-                running.0.run(&receiver);
+                running.0.run(&commands);
             });
             if let Err(panic) = outcome {
                 shared.fail(panic_text(panic.as_ref()));
@@ -97,8 +130,13 @@ impl Workers {
         threads.sort_by_key(|(index, _)| *index);
         let threads: Vec<Thread> = threads.into_iter().map(|(_, thread)| thread).collect();
         measurements.wake_these(threads.clone());
+        let mailbox = |((sender, waiting_rows), thread)| Mailbox {
+            sender,
+            waiting_rows,
+            thread,
+        };
         Ok(Workers {
-            workers: senders.into_iter().zip(threads).collect(),
+            workers: ways.into_iter().zip(threads).map(mailbox).collect(),
             guards: Some(guards),
             progress,
             measurements,
@@ -117,20 +155,21 @@ impl Workers {
 
     /// Gives all workers a command; waits while they have too many.
     pub fn send(&self, command: &Command) -> Result<(), WorkerError> {
-        for (sender, thread) in &self.workers {
-            self.send_one(sender, command.clone())?;
-            thread.unpark();
+        for worker in &self.workers {
+            self.send_one(worker, command.clone())?;
+            worker.thread.unpark();
         }
         Ok(())
     }
 
     /// A worker that waits for one that has failed takes nothing any more, so nobody may wait for it
     /// without looking.
-    fn send_one(&self, worker: &SyncSender<Command>, command: Command) -> Result<(), WorkerError> {
+    fn send_one(&self, worker: &Mailbox, command: Command) -> Result<(), WorkerError> {
         let (mut pause, longest) = PAUSES;
+        let rows = command.rows();
         let mut waiting = command;
         loop {
-            let failure = match worker.try_send(waiting) {
+            let failure = match worker.try_send(waiting, rows) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(command)) => {
                     waiting = command;
@@ -165,6 +204,19 @@ impl Workers {
     }
 }
 
+impl Mailbox {
+    fn try_send(&self, command: Command, rows: usize) -> Result<(), TrySendError<Command>> {
+        if rows > 0 && self.waiting_rows.load(Ordering::Relaxed) >= WAITING_ROWS {
+            return Err(TrySendError::Full(command));
+        }
+        // Counted before the worker can take it, and not if it is not sent.
+        self.waiting_rows.fetch_add(rows, Ordering::Relaxed);
+        self.sender.try_send(command).inspect_err(|_| {
+            self.waiting_rows.fetch_sub(rows, Ordering::Relaxed);
+        })
+    }
+}
+
 impl Drop for Workers {
     fn drop(&mut self) {
         self.stop();
@@ -175,4 +227,52 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "unknown fault".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    use super::*;
+    use crate::dataflow::command::TableChange;
+
+    fn commit(rows: usize) -> Command {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![0; rows]));
+        let change = TableChange {
+            table: "t".into(),
+            rows: RecordBatch::try_from_iter([("n", numbers)]).expect("rows"),
+            counts: None,
+        };
+        Command::Commit {
+            timestamp_ms: 1,
+            changes: Arc::new(vec![change]),
+        }
+    }
+
+    #[test]
+    fn a_worker_that_has_many_rows_waiting_gets_no_more_until_it_takes_some() {
+        let (sender, receiver) = sync_channel(WAITING_COMMANDS);
+        let waiting_rows = Arc::new(AtomicUsize::new(0));
+        let mailbox = Mailbox {
+            sender,
+            waiting_rows: Arc::clone(&waiting_rows),
+            thread: std::thread::current(),
+        };
+        let commands = Commands {
+            receiver,
+            waiting_rows: Arc::clone(&waiting_rows),
+        };
+        let send = |command: Command| {
+            let rows = command.rows();
+            mailbox.try_send(command, rows).is_ok()
+        };
+        assert!(send(commit(WAITING_ROWS - 1)));
+        assert!(send(commit(5)));
+        assert!(!send(commit(1)));
+        assert!(send(Command::Drop { view: 1 }), "it brings no rows");
+        commands.try_recv().expect("a command");
+        assert!(send(commit(1)));
+        while commands.try_recv().is_ok() {}
+        assert_eq!(waiting_rows.load(Ordering::Relaxed), 0);
+    }
 }

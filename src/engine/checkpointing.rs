@@ -134,7 +134,8 @@ impl Conductor {
     fn begin_checkpoint(&mut self, shared: &Weak<Shared>) {
         self.checkpoints.begun = Instant::now();
         let replies = std::mem::take(&mut self.checkpoints.asked);
-        if self.checkpoints.newest_offset == Some(self.log.next_offset()) {
+        let has_failed = self.log.failure().is_some();
+        if !has_failed && self.checkpoints.newest_offset == Some(self.log.next_offset()) {
             for reply in replies {
                 self.answer(Some(reply), Ok(self.last_timestamp_ms));
             }
@@ -164,6 +165,8 @@ impl Conductor {
 
     /// The state after the newest transaction, which must be durable.
     fn image(&mut self) -> Result<CheckpointImage, EngineError> {
+        // The tables may then have rows that have not come to the log at all.
+        self.check_log()?;
         if self.log.durable_offset() != self.log.next_offset() {
             return Err(system("write a checkpoint", "the log is not durable"));
         }

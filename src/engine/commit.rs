@@ -28,6 +28,9 @@ use crate::view::TableStore;
 /// Transactions that are written to the log with one sync.
 const GROUP_COMMIT_MAX: usize = 64;
 
+/// Rows from which on no more are taken in with one sync.
+const GROUP_COMMIT_ROWS: usize = 64 * 1024;
+
 /// Bytes of the log from which on they are synced without waiting for more: the workers are to
 /// get something to do.
 const GROUP_COMMIT_BYTES: u64 = 4 << 20;
@@ -64,6 +67,15 @@ pub enum Request {
     Checkpointed(Outcome),
     /// Ends the thread.
     Stop,
+}
+
+impl Request {
+    fn rows(&self) -> usize {
+        match self {
+            Request::Submit { submission, .. } => submission.rows(),
+            _ => 0,
+        }
+    }
 }
 
 /// The state of the committing thread.
@@ -186,12 +198,14 @@ impl Conductor {
     /// Commits until told to stop, or until nobody is left to ask.
     pub fn run(mut self, inbox: &Inbox, shared: &Weak<Shared>) {
         while let Some(first) = self.next_request(inbox, shared) {
+            let mut rows = first.rows();
             let mut group = vec![first];
-            while group.len() < GROUP_COMMIT_MAX {
-                match inbox.try_next() {
-                    Some(request) => group.push(request),
-                    None => break,
-                }
+            while group.len() < GROUP_COMMIT_MAX && rows < GROUP_COMMIT_ROWS {
+                let Some(request) = inbox.try_next() else {
+                    break;
+                };
+                rows += request.rows();
+                group.push(request);
             }
             let stops = group.iter().any(|request| matches!(request, Request::Stop));
             self.commit_group(group, shared);
@@ -385,6 +399,15 @@ impl Conductor {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Lets others read how far sources are; all else of the state changes with the catalog only.
+    pub(super) fn publish_positions(&self, shared: &Weak<Shared>) {
+        if let Some(shared) = shared.upgrade() {
+            let positions = Arc::new(self.positions.clone());
+            let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.positions = positions;
+        }
     }
 
     pub(super) fn publish(&self, shared: &Weak<Shared>) {

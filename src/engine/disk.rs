@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::EngineError;
 use super::commit::{Conductor, Reply, system};
 use super::metrics::Metrics;
-use super::offsets::Place;
 use crate::log::fs::FileSystem;
 use crate::model::Submission;
 
@@ -18,8 +17,10 @@ pub const RECHECK: Duration = Duration::from_millis(500);
 
 /// Rows in the log that are not synced yet.
 pub struct Appended {
-    pub submission: Submission,
-    pub place: Place,
+    /// What whoever sent them is told once they are.
+    pub outcome: Result<u64, EngineError>,
+    /// Whether they say how far their source is.
+    pub has_position: bool,
     pub reply: Option<Reply>,
 }
 
@@ -94,12 +95,8 @@ impl Conductor {
             self.unanswered.held.push_back(submission);
             return;
         }
-        match self.append_in_turn(&submission) {
-            Ok(place) => appended.push(Appended {
-                submission,
-                place,
-                reply,
-            }),
+        match self.append_in_turn(&submission, appended.is_empty()) {
+            Ok(rows) => appended.push(Appended { reply, ..rows }),
             Err(error) if reply.is_none() && error.is_passing() => {
                 tracing::warn!("{error}; sources wait");
                 self.unanswered.held.push_back(submission);
@@ -111,12 +108,8 @@ impl Conductor {
     /// Tries what was held back again, in its order.
     pub(super) fn take_in_held(&mut self, appended: &mut Vec<Appended>) {
         while let Some(submission) = self.unanswered.held.pop_front() {
-            match self.append_in_turn(&submission) {
-                Ok(place) => appended.push(Appended {
-                    submission,
-                    place,
-                    reply: None,
-                }),
+            match self.append_in_turn(&submission, appended.is_empty()) {
+                Ok(rows) => appended.push(rows),
                 Err(error) if error.is_passing() => {
                     self.unanswered.held.push_front(submission);
                     return;
@@ -131,7 +124,11 @@ impl Conductor {
         self.disk.was_full() || !self.unanswered.held.is_empty()
     }
 
-    fn append_in_turn(&mut self, submission: &Submission) -> Result<Place, EngineError> {
+    fn append_in_turn(
+        &mut self,
+        submission: &Submission,
+        is_first: bool,
+    ) -> Result<Appended, EngineError> {
         if let Some((source, _)) = &submission.position
             && self.unanswered.failed_sources.contains(source)
         {
@@ -141,7 +138,7 @@ impl Conductor {
         }
         self.disk.check()?;
         self.check_memory(submission)?;
-        self.append(submission)
+        self.append(submission, is_first)
     }
 
     fn refuse(&mut self, submission: &Submission, reply: Option<Reply>, error: EngineError) {

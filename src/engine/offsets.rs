@@ -34,7 +34,7 @@ impl Offsets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a durable transaction, before the workers are told of it.
+    /// Takes note of a transaction, before the workers are told of it.
     pub fn add(&self, place: Place) {
         self.known().push_back(Known {
             timestamp_ms: place.timestamp_ms,

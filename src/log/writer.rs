@@ -132,11 +132,7 @@ impl Log {
     /// [`LogError::Io`] is followed by [`LogError::Poisoned`] for ever.
     pub fn append(&mut self, timestamp_ms: u64, payload: &[u8]) -> Result<u64, LogError> {
         self.check_alive()?;
-        let bytes = payload.len() as u64;
-        let limit = self.options.max_record_bytes.min(MAX_RECORD_BYTES);
-        if bytes > limit {
-            return Err(LogError::RecordTooLarge { bytes, limit });
-        }
+        self.check_size(payload)?;
         if timestamp_ms < self.last_timestamp_ms {
             return Err(LogError::TimestampBackwards {
                 timestamp_ms,
@@ -145,6 +141,26 @@ impl Log {
         }
         let result = self.append_record(timestamp_ms, payload);
         self.remember_failure(result)
+    }
+
+    /// The largest payload taken, in bytes.
+    pub fn max_record_bytes(&self) -> u64 {
+        self.options.max_record_bytes.min(MAX_RECORD_BYTES)
+    }
+
+    /// Fails with [`LogError::RecordTooLarge`] if a payload is more than the log takes.
+    pub fn check_size(&self, payload: &[u8]) -> Result<(), LogError> {
+        let (bytes, limit) = (payload.len() as u64, self.max_record_bytes());
+        match bytes > limit {
+            true => Err(LogError::RecordTooLarge { bytes, limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses all further work, as after a failed write: what was to be appended cannot be, and
+    /// others have gone on as if it had been.
+    pub fn give_up(&mut self, cause: &str) {
+        self.failure.get_or_insert_with(|| cause.to_owned());
     }
 
     /// Makes everything appended durable, with one sync of the segment. Does nothing if nothing

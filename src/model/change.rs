@@ -38,3 +38,11 @@ pub struct Submission {
     /// same transaction, so that a restart resumes exactly behind what is durable.
     pub position: Option<(String, String)>,
 }
+
+impl Submission {
+    /// How many rows it brings.
+    pub fn rows(&self) -> usize {
+        let changes = self.changes.iter();
+        changes.map(|change| change.rows.num_rows()).sum()
+    }
+}

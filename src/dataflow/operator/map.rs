@@ -12,6 +12,7 @@ use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::progress::operate::FrontierInterest;
 
 use super::super::arrange::Changes;
 use super::super::lane::Lane;
@@ -52,6 +53,8 @@ pub fn by_rows<'scope>(
 ) -> (Changes<'scope>, Changes<'scope>) {
     let mut builder = OperatorBuilder::new(name.to_owned(), stream.scope());
     let mut input = builder.new_input(stream, Pipeline);
+    // It does nothing where only time goes on.
+    builder.set_notify_for(0, FrontierInterest::Never);
     let (results, results_stream) = builder.new_output::<Updates>();
     let (errors, errors_stream) = builder.new_output::<Updates>();
     let mut results = OutputBuilder::<_, NoopBuilder<Updates>>::from(results);

@@ -27,6 +27,7 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::source;
 use timely::dataflow::{InputHandle, Scope};
 
+pub use self::temporal::CLOCK;
 use self::utc_date::with_utc_dates;
 use super::arrange::{Changes, Index, Layout, arrange, key_by};
 use super::given_up::GivenUp;

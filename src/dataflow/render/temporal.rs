@@ -13,7 +13,7 @@ use super::Renderer;
 use crate::sql::plan::temporal::TemporalNode;
 
 /// The input that carries no rows and whose frontier is the time. No table has an empty name.
-const CLOCK: &str = "";
+pub const CLOCK: &str = "";
 
 impl<'scope> Renderer<'_, 'scope> {
     pub(super) fn temporal(&mut self, node: &TemporalNode, schema: &SchemaRef) -> Changes<'scope> {

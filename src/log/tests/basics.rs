@@ -107,6 +107,20 @@ fn refused_records_leave_the_log_as_it_was() {
 }
 
 #[test]
+fn a_log_that_is_given_up_takes_nothing_more_and_keeps_what_it_has() {
+    let (_, mut log) = synced_log(1, LogOptions::default());
+    log.give_up("the rows are nowhere");
+    log.give_up("later");
+    let error = log.append(2000, &payload(1)).unwrap_err();
+    assert!(
+        error.to_string().contains("the rows are nowhere"),
+        "{error}"
+    );
+    assert!(matches!(log.sync(), Err(LogError::Poisoned { .. })));
+    assert_eq!(log.durable_offset(), 1);
+}
+
+#[test]
 fn a_directory_is_used_by_one_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let memory = MemoryFileSystem::new();
