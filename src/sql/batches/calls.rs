@@ -12,9 +12,9 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
-use super::super::statement::parse_query;
 use super::values::Kind;
 use super::written::{CAST_TO, OPERATORS, calls, forms};
+use crate::sql::statement::parse_query;
 
 /// How many lists of two, three and four arguments are looked at.
 const LISTS: [usize; 3] = [400, 250, 120];
@@ -37,7 +37,7 @@ pub struct Subject {
     pub function: Option<Arc<ScalarUDF>>,
     /// Calls that drawing would hardly find.
     pub written: Vec<Call>,
-    /// How many calls are enough, beside those.
+    /// How many calls are enough, and those at the least.
     pub most: usize,
 }
 
@@ -251,7 +251,7 @@ fn constants() -> Vec<(&'static str, DataType)> {
         ("'hex'", DataType::Utf8),
         ("'[a-c]'", DataType::Utf8),
         ("timestamp '2024-02-29 12:34:56'", micros),
-        ("interval '1 day'", span),
+        ("interval '1 month'", span),
         ("ARRAY[1, NULL]", numbers),
         ("ARRAY['a', NULL]", texts),
     ]

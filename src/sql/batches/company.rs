@@ -14,9 +14,9 @@ use datafusion::scalar::ScalarValue;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
-use super::super::plan::Expression;
 use super::calls::Call;
 use super::values::Kind;
+use crate::sql::plan::Expression;
 
 /// How many rows are tried at least: each value of a column is in some of them.
 const ROWS: usize = 36;
@@ -34,7 +34,15 @@ pub struct Trial {
     /// What each row gives by itself.
     alone: Vec<Answers>,
     /// How what it gives in company differs: one example of each company.
-    pub differences: Vec<(&'static str, String)>,
+    pub differences: Vec<Difference>,
+}
+
+/// How some rows differ in company from what they are alone.
+pub struct Difference {
+    pub company: &'static str,
+    pub told: String,
+    /// Whether there is no answer at all. A view then computes the rows alone.
+    pub is_failure: bool,
 }
 
 /// A column of the rows that are tried.
@@ -217,7 +225,7 @@ impl Trial {
             let place = rows.iter().position(|row| *row == failing);
             let given = shown(&answers, place.unwrap_or_default());
             let told = format!("{} fails alone, and is {given} here", self.told(failing));
-            self.note("a row that fails", told);
+            self.note("a row that fails", told, false);
         }
     }
 
@@ -255,9 +263,9 @@ impl Trial {
             Ok(answers) if answers.len() == rows.len() => answers,
             Ok(answers) => {
                 let told = format!("{} answers for {} rows", answers.len(), rows.len());
-                return self.note(company, told);
+                return self.note(company, told, true);
             }
-            Err(reason) => return self.note(company, format!("it fails: {reason}")),
+            Err(reason) => return self.note(company, format!("it fails: {reason}"), true),
         };
         for (place, row) in rows.iter().enumerate() {
             let Ok(alone) = &self.alone[*row] else {
@@ -266,15 +274,20 @@ impl Trial {
             if answers.slice(place, 1).as_ref() != alone.as_ref() {
                 let (alone, given) = (shown(alone, 0), shown(&answers, place));
                 let told = format!("{} gives {alone} alone, {given} here", self.told(*row));
-                return self.note(company, told);
+                return self.note(company, told, false);
             }
         }
     }
 
-    fn note(&mut self, company: &'static str, told: String) {
-        let is_known = self.differences.iter().any(|(known, _)| *known == company);
-        if !is_known {
-            self.differences.push((company, told));
+    fn note(&mut self, company: &'static str, told: String, is_failure: bool) {
+        let is_known =
+            |known: &Difference| known.company == company && known.is_failure == is_failure;
+        if !self.differences.iter().any(is_known) {
+            self.differences.push(Difference {
+                company,
+                told,
+                is_failure,
+            });
         }
     }
 
