@@ -92,7 +92,19 @@ fn texts() -> Vec<Named> {
         "e\u{301}x",
     ];
     let names = [
-        "year", "month", "hex", "base64", "sha256", "md5", "g", "i", "UTC", "Int64", "UTF8",
+        "year",
+        "month",
+        "hex",
+        "base64",
+        "sha256",
+        "md5",
+        "g",
+        "i",
+        "UTC",
+        "Int64",
+        "ASC",
+        "DESC",
+        "NULLS LAST",
     ];
     let patterns = [
         "a",
