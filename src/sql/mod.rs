@@ -1,6 +1,8 @@
 //! SQL: statements, the catalog, planning, our own plan, EXPLAIN.
 
 pub mod aggregates;
+#[cfg(test)]
+mod batches;
 pub mod bound_value;
 pub mod catalog;
 mod columns;

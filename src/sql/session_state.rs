@@ -16,6 +16,7 @@ use super::forms::like;
 use super::functions::bounded;
 use super::functions::clock;
 use super::functions::json;
+use super::functions::lists_by_row;
 use super::functions::scalar;
 use super::functions::version;
 use super::operators::alternatives;
@@ -71,6 +72,7 @@ pub fn session_state() -> SessionState {
     let _ = percentile_disc::register(&mut state);
     let _ = sorting_aggregates::register(&mut state);
     let _ = scalar::register(&mut state);
+    let _ = lists_by_row::register(&mut state);
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));
     let known = |name: &str| state.scalar_functions().get(name).cloned();
