@@ -1,6 +1,7 @@
 //! What names of columns lead to, where DataFusion takes them for another column or refuses them.
 //!
-//! In their order: `whole_rows` (with `relation_columns`) and `merged_columns` on the syntax tree;
+//! In their order: `table_names` (where sets of groups have names), `whole_rows` and again `table_names`
+//! (with `relation_columns`), and `merged_columns` on the syntax tree;
 //! then `same_names` has DataFusion plan the query, with `cast_keys` before it and `doubled_columns`
 //! behind it. `output_columns` finds the columns of a SELECT by position or name, for keys of all kinds.
 
@@ -10,4 +11,5 @@ pub(super) mod merged_columns;
 pub(super) mod output_columns;
 mod relation_columns;
 pub(super) mod same_names;
+pub(super) mod table_names;
 pub(super) mod whole_rows;
