@@ -25,7 +25,9 @@ use crate::sql::forms::over_rows::ROWS;
 use crate::sql::place::of_part;
 use crate::sql::planner::Sources;
 use crate::sql::statement::{identifier, parse_query};
-use crate::sql::syntax::{edit_expressions, edit_own_expressions, edit_queries, edit_selects};
+use crate::sql::syntax::{
+    edit_expressions, edit_own_expressions, edit_queries, edit_selects, has_queries,
+};
 
 /// Has names in ORDER BY and HAVING mean what they do in Postgres.
 pub fn rewrite(
@@ -110,14 +112,6 @@ fn put_values(select: &mut Select, columns: &Columns<'_>) {
             _ => {}
         }
     });
-}
-
-fn has_queries(value: &Expr) -> bool {
-    let found = edit_expressions(&mut value.clone(), &mut |part| match part {
-        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
 }
 
 /// The names that a SELECT gives to other values than the column of that name.
