@@ -224,7 +224,7 @@ impl Planner {
         let mut query = query.clone();
         let lambdas = self.state.higher_order_functions();
         construct::refuse_lambdas(&mut query, &|name| lambdas.contains_key(name))?;
-        table_names::in_grouping_sets(&mut query, sources);
+        table_names::in_forms(&mut query, sources);
         forms::rewrite(&mut query)?;
         let aggregates = self.state.aggregate_functions();
         let is_aggregate =

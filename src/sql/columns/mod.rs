@@ -1,9 +1,9 @@
 //! What names of columns lead to, where DataFusion takes them for another column or refuses them.
 //!
-//! In their order: `table_names` (where sets of groups have names), `whole_rows` and again `table_names`
-//! (with `relation_columns`), and `merged_columns` on the syntax tree;
-//! then `same_names` has DataFusion plan the query, with `cast_keys` before it and `doubled_columns`
-//! behind it. `output_columns` finds the columns of a SELECT by position or name, for keys of all kinds.
+//! In their order: `table_names` (before `forms`, and again behind the next), `whole_rows` (both with
+//! `relation_columns`) and `merged_columns` on the syntax tree; then `same_names` has DataFusion plan
+//! the query, with `cast_keys` before it and `doubled_columns` behind it. `output_columns` finds the
+//! columns of a SELECT by position or name, for keys of all kinds.
 
 mod cast_keys;
 mod doubled_columns;

@@ -57,10 +57,12 @@ fn rewrite_with(
     refusal
 }
 
-/// The values of names in grouping sets, of which it is to be told which of them are the same.
-pub fn in_grouping_sets(query: &mut Query, sources: &dyn Sources) {
+/// The same of names by which forms are written anew: those in grouping sets, of which it is to be
+/// told which are the same, and those by which ties are told.
+pub fn in_forms(query: &mut Query, sources: &dyn Sources) {
     let mut is_concerned = false;
     edit_selects(query, &mut |select| is_concerned |= has_sets(select));
+    edit_queries(query, &mut |query| is_concerned |= has_ties(query));
     if !is_concerned {
         return;
     }
@@ -71,6 +73,41 @@ pub fn in_grouping_sets(query: &mut Query, sources: &dyn Sources) {
             put_values(select, &columns);
         }
     });
+    edit_queries(query, &mut |query| {
+        if has_ties(query) {
+            in_ties(query, &columns);
+        }
+    });
+}
+
+fn has_ties(query: &Query) -> bool {
+    query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties)
+}
+
+/// The values of the keys move to where DataFusion takes names for those of the SELECT, so all that
+/// are columns of tables are said with these.
+fn in_ties(query: &mut Query, columns: &Columns<'_>) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let given = given_names(select);
+    if given.is_empty() {
+        return;
+    }
+    let known = columns.known(&select.from);
+    for item in &mut select.projection {
+        edit_own_expressions(item, &mut |part| qualify(part, &given, &known));
+    }
+    let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind)
+    else {
+        return;
+    };
+    for key in keys
+        .iter_mut()
+        .filter(|key| is_expression_of(&key.expr, &given))
+    {
+        edit_own_expressions(&mut key.expr, &mut |part| qualify(part, &given, &known));
+    }
 }
 
 fn has_sets(select: &Select) -> bool {
@@ -142,19 +179,11 @@ fn in_having(select: &mut Select, columns: &Columns<'_>, is_aggregate: &dyn Fn(&
         return;
     }
     let known = columns.known(&select.from);
-    let mut qualify = |part: &mut Expr| {
-        if let Expr::Identifier(name) = &*part
-            && given.contains(&identifier(name))
-            && let Some(column) = with_table(name, &known)
-        {
-            *part = column;
-        }
-    };
     edit_own_expressions(having, &mut |part| {
         if let Expr::Function(call) = part
             && is_aggregate(&call.name.to_string().to_lowercase())
         {
-            edit_own_expressions(call, &mut qualify);
+            edit_own_expressions(call, &mut |part| qualify(part, &given, &known));
         }
     });
     let keys = key_columns(&select.group_by);
@@ -162,9 +191,19 @@ fn in_having(select: &mut Select, columns: &Columns<'_>, is_aggregate: &dyn Fn(&
         if let Expr::Identifier(name) = &*part
             && keys.contains(&identifier(name))
         {
-            qualify(part);
+            qualify(part, &given, &known);
         }
     });
+}
+
+/// Says a name that is given with the table that has a column of that name.
+fn qualify(part: &mut Expr, given: &HashSet<String>, known: &[Relation]) {
+    if let Expr::Identifier(name) = &*part
+        && given.contains(&identifier(name))
+        && let Some(column) = with_table(name, known)
+    {
+        *part = column;
+    }
 }
 
 /// The columns that are keys of GROUP BY by their names.
