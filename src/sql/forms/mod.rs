@@ -21,6 +21,7 @@ mod row_values;
 mod set_returning;
 mod similar;
 mod typed_parameters;
+mod value_rows;
 
 use std::ops::ControlFlow;
 
@@ -43,6 +44,7 @@ use similar::as_regular_expression;
 /// Writes all of them anew.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
+    value_rows::in_one_type(query);
     edit_queries(query, &mut |query| {
         row_keys::in_query(query);
         let written = fetch::as_limit(query)

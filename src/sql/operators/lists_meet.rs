@@ -1,6 +1,7 @@
 //! `&&`: whether two lists have an element in common, as in Postgres, where NULL is equal to none.
 //!
-//! DataFusion does not know the operator, and to its function `array_has_any` NULL equals NULL.
+//! DataFusion does not know the operator, and to its function `array_has_any` NULL equals NULL. Nor
+//! does it know beside `&&`, `@>` and `<@` that a parameter is a list.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::parameters::in_type;
+
 /// Puts the function in the place of the operator.
 #[derive(Debug)]
 pub struct ListsMeeting;
@@ -31,7 +34,8 @@ impl ExprPlanner for ListsMeeting {
         expression: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let is_list = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::List(_)));
+        let expression = with_lists(expression, schema);
+        let is_list = |side: &Expr| list_type(side, schema).is_some();
         let is_meant = expression.op == BinaryOperator::PGOverlap
             && (is_list(&expression.left) || is_list(&expression.right));
         if !is_meant {
@@ -45,6 +49,26 @@ impl ExprPlanner for ListsMeeting {
         let call = ScalarFunction::new_udf(function, lists);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
+}
+
+/// A parameter beside a list is one of the same type.
+fn with_lists(expression: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let RawBinaryExpr { op, left, right } = expression;
+    let is_of_lists = matches!(
+        op,
+        BinaryOperator::PGOverlap | BinaryOperator::AtArrow | BinaryOperator::ArrowAt
+    );
+    let (left, right) = match (list_type(&left, schema), list_type(&right, schema)) {
+        (Some(list), None) if is_of_lists => (left, in_type(right, &list)),
+        (None, Some(list)) if is_of_lists => (in_type(left, &list), right),
+        _ => (left, right),
+    };
+    RawBinaryExpr { op, left, right }
+}
+
+fn list_type(side: &Expr, schema: &DFSchema) -> Option<DataType> {
+    let found = side.get_type(schema).ok();
+    found.filter(|found| matches!(found, DataType::List(_)))
 }
 
 /// NULL if one of the lists is.
