@@ -254,7 +254,9 @@ pub(super) fn fit(
                     written_times::of_texts(value, &column.data_type)
                         .map_err(DataFusionError::from)?
                 }
-                DataType::Utf8 if value.data_type().is_temporal() => time_texts::texts_of(value)?,
+                DataType::Utf8 if time_texts::is_written_here(value.data_type()) => {
+                    time_texts::texts_of(value)?
+                }
                 _ => Arc::clone(value),
             };
             let cast = cast_with_options(&complete, &column.data_type, &options);
