@@ -2,14 +2,14 @@
 //! groups, partitions and joins, in `CASE x WHEN`, `nullif` and beside subqueries.
 //!
 //! DataFusion compares their months, then their days, then the rest. Here a day has 24 hours and a
-//! month 30 days, as in Postgres; extremes of windows, which go by another order, are refused.
+//! month 30 days, as in Postgres.
 
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Case, Cast, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -20,9 +20,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::{interval_extremes, interval_groups};
-use crate::sql::error::SqlError;
 use crate::sql::operators::interval_length::{has_length, length_of};
-use crate::sql::planner::external;
 
 /// Functions that choose by the order of their arguments.
 const EXTREMES: [&str; 4] = ["min", "max", "least", "greatest"];
@@ -134,13 +132,14 @@ fn in_expression(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::new_transformed(call, is_changed))
         }
         Expr::WindowFunction(mut call) => {
-            if is_extreme(call.fun.name(), &call.params.args, schema) {
-                return Err(without_window(call.fun.name()));
+            let is_extreme = is_extreme(call.fun.name(), &call.params.args, schema);
+            if is_extreme {
+                interval_extremes::over_window(&mut call);
             }
             let is_parted = keep_by_length(&mut call.params.partition_by, schema);
             let is_ordered = !has_distance(&call.params.window_frame)
                 && order_by_length(&mut call.params.order_by, schema);
-            let is_changed = is_parted || is_ordered;
+            let is_changed = is_extreme || is_parted || is_ordered;
             let call = Expr::WindowFunction(call);
             Ok(Transformed::new_transformed(call, is_changed))
         }
@@ -253,12 +252,6 @@ fn has_distance(frame: &WindowFrame) -> bool {
 /// Whether a function gives the least or the greatest of intervals.
 fn is_extreme(name: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
     EXTREMES.contains(&name) && arguments.iter().any(|value| is_interval(value, schema))
-}
-
-fn without_window(name: &str) -> DataFusionError {
-    let message = format!("{name}() OVER a window takes no intervals");
-    let hint = "take the first value in their order: first_value(…) OVER (… ORDER BY …)";
-    external(SqlError::unsupported(message).about(name).with_hint(hint))
 }
 
 /// Takes the lengths of those keys that are intervals; whether there are any.
