@@ -137,7 +137,7 @@ fn substring_as_call(expression: &mut Expr) {
     *expression = call("substr", arguments);
 }
 
-/// `'\x00ff'::bytea` is `X'00ff'`.
+/// `'\x00ff'::bytea`, and `'\000\377'::bytea`, is `X'00ff'`.
 fn written_bytes(expression: &mut Expr) {
     let Expr::Cast {
         expr, data_type, ..
@@ -147,10 +147,11 @@ fn written_bytes(expression: &mut Expr) {
     };
     if let (Expr::Value(value), DataType::Bytea) = (expr.as_ref(), data_type)
         && let Value::SingleQuotedString(text) = &value.value
-        && let Some(digits) = text.strip_prefix("\\x")
-        && bytes_of(text).is_some()
+        && text.contains('\\')
+        && let Some(bytes) = bytes_of(text)
     {
-        *expression = Expr::value(Value::HexStringLiteral(digits.to_owned()));
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        *expression = Expr::value(Value::HexStringLiteral(digits));
     }
 }
 
