@@ -8,23 +8,22 @@
 //! A name that no table has, as far as these are known, stays what DataFusion takes it for.
 
 use std::collections::HashSet;
-use std::mem::{replace, swap};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, ExcludeSelectItem, Expr, GroupByExpr, Ident, ObjectName, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, WildcardAdditionalOptions,
+    Distinct, Expr, GroupByExpr, Ident, ObjectName, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Value,
 };
 
+use super::hidden_keys::{all_but, hide, is_known_above, output_names, put_below, shown_columns};
 use super::output_columns::{meant, position_of, value_of};
-use super::relation_columns::{Columns, Relation, merges_columns, of_source};
+use super::relation_columns::{Columns, Relation, of_source};
 use super::same_names::column_name;
 use crate::sql::error::SqlError;
 use crate::sql::forms::grouping_elements::{bare, behind_distinct};
-use crate::sql::forms::over_rows::ROWS;
 use crate::sql::place::of_part;
 use crate::sql::planner::Sources;
-use crate::sql::statement::{identifier, parse_query};
+use crate::sql::statement::identifier;
 use crate::sql::syntax::{
     edit_expressions, edit_own_expressions, edit_queries, edit_selects, has_queries,
 };
@@ -261,13 +260,17 @@ fn in_order(query: &mut Query, columns: &Columns<'_>) -> Result<(), SqlError> {
                 false => continue,
             }
         } else {
-            let alias = order_name(added.len() + 1);
-            let expr = replace(&mut key.expr, Expr::Identifier(alias.clone()));
-            added.push(SelectItem::ExprWithAlias { expr, alias });
+            hide(&mut key.expr, &mut added);
         }
     }
     if added.is_empty() {
         return Ok(());
+    }
+    let shown_names = output_names(select);
+    for key in keys.iter_mut() {
+        if !is_known_above(&key.expr, &shown_names) {
+            hide(&mut key.expr, &mut added);
+        }
     }
     let shown = shown.unwrap_or_else(|| vec![all_but(added.len())]);
     select.projection.extend(added);
@@ -359,64 +362,10 @@ fn not_selected(key: &Expr) -> SqlError {
         )
 }
 
-/// What a column for a key is called.
-fn order_name(number: usize) -> Ident {
-    Ident::with_quote('"', format!("[order {number}]"))
-}
-
-/// The columns of a SELECT as a query over its rows asks for them by their names: `Some(None)` where
-/// not each has a name of its own, `None` where all of them together would be other columns, too.
-fn shown_columns(select: &Select) -> Option<Option<Vec<SelectItem>>> {
-    let names = select.projection.iter().map(|item| match item {
-        SelectItem::ExprWithAlias { alias, .. } => Some(alias),
-        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last(),
-        _ => None,
-    });
-    let names: Option<Vec<&Ident>> = names.collect();
-    let mut seen = HashSet::new();
-    match names {
-        Some(names) if names.iter().all(|name| seen.insert(identifier(name))) => {
-            let columns = names.into_iter().cloned().map(Expr::Identifier);
-            Some(Some(columns.map(SelectItem::UnnamedExpr).collect()))
-        }
-        // In * such a column stands once, however often it is selected.
-        _ if select.from.iter().any(merges_columns) => None,
-        _ => Some(None),
-    }
-}
-
-/// All columns but those of so many keys.
-fn all_but(keys: usize) -> SelectItem {
-    let names = (1..=keys).map(|number| ObjectName::from(vec![order_name(number)]));
-    SelectItem::Wildcard(WildcardAdditionalOptions {
-        opt_exclude: Some(ExcludeSelectItem::Multiple(names.collect())),
-        ..WildcardAdditionalOptions::default()
-    })
-}
-
-/// Puts the rows of a query, in their order, below one that shows some of their columns.
-fn put_below(query: &mut Query, shown: Vec<SelectItem>) -> Result<(), SqlError> {
-    let mut rows = parse_query(&format!("SELECT * FROM {ROWS}"))?;
-    swap(&mut rows.body, &mut query.body);
-    rows.order_by = query.order_by.take();
-    if let SetExpr::Select(select) = query.body.as_mut()
-        && let Some(tables) = select.from.first_mut()
-    {
-        select.projection = shown;
-        tables.relation = TableFactor::Derived {
-            lateral: false,
-            subquery: rows,
-            alias: None,
-            sample: None,
-        };
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::statement::parse_query;
 
     fn rewritten(sql: &str) -> Result<String, SqlError> {
         let mut query = parse_query(sql)?;
@@ -441,18 +390,18 @@ mod tests {
             ),
             (
                 "SELECT k, -v AS v FROM t ORDER BY abs(v), k LIMIT 1",
-                "SELECT k, v FROM (SELECT k, -v AS v, abs(v) AS \"[order 1]\" FROM t ORDER BY \
-                 \"[order 1]\", k) LIMIT 1",
+                "SELECT k, v FROM (SELECT k, -v AS v, abs(v) AS \"[order 1]\" FROM t) ORDER BY \
+                 \"[order 1]\", k LIMIT 1",
             ),
             (
-                "SELECT -v AS v FROM t ORDER BY t.v",
-                "SELECT v FROM (SELECT -v AS v, t.v AS \"[order 1]\" FROM t ORDER BY \
-                 \"[order 1]\")",
+                "SELECT -v AS v FROM t ORDER BY t.v, k",
+                "SELECT v FROM (SELECT -v AS v, t.v AS \"[order 1]\", k AS \"[order 2]\" FROM t) ORDER BY \
+                 \"[order 1]\", \"[order 2]\"",
             ),
             (
                 "SELECT *, -v AS v FROM t ORDER BY v + 1",
                 "SELECT * EXCLUDE (\"[order 1]\") FROM (SELECT *, -v AS v, v + 1 AS \"[order 1]\" \
-                 FROM t ORDER BY \"[order 1]\")",
+                 FROM t) ORDER BY \"[order 1]\"",
             ),
             (
                 "SELECT k, sum(v) AS v FROM t GROUP BY k HAVING sum(v) > 3",
