@@ -2,13 +2,17 @@
 //!
 //! `map` of lists that are NULL is NULL in a column and empty as a constant, and `trunc` of −0.0 is
 //! 0.0 in a column alone. `to_timestamp` and its like promise times in a zone and give columns of
-//! times without; of a constant they take no columns of patterns.
+//! times without; of a constant they take no columns of patterns. `map` also lets a row of more keys
+//! than values pass where the lists of all rows together have as many.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, make_array};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, make_array};
+use arrow::compute::cast;
+use arrow::compute::kernels::length::length;
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -17,8 +21,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+const MAP: &str = "map";
+
 const CONCERNED: [&str; 9] = [
-    "map",
+    MAP,
     "to_date",
     "to_timestamp",
     "to_timestamp_micros",
@@ -94,6 +100,11 @@ impl ScalarUDFImpl for AsColumn {
         if let Some(first) = given.args.first_mut() {
             *first = ColumnarValue::Array(first.to_array(given.number_rows)?);
         }
+        if let [keys, values] = &given.args[..]
+            && self.name() == MAP
+        {
+            check_pairs(keys, values, given.number_rows)?;
+        }
         let promised = Arc::clone(&given.return_field);
         // Not by way of the outer function, which checks the type in builds for tests.
         let found = self.function.inner().invoke_with_args(given)?;
@@ -106,6 +117,22 @@ impl ScalarUDFImpl for AsColumn {
             false => ColumnarValue::Array(found),
         })
     }
+}
+
+/// Refuses rows that have more keys than values, or fewer.
+fn check_pairs(keys: &ColumnarValue, values: &ColumnarValue, rows: usize) -> Result<()> {
+    let (keys, values) = (lengths(keys, rows)?, lengths(values, rows)?);
+    let mut pairs = keys.iter().zip(values.iter());
+    match pairs.any(|(keys, values)| keys.is_some() && keys != values) {
+        true => exec_err!("map requires key and value lists to have the same length"),
+        false => Ok(()),
+    }
+}
+
+fn lengths(lists: &ColumnarValue, rows: usize) -> Result<Int64Array> {
+    let lengths = length(lists.to_array(rows)?.as_ref())?;
+    let lengths = cast(&lengths, &DataType::Int64)?;
+    Ok(lengths.as_primitive::<Int64Type>().clone())
 }
 
 /// The same moments with the zone that was promised.
