@@ -20,6 +20,7 @@ use super::error::SqlError;
 use super::functions::scalar;
 use super::planner::{Sources, external};
 use super::relation;
+use super::types::TypesOfColumns;
 
 /// What names of tables and functions lead to.
 pub(super) struct Provider<'a> {
@@ -78,7 +79,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
+        Some(Arc::new(TypesOfColumns))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

@@ -18,6 +18,7 @@ use super::aggregates::peer_frames;
 use super::catalog::{Catalog, ViewDefinition};
 use super::columns::merged_columns;
 use super::columns::same_names;
+use super::columns::table_names;
 use super::columns::whole_rows;
 use super::decimal;
 use super::error::SqlError;
@@ -223,12 +224,14 @@ impl Planner {
         let mut query = query.clone();
         let lambdas = self.state.higher_order_functions();
         construct::refuse_lambdas(&mut query, &|name| lambdas.contains_key(name))?;
+        table_names::in_forms(&mut query, sources);
         forms::rewrite(&mut query)?;
         let aggregates = self.state.aggregate_functions();
-        array_subquery::rewrite(&mut query, &|name| {
-            aggregates.contains_key(scalar::other_name(name).unwrap_or(name))
-        })?;
+        let is_aggregate =
+            |name: &str| aggregates.contains_key(scalar::other_name(name).unwrap_or(name));
+        array_subquery::rewrite(&mut query, &is_aggregate)?;
         whole_rows::rewrite(&mut query, sources);
+        table_names::rewrite(&mut query, sources, &is_aggregate)?;
         merged_columns::rewrite(&mut query)?;
         decimal::keep_long(&mut query);
         like::with_backslashes(&mut query);

@@ -31,6 +31,15 @@ impl VisitorMut for Walk<'_> {
     }
 }
 
+/// Whether there are queries in an expression.
+pub fn has_queries(expression: &Expr) -> bool {
+    let found = edit_expressions(&mut expression.clone(), &mut |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
 /// Shows every expression of a tree outside of the queries within it to `edit`, the parts of an
 /// expression before itself.
 pub fn edit_own_expressions(tree: &mut impl VisitMut, edit: &mut dyn FnMut(&mut Expr)) {

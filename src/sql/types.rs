@@ -1,6 +1,12 @@
-//! The names of types: Arrow's as SQL calls them, and names that no type has.
+//! The names of types: Arrow's as SQL calls them, names that no type has, and those that DataFusion
+//! takes for another type than columns have.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
 
 use super::error::{SqlError, nearest};
 
@@ -151,6 +157,23 @@ pub fn sql_name(data_type: &DataType) -> String {
         | DataType::ListView(item) => format!("{}[]", sql_name(item.data_type())),
         DataType::Null => "UNKNOWN".to_owned(),
         other => other.to_string().to_uppercase(),
+    }
+}
+
+/// Types of casts and literals that are those of columns: `TIME` is in microseconds, so that it meets
+/// a column in `coalesce`, CASE and UNION. DataFusion would take nanoseconds.
+#[derive(Debug)]
+pub struct TypesOfColumns;
+
+impl TypePlanner for TypesOfColumns {
+    fn plan_type_field(&self, written: &SqlType) -> DataFusionResult<Option<FieldRef>> {
+        Ok(match written {
+            SqlType::Time(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                let time = DataType::Time64(TimeUnit::Microsecond);
+                Some(Arc::new(Field::new("", time, true)))
+            }
+            _ => None,
+        })
     }
 }
 

@@ -246,14 +246,17 @@ pub(super) fn fit(
             if column.data_type == DataType::Binary && value.data_type().is_string() {
                 return bytes(table, column, value);
             }
-            if value.data_type().is_numeric() && column.data_type.is_temporal() {
-                return Err(no_time(table, column, value.data_type()));
+            if let Some(hint) = unlike(value.data_type(), &column.data_type) {
+                return Err(wrong_type(table, column, value.data_type()).with_hint(hint));
             }
             let complete = match column.data_type {
-                DataType::Timestamp(..) if value.data_type().is_string() => {
-                    written_times::of_texts(value).map_err(DataFusionError::from)?
+                DataType::Timestamp(..) | DataType::Date32 if value.data_type().is_string() => {
+                    written_times::of_texts(value, &column.data_type)
+                        .map_err(DataFusionError::from)?
                 }
-                DataType::Utf8 if value.data_type().is_temporal() => time_texts::texts_of(value)?,
+                DataType::Utf8 if time_texts::is_written_here(value.data_type()) => {
+                    time_texts::texts_of(value)?
+                }
                 _ => Arc::clone(value),
             };
             let cast = cast_with_options(&complete, &column.data_type, &options);
@@ -276,14 +279,32 @@ pub(super) fn fit(
     })
 }
 
-/// A number would be taken for days or microseconds since 1970.
-fn no_time(table: &TableDefinition, column: &ColumnDefinition, found: &DataType) -> SqlError {
+/// What to write instead of a value that Arrow would take for one of another type: a number for a
+/// time since 1970, for its own bytes or for whether it is zero, and a truth value for a number.
+fn unlike(found: &DataType, wanted: &DataType) -> Option<&'static str> {
+    match wanted {
+        DataType::Boolean if found.is_numeric() => {
+            Some("write true or false, or a comparison: n <> 0")
+        }
+        DataType::Binary if found.is_numeric() => Some("write '\\x00ff', or CAST(… AS TEXT)"),
+        time if time.is_temporal() && found.is_numeric() => {
+            Some("write DATE '2026-05-04', TIMESTAMP '…' or TIME '…'")
+        }
+        number if number.is_numeric() && *found == DataType::Boolean => {
+            Some("cast it: CAST(… AS INT)")
+        }
+        _ => None,
+    }
+}
+
+/// A value that its column does not take, though it could be cast.
+fn wrong_type(table: &TableDefinition, column: &ColumnDefinition, found: &DataType) -> SqlError {
     let (found, wanted) = (sql_name(found), sql_name(&column.data_type));
     let message = format!(
         "column \"{}\" of \"{}\": {found} cannot be cast to {wanted}",
         column.name, table.name
     );
-    SqlError::new("42804", message).with_hint("write DATE '2026-05-04', TIMESTAMP '…' or TIME '…'")
+    SqlError::new("42804", message)
 }
 
 /// Texts that are written to a column of bytes.

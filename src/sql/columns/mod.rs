@@ -1,8 +1,9 @@
 //! What names of columns lead to, where DataFusion takes them for another column or refuses them.
 //!
-//! In their order: `whole_rows` (with `relation_columns`) and `merged_columns` on the syntax tree;
-//! then `same_names` has DataFusion plan the query, with `cast_keys` before it and `doubled_columns`
-//! behind it. `output_columns` finds the columns of a SELECT by position or name, for keys of all kinds.
+//! In their order: `table_names` (before `forms`, and again behind the next), `whole_rows` (both with
+//! `relation_columns`) and `merged_columns` on the syntax tree; then `same_names` has DataFusion plan
+//! the query, with `cast_keys` before it and `doubled_columns` behind it. `output_columns` finds the
+//! columns of a SELECT by position or name, for keys of all kinds.
 
 mod cast_keys;
 mod doubled_columns;
@@ -10,4 +11,5 @@ pub(super) mod merged_columns;
 pub(super) mod output_columns;
 mod relation_columns;
 pub(super) mod same_names;
+pub(super) mod table_names;
 pub(super) mod whole_rows;

@@ -1,6 +1,7 @@
 //! The columns of the relations in FROM, as far as the query and the tables tell them.
 
 use std::collections::{HashMap, HashSet};
+use std::slice::from_ref;
 
 use datafusion::sql::sqlparser::ast::{
     Ident, Join, JoinConstraint, JoinOperator, Query, SelectItem, SelectItemQualifiedWildcardKind,
@@ -8,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::output_columns::name_of;
+use crate::sql::planner::Sources;
 use crate::sql::statement::identifier;
 use crate::sql::syntax::{edit_joins, edit_queries};
 
@@ -33,6 +35,13 @@ pub fn names(query: &mut Query) -> HashSet<String> {
         names.extend(factors.filter_map(name_in_from).map(identifier));
     });
     names
+}
+
+/// What the columns of a table or view are called.
+pub fn of_source(sources: &dyn Sources, name: &str) -> Option<Vec<String>> {
+    let schema = sources.source(name).ok()?.schema();
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    Some(names.collect())
 }
 
 fn name_in_from(factor: &TableFactor) -> Option<&Ident> {
@@ -73,6 +82,27 @@ impl<'t> Columns<'t> {
     /// The relations of a FROM; `None` if not all of them are known by their names.
     pub fn relations(&self, from: &[TableWithJoins]) -> Option<Vec<Relation>> {
         self.relations_at(from, DEPTH_MAX)
+    }
+
+    /// Those relations of a FROM that are known, whatever stands beside them.
+    pub fn known(&self, from: &[TableWithJoins]) -> Vec<Relation> {
+        let mut known = Vec::new();
+        for tables in from {
+            let joined = tables.joins.iter().map(|join| &join.relation);
+            for factor in joined.chain([&tables.relation]) {
+                let found = match factor {
+                    TableFactor::NestedJoin {
+                        table_with_joins,
+                        alias: None,
+                    } => Some(self.known(from_ref(table_with_joins.as_ref()))),
+                    other => self
+                        .of_factor(other, DEPTH_MAX)
+                        .or_else(|| of_function(other)),
+                };
+                known.extend(found.into_iter().flatten());
+            }
+        }
+        known
     }
 
     fn relations_at(&self, from: &[TableWithJoins], depth: usize) -> Option<Vec<Relation>> {
@@ -205,6 +235,30 @@ impl<'t> Columns<'t> {
     }
 }
 
+/// A function in FROM whose alias tells its columns.
+fn of_function(factor: &TableFactor) -> Option<Vec<Relation>> {
+    let alias = match factor {
+        TableFactor::Table {
+            args: Some(_),
+            alias: Some(alias),
+            ..
+        }
+        | TableFactor::Function {
+            alias: Some(alias), ..
+        }
+        | TableFactor::UNNEST {
+            alias: Some(alias), ..
+        } => alias,
+        _ => return None,
+    };
+    let names = alias.columns.iter();
+    Some(vec![Relation {
+        name: alias.name.clone(),
+        columns: Some(names.map(|column| identifier(&column.name)).collect()),
+        may_be_missing: false,
+    }])
+}
+
 /// Of which sides of a join all rows have one; `None`: not both sides are relations behind it.
 fn kept(join: &Join) -> Option<(bool, bool)> {
     match &join.join_operator {
@@ -219,7 +273,7 @@ fn kept(join: &Join) -> Option<(bool, bool)> {
 }
 
 /// Whether columns of two tables are one in `*`.
-fn merges_columns(tables: &TableWithJoins) -> bool {
+pub fn merges_columns(tables: &TableWithJoins) -> bool {
     let is_merged = |join: &Join| match &join.join_operator {
         JoinOperator::Join(constraint)
         | JoinOperator::Inner(constraint)

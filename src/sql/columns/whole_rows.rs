@@ -33,11 +33,7 @@ const WITH_ROWS: [&str; 8] = [
 
 /// Writes those of a query as objects of their columns.
 pub fn rewrite(query: &mut Query, sources: &dyn Sources) {
-    rewrite_with(query, &|name| {
-        let schema = sources.source(name).ok()?.schema();
-        let names = schema.fields().iter().map(|field| field.name().clone());
-        Some(names.collect())
-    });
+    rewrite_with(query, &|name| relation_columns::of_source(sources, name));
 }
 
 /// The same with what tells the columns of tables and views.

@@ -21,6 +21,7 @@ mod row_values;
 mod set_returning;
 mod similar;
 mod typed_parameters;
+mod value_rows;
 
 use std::ops::ControlFlow;
 
@@ -43,6 +44,7 @@ use similar::as_regular_expression;
 /// Writes all of them anew.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
+    value_rows::in_one_type(query);
     edit_queries(query, &mut |query| {
         row_keys::in_query(query);
         let written = fetch::as_limit(query)
@@ -135,7 +137,7 @@ fn substring_as_call(expression: &mut Expr) {
     *expression = call("substr", arguments);
 }
 
-/// `'\x00ff'::bytea` is `X'00ff'`.
+/// `'\x00ff'::bytea`, and `'\000\377'::bytea`, is `X'00ff'`.
 fn written_bytes(expression: &mut Expr) {
     let Expr::Cast {
         expr, data_type, ..
@@ -145,10 +147,11 @@ fn written_bytes(expression: &mut Expr) {
     };
     if let (Expr::Value(value), DataType::Bytea) = (expr.as_ref(), data_type)
         && let Value::SingleQuotedString(text) = &value.value
-        && let Some(digits) = text.strip_prefix("\\x")
-        && bytes_of(text).is_some()
+        && text.contains('\\')
+        && let Some(bytes) = bytes_of(text)
     {
-        *expression = Expr::value(Value::HexStringLiteral(digits.to_owned()));
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        *expression = Expr::value(Value::HexStringLiteral(digits));
     }
 }
 

@@ -50,11 +50,12 @@ fn limit_of(call: &ScalarFunction, schema: &DFSchema) -> Option<i32> {
         return None;
     }
     let part = part.try_as_str()??.to_lowercase();
-    match part.strip_suffix('s').unwrap_or(&part) {
-        "hour" => Some(24),
-        "minute" | "second" => Some(60),
-        "millisecond" => Some(60_000),
-        "microsecond" => Some(60_000_000),
+    match part.trim_matches(['\'', '"']) {
+        "h" | "hr" | "hrs" | "hour" | "hours" => Some(24),
+        "m" | "min" | "mins" | "minute" | "minutes" => Some(60),
+        "s" | "sec" | "secs" | "second" | "seconds" => Some(60),
+        "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => Some(60_000),
+        "us" | "usec" | "usecs" | "microsecond" | "microseconds" => Some(60_000_000),
         _ => None,
     }
 }

@@ -1,6 +1,8 @@
-//! `&&`: whether two lists have an element in common, as in Postgres, where NULL is equal to none.
+//! `&&`, `@>` and `<@`: whether two lists have an element in common, or one all elements of the other,
+//! as in Postgres, where NULL is equal to none.
 //!
-//! DataFusion does not know the operator, and to its function `array_has_any` NULL equals NULL.
+//! DataFusion does not know the first, and to its functions for all three NULL equals NULL.
+//! Nor does it know beside them that a parameter is a list.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +23,9 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-/// Puts the function in the place of the operator.
+use super::parameters::in_type;
+
+/// Puts the function in the place of the operators.
 #[derive(Debug)]
 pub struct ListsMeeting;
 
@@ -31,13 +35,19 @@ impl ExprPlanner for ListsMeeting {
         expression: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let is_list = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::List(_)));
-        let is_meant = expression.op == BinaryOperator::PGOverlap
-            && (is_list(&expression.left) || is_list(&expression.right));
-        if !is_meant {
+        let asked = match expression.op {
+            BinaryOperator::PGOverlap => Asked::Meet,
+            BinaryOperator::AtArrow => Asked::Holds,
+            BinaryOperator::ArrowAt => Asked::IsHeld,
+            _ => return Ok(PlannerResult::Original(expression)),
+        };
+        let expression = with_lists(expression, schema);
+        let is_list = |side: &Expr| list_type(side, schema).is_some();
+        if !is_list(&expression.left) && !is_list(&expression.right) {
             return Ok(PlannerResult::Original(expression));
         }
         let function = ListsMeet {
+            asked,
             signature: Signature::user_defined(Volatility::Immutable),
         };
         let function = Arc::new(ScalarUDF::new_from_impl(function));
@@ -47,21 +57,54 @@ impl ExprPlanner for ListsMeeting {
     }
 }
 
+/// A parameter beside a list is one of the same type.
+fn with_lists(expression: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let RawBinaryExpr { op, left, right } = expression;
+    let (left, right) = match (list_type(&left, schema), list_type(&right, schema)) {
+        (Some(list), None) => (left, in_type(right, &list)),
+        (None, Some(list)) => (in_type(left, &list), right),
+        _ => (left, right),
+    };
+    RawBinaryExpr { op, left, right }
+}
+
+fn list_type(side: &Expr, schema: &DFSchema) -> Option<DataType> {
+    let found = side.get_type(schema).ok();
+    found.filter(|found| matches!(found, DataType::List(_)))
+}
+
+/// What is asked of two lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Asked {
+    /// Whether they have an element in common.
+    Meet,
+    /// Whether the first has all elements of the second.
+    Holds,
+    /// Whether the second has all elements of the first.
+    IsHeld,
+}
+
 /// NULL if one of the lists is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ListsMeet {
+    asked: Asked,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for ListsMeet {
     fn name(&self) -> &str {
-        "&&"
+        match self.asked {
+            Asked::Meet => "&&",
+            Asked::Holds => "@>",
+            Asked::IsHeld => "<@",
+        }
     }
 
     /// As the operator would call its column.
     fn schema_name(&self, lists: &[Expr]) -> Result<String> {
         let names = lists.iter().map(|list| list.schema_name().to_string());
-        Ok(names.collect::<Vec<_>>().join(" && "))
+        let operator = format!(" {} ", self.name());
+        Ok(names.collect::<Vec<_>>().join(&operator))
     }
 
     fn signature(&self) -> &Signature {
@@ -83,7 +126,7 @@ impl ScalarUDFImpl for ListsMeet {
                 let list = DataType::List(Arc::new(Field::new_list_field(common, true)));
                 Ok(vec![list.clone(), list])
             }
-            None => plan_err!("&& takes two lists of one type"),
+            None => plan_err!("{} takes two lists of one type", self.name()),
         }
     }
 
@@ -97,7 +140,7 @@ impl ScalarUDFImpl for ListsMeet {
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right] = &given.args[..] else {
-            return plan_err!("&& takes two lists");
+            return plan_err!("{} takes two lists", self.name());
         };
         let is_constant = matches!(
             (left, right),
@@ -106,7 +149,9 @@ impl ScalarUDFImpl for ListsMeet {
         let rows = if is_constant { 1 } else { given.number_rows };
         let left = left.to_array(rows)?;
         let right = cast(&right.to_array(rows)?, left.data_type())?;
-        let found = meeting(left.as_list::<i32>(), right.as_list::<i32>())?;
+        let found = self
+            .asked
+            .of(left.as_list::<i32>(), right.as_list::<i32>())?;
         Ok(match is_constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
             false => ColumnarValue::Array(Arc::new(found)),
@@ -114,31 +159,45 @@ impl ScalarUDFImpl for ListsMeet {
     }
 }
 
-/// Row by row whether two lists have an element in common.
-fn meeting(left: &ListArray, right: &ListArray) -> Result<BooleanArray> {
-    let converter = RowConverter::new(vec![SortField::new(left.value_type())])?;
-    let of_left = converter.convert_columns(&[Arc::clone(left.values())])?;
-    let of_right = converter.convert_columns(&[Arc::clone(right.values())])?;
-    let found = (0..left.len()).map(|row| {
-        if left.is_null(row) || right.is_null(row) {
+impl Asked {
+    /// The answer row by row.
+    fn of(self, left: &ListArray, right: &ListArray) -> Result<BooleanArray> {
+        match self {
+            Asked::Meet => found(left, right, false),
+            Asked::Holds => found(right, left, true),
+            Asked::IsHeld => found(left, right, true),
+        }
+    }
+}
+
+/// Row by row whether one of the elements of a list is in another, or all are.
+fn found(list: &ListArray, other: &ListArray, asks_for_all: bool) -> Result<BooleanArray> {
+    let converter = RowConverter::new(vec![SortField::new(list.value_type())])?;
+    let of_list = converter.convert_columns(&[Arc::clone(list.values())])?;
+    let of_other = converter.convert_columns(&[Arc::clone(other.values())])?;
+    let found = (0..list.len()).map(|row| {
+        if list.is_null(row) || other.is_null(row) {
             return None;
         }
-        let known: HashSet<Row<'_>> = elements(right, &of_right, row).collect();
-        Some(elements(left, &of_left, row).any(|element| known.contains(&element)))
+        let known: HashSet<Row<'_>> = elements(other, &of_other, row).flatten().collect();
+        let mut asked = elements(list, &of_list, row);
+        Some(match asks_for_all {
+            true => asked.all(|element| element.is_some_and(|element| known.contains(&element))),
+            false => asked.any(|element| element.is_some_and(|element| known.contains(&element))),
+        })
     });
     Ok(found.collect())
 }
 
-/// The elements of one list that are not NULL.
+/// The elements of one list, of which `None` is NULL.
 fn elements<'r>(
     lists: &'r ListArray,
     rows: &'r Rows,
     list: usize,
-) -> impl Iterator<Item = Row<'r>> {
+) -> impl Iterator<Item = Option<Row<'r>>> {
     let offsets = lists.value_offsets();
     let places = offsets[list] as usize..offsets[list + 1] as usize;
-    let places = places.filter(move |place| lists.values().is_valid(*place));
-    places.map(move |place| rows.row(place))
+    places.map(move |place| lists.values().is_valid(place).then(|| rows.row(place)))
 }
 
 #[cfg(test)]
@@ -148,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_meet_in_an_element_that_is_not_null() {
+    fn null_is_an_element_of_no_list() {
         let list = |elements: &[Option<i32>]| Some(elements.to_vec());
         let left = [
             list(&[Some(1), Some(2)]),
@@ -164,7 +223,20 @@ mod tests {
         ];
         let left = ListArray::from_iter_primitive::<Int32Type, _, _>(left);
         let right = ListArray::from_iter_primitive::<Int32Type, _, _>(right);
-        let found: Vec<Option<bool>> = meeting(&left, &right).expect("lists").iter().collect();
-        assert_eq!(found, [Some(true), Some(false), Some(false), None]);
+        let of = |asked: Asked, left, right| -> Vec<Option<bool>> {
+            asked.of(left, right).expect("lists").iter().collect()
+        };
+        assert_eq!(
+            of(Asked::Meet, &left, &right),
+            [Some(true), Some(false), Some(false), None]
+        );
+        assert_eq!(
+            of(Asked::Holds, &left, &left),
+            [Some(true), Some(false), Some(true), None]
+        );
+        assert_eq!(
+            of(Asked::IsHeld, &left, &right),
+            [Some(false), Some(false), Some(true), None]
+        );
     }
 }

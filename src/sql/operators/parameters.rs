@@ -15,6 +15,8 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::comparison::is_planned_comparison;
+
 /// Functions whose arguments stand for each other.
 const OF_ALTERNATIVES: [&str; 6] = ["coalesce", "greatest", "ifnull", "least", "nullif", "nvl"];
 
@@ -47,10 +49,13 @@ impl ExprPlanner for TimeParameters {
 
 /// A value that is an interval if it is a parameter of which nothing is known.
 pub(super) fn as_interval(value: Expr) -> Expr {
+    in_type(value, &DataType::Interval(IntervalUnit::MonthDayNano))
+}
+
+/// The same of another type.
+pub(super) fn in_type(value: Expr, data_type: &DataType) -> Expr {
     match value {
-        Expr::Placeholder(Placeholder { id, field: None }) => {
-            of_type(id, &DataType::Interval(IntervalUnit::MonthDayNano))
-        }
+        Expr::Placeholder(Placeholder { id, field: None }) => of_type(id, data_type),
         other => other,
     }
 }
@@ -82,6 +87,7 @@ pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
                     Expr::TryCast(cast) => found.note(&cast.expr, cast.field.data_type()),
                     other => {
                         found.meet(other);
+                        found.compare(other);
                         found.stand_for(&alternatives(other), &schema);
                         found.note_list(other, &schema);
                         found.note_arguments(other, &schema);
@@ -159,6 +165,8 @@ struct Found {
     met: HashMap<String, DataType>,
     /// The types that they are cast to, or that their place asks for.
     wanted: HashMap<String, DataType>,
+    /// Those that are compared with each other.
+    compared: Vec<[String; 2]>,
 }
 
 impl Found {
@@ -242,6 +250,10 @@ impl Found {
         else {
             return;
         };
+        // It stands beside another of which nothing is known.
+        if *field.data_type() == DataType::Null {
+            return;
+        }
         let data_type = match self.met.get(id) {
             Some(before) => {
                 let common = comparison_coercion(before, field.data_type());
@@ -252,9 +264,28 @@ impl Found {
         self.met.insert(id.clone(), data_type);
     }
 
+    /// Two parameters that are compared with each other.
+    fn compare(&mut self, value: &Expr) {
+        if let Expr::BinaryExpr(binary) = value
+            && is_planned_comparison(binary.op)
+            && let Expr::Placeholder(left) = binary.left.as_ref()
+            && let Expr::Placeholder(right) = binary.right.as_ref()
+        {
+            self.compared.push([left.id.clone(), right.id.clone()]);
+        }
+    }
+
+    /// Parameters of which no more is known than that they are compared with each other are texts.
     fn types(self) -> HashMap<String, DataType> {
         let mut types = self.wanted;
         types.extend(self.met);
+        for pair in self.compared {
+            let mut known = pair.iter().filter_map(|id| types.get(id));
+            let data_type = known.next().cloned().unwrap_or(DataType::Utf8);
+            for id in pair {
+                types.entry(id).or_insert_with(|| data_type.clone());
+            }
+        }
         types
     }
 }

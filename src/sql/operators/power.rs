@@ -3,11 +3,12 @@
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
-use datafusion::functions::math;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::sql::functions::scalar::real;
 
 /// Puts the function in the place of the operator.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl ExprPlanner for Powers {
         }
         let double = |value: Expr| Expr::Cast(Cast::new(Box::new(value), DataType::Float64));
         let arguments = vec![double(expression.left), double(expression.right)];
-        let call = ScalarFunction::new_udf(math::power(), arguments);
+        let call = ScalarFunction::new_udf(real::power(), arguments);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
 }

@@ -119,6 +119,7 @@ fn wanted(
         {
             other.clone()
         }
+        BinaryOperator::And | BinaryOperator::Or if *other == DataType::Boolean => other.clone(),
         BinaryOperator::StringConcat if is_list && text.trim().starts_with('{') => other.clone(),
         comparison if is_comparison(comparison) => match other {
             // All digits of the text count, whatever the scale of the other.

@@ -1,14 +1,19 @@
-//! Whole numbers that become too large for their type, as errors.
+//! Whole numbers that become too large for their type, and doubles that are divided by zero, as
+//! errors.
 //!
-//! DataFusion adds, subtracts and multiplies them modulo 2⁶⁴, so that what is too large comes out as
-//! another number. Live views set a flag of the physical operators; queries, whose operators
+//! DataFusion adds, subtracts and multiplies whole numbers modulo 2⁶⁴, so that what is too large comes
+//! out as another number. Live views set a flag of the physical operators; queries, whose operators
 //! DataFusion makes by itself, and constants, which it computes before there are any, have a
-//! function in their place.
+//! function in their place. So has each division of doubles, of which it would make an infinity or
+//! NaN.
 
 use std::sync::Arc;
 
-use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray, Datum, Float64Array};
+use arrow::compute::cast;
+use arrow::compute::kernels::numeric::{add, div, mul, sub};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::Result;
@@ -23,6 +28,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion::physical_expr_common::datum::apply;
+use datafusion::scalar::ScalarValue;
 
 use crate::sql::aggregates::checked_sums;
 use crate::sql::aggregates::interval_sums;
@@ -31,7 +37,7 @@ use crate::sql::plan::Expression;
 /// The rule; it stands before those that compute constants.
 #[derive(Debug)]
 pub struct CheckedNumbers {
-    /// Whether only constants are looked at.
+    /// Whether of whole numbers only constants are looked at.
     pub constants_only: bool,
 }
 
@@ -102,7 +108,9 @@ impl CheckedNumbers {
     fn concerns(&self, expression: &Expr) -> Result<bool> {
         expression.exists(|part| {
             Ok(match part {
-                Expr::BinaryExpr(binary) => may_become_too_large(binary.op),
+                Expr::BinaryExpr(binary) => {
+                    may_become_too_large(binary.op) || binary.op == Operator::Divide
+                }
                 Expr::AggregateFunction(call) => !self.constants_only && call.func.name() == "sum",
                 Expr::WindowFunction(call) => !self.constants_only && call.fun.name() == "sum",
                 _ => false,
@@ -112,6 +120,9 @@ impl CheckedNumbers {
 
     fn checked(&self, part: Expr, schema: &DFSchema) -> Transformed<Expr> {
         let BinaryExpr { left, op, right } = match part {
+            Expr::BinaryExpr(binary) if binary.op == Operator::Divide => {
+                return divided(binary, schema);
+            }
             Expr::BinaryExpr(binary) if may_become_too_large(binary.op) => binary,
             other if self.constants_only => return Transformed::no(other),
             other => return with_checked_sum(other, schema),
@@ -125,17 +136,70 @@ impl CheckedNumbers {
                     && is_looked_at(&left)
                     && is_looked_at(&right) =>
             {
-                let function = Arithmetic {
-                    operator: op,
-                    signature: Signature::any(2, Volatility::Immutable),
-                };
-                let function = Arc::new(ScalarUDF::new_from_impl(function));
-                let call = ScalarFunction::new_udf(function, vec![*left, *right]);
-                Transformed::yes(Expr::ScalarFunction(call))
+                Transformed::yes(computed(op, *left, *right))
             }
             _ => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
         }
     }
+}
+
+/// A division of doubles that fails where the divisor is zero.
+fn divided(binary: BinaryExpr, schema: &DFSchema) -> Transformed<Expr> {
+    let types = (binary.left.get_type(schema), binary.right.get_type(schema));
+    let are_doubles = matches!(types, (Ok(left), Ok(right)) if left.is_floating() && left == right);
+    match are_doubles && !is_written(&binary.right) {
+        true => Transformed::yes(computed(binary.op, *binary.left, *binary.right)),
+        false => Transformed::no(Expr::BinaryExpr(binary)),
+    }
+}
+
+/// Whether a divisor is a number as it is written, and not zero.
+fn is_written(divisor: &Expr) -> bool {
+    match divisor {
+        Expr::Alias(alias) => is_written(&alias.expr),
+        Expr::Cast(cast) if *cast.field.data_type() == DataType::Float64 => is_written(&cast.expr),
+        Expr::Literal(number, _) => {
+            let number = number.cast_to(&DataType::Float64);
+            matches!(number, Ok(ScalarValue::Float64(Some(number))) if number != 0.0)
+        }
+        _ => false,
+    }
+}
+
+/// The function in the place of an operator.
+fn computed(operator: Operator, left: Expr, right: Expr) -> Expr {
+    let function = Arithmetic {
+        operator,
+        signature: Signature::any(2, Volatility::Immutable),
+    };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right]))
+}
+
+/// What doubles give that are divided. As in Postgres NaN may be divided by zero, an infinity not.
+fn quotient(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
+    let quotients = div(left, right)?;
+    let found = doubles(quotients.as_ref())?;
+    if found.values().iter().all(|number| number.is_finite()) {
+        return Ok(quotients);
+    }
+    let ((dividends, is_one_dividend), (divisors, is_one_divisor)) = (left.get(), right.get());
+    let (dividends, divisors) = (doubles(dividends)?, doubles(divisors)?);
+    let place = |row: usize, is_one: bool| if is_one { 0 } else { row };
+    let is_undefined = |row: usize| {
+        let dividend = dividends.value(place(row, is_one_dividend));
+        let divisor = divisors.value(place(row, is_one_divisor));
+        found.is_valid(row) && divisor == 0.0 && !dividend.is_nan()
+    };
+    match (0..found.len()).any(is_undefined) {
+        true => Err(ArrowError::DivideByZero),
+        false => Ok(quotients),
+    }
+}
+
+fn doubles(numbers: &dyn Array) -> Result<Float64Array, ArrowError> {
+    let numbers = cast(numbers, &DataType::Float64)?;
+    Ok(numbers.as_primitive::<Float64Type>().clone())
 }
 
 /// The same call with a sum that fails where it is too large.
@@ -174,7 +238,7 @@ fn with_checked_sum(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
     }
 }
 
-/// An operation of two whole numbers of one type.
+/// An operation of two whole numbers of one type, or the division of two doubles.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Arithmetic {
     operator: Operator,
@@ -186,6 +250,7 @@ impl ScalarUDFImpl for Arithmetic {
         match self.operator {
             Operator::Minus => "-",
             Operator::Multiply => "*",
+            Operator::Divide => "/",
             _ => "+",
         }
     }
@@ -232,6 +297,7 @@ impl ScalarUDFImpl for Arithmetic {
         match self.operator {
             Operator::Minus => apply(left, right, sub),
             Operator::Multiply => apply(left, right, mul),
+            Operator::Divide => apply(left, right, quotient),
             _ => apply(left, right, add),
         }
     }

@@ -12,6 +12,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
+use crate::sql::functions::scalar::real;
+
 /// The rule; it stands behind those that take conditions apart.
 #[derive(Debug)]
 pub struct GuardedConditions;
@@ -69,12 +71,15 @@ fn is_concerned(condition: &Expr) -> Result<bool> {
     Ok(has_several && may_fail(condition)?)
 }
 
-/// Whether an expression divides, or computes what may become too large.
+/// Whether an expression divides, takes a logarithm, or computes what may become too large.
 fn may_fail(expression: &Expr) -> Result<bool> {
     expression.exists(|part| {
         Ok(match part {
             Expr::BinaryExpr(binary) => matches!(binary.op, Operator::Divide | Operator::Modulo),
-            Expr::ScalarFunction(call) => matches!(call.func.name(), "+" | "-" | "*"),
+            Expr::ScalarFunction(call) => {
+                let name = call.func.name();
+                matches!(name, "+" | "-" | "*" | "/") || real::may_fail(name)
+            }
             _ => false,
         })
     })

@@ -3,6 +3,7 @@
 //! The order is that of [`optimizer_rules`]. Rules about sums stand in
 //! [`aggregates`](super::aggregates), those about times as text in [`texts`](super::texts).
 
+mod all_laterals;
 pub(super) mod checked_numbers;
 mod counted_constants;
 pub(super) mod group_keys;
@@ -61,7 +62,8 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
     };
     rules.insert(0, Arc::new(checked));
     rules.push(Arc::new(CountedConstants));
-    group_keys::corrected_before(plain_laterals::made_plain(rules))
+    let rules = all_laterals::at_once(plain_laterals::made_plain(rules));
+    group_keys::corrected_before(rules)
 }
 
 /// Has functions made others while plans are analysed, whatever for.

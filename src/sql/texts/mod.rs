@@ -4,8 +4,8 @@
 //! `written_times`, `written_intervals` and `written_lists` for what Arrow reads otherwise. Where a
 //! query's texts are read at all is for `forms` and `operators` to say.
 //!
-//! Writing: `list_text`, `interval_text`, `time_texts` (the casts to text of all times, found among
-//! the optimiser's rules). By the patterns of `to_char` and its like: `time_pattern` translates what
+//! Writing: `list_text`, `interval_text`, `time_texts` (the casts to text of all times and lists, found
+//! among the optimiser's rules). By the patterns of `to_char` and its like: `time_pattern` translates what
 //! `strftime` knows, `time_format` and `number_format` write the rest.
 
 pub(super) mod interval_text;

@@ -1,4 +1,5 @@
-//! Times and intervals as text, as Postgres writes them: `2026-05-04 10:00:00`, `1 day 02:03:00`.
+//! Times, intervals and lists as text, as Postgres writes them: `2026-05-04 10:00:00`,
+//! `1 day 02:03:00`, `{1,NULL}`.
 //!
 //! Arrow writes a `T` between date and time, and intervals in words. Texts become so by casts, and by
 //! what needs texts: `||`, `concat`. They are told apart when all casts are known.
@@ -26,6 +27,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
+
+use super::list_text;
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
 const SECONDS_OF_DAY: i64 = 86_400;
@@ -112,15 +115,17 @@ fn with_function(part: Expr, schema: &DFSchema, keeps_names: bool) -> Transforme
     }
 }
 
-fn is_written_here(data_type: &DataType) -> bool {
-    matches!(
+/// Whether Arrow writes values of a type otherwise.
+pub fn is_written_here(data_type: &DataType) -> bool {
+    let is_time = matches!(
         data_type,
         DataType::Timestamp(..)
             | DataType::Time32(_)
             | DataType::Time64(_)
             | DataType::Interval(_)
             | DataType::Duration(_)
-    )
+    );
+    is_time || list_text::is_written(data_type)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -183,6 +188,7 @@ pub fn texts_of(values: &ArrayRef) -> Result<ArrayRef> {
             let texts = intervals.iter().map(|interval| interval.map(of_interval));
             return Ok(Arc::new(texts.collect::<StringArray>()));
         }
+        lists if list_text::is_written(lists) => return list_text::of_lists(values),
         _ => return Ok(cast(values, &DataType::Utf8)?),
     };
     let zone = match values.data_type() {

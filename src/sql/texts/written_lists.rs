@@ -1,7 +1,10 @@
-//! Lists that are written as texts: `'{1,2}'::int[]`, `n = ANY('{1,2}')`, `n <> ALL('{1,2}')`.
+//! Lists that are written as texts: `'{1,2}'::int[]`, `n = ANY('{1,2}')`, `n < ALL('{3,4}')`.
 //!
-//! DataFusion casts no text to a list, and looks for elements in lists only. Texts beside operators
-//! of lists are read by `untyped_texts`.
+//! DataFusion casts no text to a list, and compares with the elements of lists only. Which type the
+//! elements have is known where each of them stands beside the value, so they are written there. Texts
+//! beside operators of lists are read by `untyped_texts`.
+
+use std::mem::replace;
 
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, DataType as SqlType, Expr as Ast, Value,
@@ -9,10 +12,12 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::list_text;
 use crate::sql::error::SqlError;
+use crate::sql::operators::comparison::is_comparison;
+use crate::sql::syntax::has_queries;
 
 /// Writes a list that is a text with its elements.
 pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
-    let (left, right, negated) = match expression {
+    let (left, operator, right, is_all) = match expression {
         Ast::Cast {
             expr,
             data_type: SqlType::Array(_),
@@ -25,29 +30,69 @@ pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
         }
         Ast::AnyOp {
             left,
-            compare_op: BinaryOperator::Eq,
+            compare_op,
             right,
             ..
-        } => (left, right, false),
+        } => (left, compare_op.clone(), right, false),
         Ast::AllOp {
             left,
-            compare_op: BinaryOperator::NotEq,
+            compare_op,
             right,
-        } => (left, right, true),
+        } => (left, compare_op.clone(), right, true),
         _ => return Ok(()),
     };
+    let is_membership = match operator {
+        BinaryOperator::Eq => !is_all,
+        BinaryOperator::NotEq => is_all,
+        _ => false,
+    };
+    // A query on the left would be asked once for each element.
+    if !is_comparison(&operator) || !is_membership && has_queries(left) {
+        return Ok(());
+    }
     if let Some(list) = elements_of(right)? {
-        let left = std::mem::replace(left.as_mut(), Ast::value(Value::Null));
+        let left = replace(left.as_mut(), Ast::value(Value::Null));
         *expression = match list.is_empty() {
-            true => Ast::value(Value::Boolean(negated)),
-            false => Ast::InList {
+            true => Ast::value(Value::Boolean(is_all)),
+            false if is_membership => Ast::InList {
                 expr: Box::new(left),
                 list,
-                negated,
+                negated: is_all,
             },
+            false => with_each(&left, &operator, list, is_all),
         };
     }
     Ok(())
+}
+
+/// The comparisons of a value with each of several, of which all are to hold, or any.
+fn with_each(left: &Ast, operator: &BinaryOperator, list: Vec<Ast>, is_all: bool) -> Ast {
+    let pair = |left: Ast, op: &BinaryOperator, right: Ast| Ast::BinaryOp {
+        left: Box::new(left),
+        op: op.clone(),
+        right: Box::new(right),
+    };
+    let connective = match is_all {
+        true => BinaryOperator::And,
+        false => BinaryOperator::Or,
+    };
+    let comparisons = list.into_iter();
+    let comparisons = comparisons.map(|element| pair(left.clone(), operator, element));
+    let mut values: Vec<Ast> = comparisons.collect();
+    // In pairs, and pairs of these: a long list makes no deep expression.
+    while values.len() > 1 {
+        let mut rest = values.into_iter();
+        let mut pairs = Vec::new();
+        while let Some(first) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(second) => pair(first, &connective, second),
+                None => first,
+            });
+        }
+        values = pairs;
+    }
+    let value = values.pop().unwrap_or_else(|| Ast::value(Value::Null));
+    Ast::Nested(Box::new(value))
 }
 
 /// The elements of a list that is a text, as texts of their own; `None`: it is something else.
@@ -98,7 +143,15 @@ mod tests {
                 "SELECT n = ANY('{1,2}'), n <> ALL('{\"a b\"}')",
                 "SELECT n IN ('1', '2'), n NOT IN ('a b')",
             ),
-            ("SELECT n = ANY('{}')", "SELECT false"),
+            ("SELECT n = ANY('{}'), n >= ALL('{}')", "SELECT false, true"),
+            (
+                "SELECT n = ALL('{1,2,3}'), n < ANY('{1}')",
+                "SELECT (n = '1' AND n = '2' AND n = '3'), (n < '1')",
+            ),
+            (
+                "SELECT (SELECT 1) < ANY('{1}')",
+                "SELECT (SELECT 1) < ANY('{1}')",
+            ),
             ("SELECT n = ANY(l), '1'::INT", "SELECT n = ANY(l), '1'::INT"),
         ] {
             assert_eq!(written(text).expect(text), expected);

@@ -1,19 +1,35 @@
-//! Moments that are written without seconds, as Postgres takes them: `'2026-05-04 10:20'`.
+//! Moments that are written without seconds, and dates that are written with a time, as Postgres
+//! takes them: `'2026-05-04 10:20'`.
 //!
-//! Arrow, which reads texts as times, asks for the seconds.
+//! Arrow, which reads texts as times, asks for the seconds; of a date in another zone it takes that
+//! in UTC.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
+use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use chrono::Utc;
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, Value};
 
-/// Where the minutes of a moment end in its text.
+/// Where the day of a moment ends in its text.
+const DAY_END: usize = 10;
+
+/// Where its minutes end.
 const MINUTES_END: usize = 16;
+
+/// A text as Arrow reads it as a value of a type; `None`: as it is.
+pub fn readable(text: &str, data_type: &DataType) -> Option<String> {
+    match data_type {
+        DataType::Timestamp(..) => with_seconds(text),
+        DataType::Date32 => without_time(text),
+        _ => None,
+    }
+}
 
 /// The text of a moment with seconds, where it is written without; `None`: it has some, or is no
 /// moment.
@@ -29,35 +45,48 @@ pub fn with_seconds(text: &str) -> Option<String> {
     (is_moment && is_whole).then(|| format!("{moment}:00{zone}"))
 }
 
-/// `TIMESTAMP '2026-05-04 10:20'`, and the same as a cast, with seconds.
+/// The day of a text that is a moment, as the text has it; `None`: it is none.
+fn without_time(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (day, time) = text.split_at_checked(DAY_END)?;
+    if time.is_empty() {
+        return None;
+    }
+    let complete = with_seconds(text);
+    string_to_datetime(&Utc, complete.as_deref().unwrap_or(text)).ok()?;
+    Some(day.to_owned())
+}
+
+/// `TIMESTAMP '2026-05-04 10:20'` with seconds, `DATE '2026-05-04 10:20'` without a time, and the same
+/// as casts.
 pub fn complete_moment(expression: &mut Ast) {
-    let value = match expression {
-        Ast::TypedString(typed) if is_moment(&typed.data_type) => &mut typed.value,
+    let (data_type, value) = match expression {
+        Ast::TypedString(typed) => (&typed.data_type, &mut typed.value),
         Ast::Cast {
             expr, data_type, ..
-        } if is_moment(data_type) => match expr.as_mut() {
-            Ast::Value(value) => value,
+        } => match expr.as_mut() {
+            Ast::Value(value) => (&*data_type, value),
             _ => return,
         },
         _ => return,
     };
-    if let Value::SingleQuotedString(text) = &mut value.value
-        && let Some(complete) = with_seconds(text)
-    {
+    let Value::SingleQuotedString(text) = &mut value.value else {
+        return;
+    };
+    let complete = match data_type {
+        SqlType::Timestamp(..) => with_seconds(text),
+        SqlType::Date => without_time(text),
+        _ => None,
+    };
+    if let Some(complete) = complete {
         *text = complete;
     }
 }
 
-fn is_moment(data_type: &SqlType) -> bool {
-    matches!(data_type, SqlType::Timestamp(..))
-}
-
-/// A text beside a column of moments, with seconds.
+/// A text beside a column of moments or dates, as one of them is read.
 pub fn beside_moment(value: Expr, column: &DataType) -> Expr {
-    let complete = match (&value, column) {
-        (Expr::Literal(ScalarValue::Utf8(Some(text)), _), DataType::Timestamp(..)) => {
-            with_seconds(text)
-        }
+    let complete = match &value {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => readable(text, column),
         _ => None,
     };
     match complete {
@@ -66,20 +95,20 @@ pub fn beside_moment(value: Expr, column: &DataType) -> Expr {
     }
 }
 
-/// Texts that are to be read as moments, with seconds.
-pub fn of_texts(texts: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+/// Texts as they are read as moments or dates.
+pub fn of_texts(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     let texts = cast(texts, &DataType::Utf8)?;
     let complete = texts
         .as_string::<i32>()
         .iter()
-        .map(|text| text.map(|text| with_seconds(text).unwrap_or_else(|| text.to_owned())));
+        .map(|text| text.map(|text| readable(text, data_type).unwrap_or_else(|| text.to_owned())));
     let complete: StringArray = complete.collect();
     Ok(Arc::new(complete))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::with_seconds;
+    use super::{with_seconds, without_time};
 
     #[test]
     fn moments_get_the_seconds_that_are_not_written() {
@@ -103,6 +132,20 @@ mod tests {
             "2026-05-04 10:2é",
         ] {
             assert_eq!(with_seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_lose_the_time_that_is_written_behind_them() {
+        for text in [
+            "2026-05-04 10:20",
+            " 2026-05-04T23:59:59.5",
+            "2026-05-04 23:00-05",
+        ] {
+            assert_eq!(without_time(text).as_deref(), Some("2026-05-04"), "{text}");
+        }
+        for text in ["2026-05-04", "2026-05-04 25:00", "2026-05-04-03", "4 May"] {
+            assert_eq!(without_time(text), None, "{text}");
         }
     }
 }

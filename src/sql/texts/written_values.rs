@@ -5,9 +5,9 @@ use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 
 use super::list_text;
-use super::written_bytes::bytes_of;
+use super::written_bytes::{self, bytes_of};
 use super::written_intervals;
-use super::written_times::with_seconds;
+use super::written_times::readable;
 use crate::sql::decimal;
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
@@ -24,9 +24,9 @@ pub fn value_of(text: &str, data_type: &DataType) -> Result<Option<ScalarValue>>
             Some(number) => number,
             None => read(trimmed.to_owned())?,
         },
-        DataType::Date32 | DataType::Time64(_) => read(trimmed.to_owned())?,
-        DataType::Timestamp(..) => {
-            read(with_seconds(trimmed).unwrap_or_else(|| trimmed.to_owned()))?
+        DataType::Time64(_) => read(trimmed.to_owned())?,
+        DataType::Date32 | DataType::Timestamp(..) => {
+            read(readable(trimmed, data_type).unwrap_or_else(|| trimmed.to_owned()))?
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             read(written_intervals::readable(trimmed))?
@@ -73,10 +73,7 @@ fn truth_of(text: &str) -> Result<bool> {
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>> {
-    bytes_of(text).ok_or_else(|| {
-        let message = format!("\"{text}\" is not hexadecimal behind \\x");
-        external(SqlError::new("22P02", message))
-    })
+    bytes_of(text).ok_or_else(|| external(SqlError::new("22P02", written_bytes::refusal(text))))
 }
 
 #[cfg(test)]
@@ -100,6 +97,7 @@ mod tests {
             ("1e2", DataType::Float64, "100"),
             ("Off", DataType::Boolean, "false"),
             ("2026-05-04", DataType::Date32, "2026-05-04"),
+            ("2026-05-04 23:00-05", DataType::Date32, "2026-05-04"),
             ("2026-05-04 10:20", moment, "1777890000000000"),
         ] {
             assert_eq!(read(text, &data_type).as_deref(), Some(expected), "{text}");
@@ -120,6 +118,7 @@ mod tests {
             ("soon", DataType::Date32),
             ("soon", DataType::Interval(IntervalUnit::MonthDayNano)),
             ("\\x0", DataType::Binary),
+            ("a\\b", DataType::Binary),
         ] {
             assert!(value_of(text, &data_type).is_err(), "{text}");
         }

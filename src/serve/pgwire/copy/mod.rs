@@ -15,6 +15,7 @@ use super::{failure, refusal};
 use crate::engine::{CopyTarget, Reservation};
 use crate::sql::bound_value::without_exponent;
 use crate::sql::texts::written_bytes;
+use crate::sql::texts::written_times::readable;
 use crate::sql::{CopyFormat, CopyHeader, reason};
 use csv::CsvParser;
 use forced::Forced;
@@ -255,6 +256,17 @@ fn values(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String>
             .map(|text| text.map(|text| without_exponent(text).unwrap_or_else(|| text.to_owned())))
             .collect();
         return cast_texts(&texts, data_type);
+    }
+    let is_other =
+        |text: Option<&str>| text.is_some_and(|text| readable(text, data_type).is_some());
+    if texts.iter().any(is_other) {
+        let complete: StringArray = texts
+            .iter()
+            .map(|text| {
+                text.map(|text| readable(text, data_type).unwrap_or_else(|| text.to_owned()))
+            })
+            .collect();
+        return cast_texts(&complete, data_type);
     }
     cast_texts(texts, data_type)
 }

@@ -5,6 +5,7 @@ mod interval;
 mod join;
 mod number;
 mod part;
+pub mod real;
 mod split;
 mod text;
 mod time;
@@ -76,6 +77,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     bytes::register(registry)?;
     join::register(registry)?;
     part::register(registry)?;
+    real::register(registry)?;
     truncate::register(registry)
 }
 

@@ -1,0 +1,187 @@
+//! Texts among other values of a column of `VALUES`: `FROM (VALUES ('1'), (2)) AS v(x)`.
+//!
+//! In Postgres such a text takes the type of the others, whichever row it stands in. DataFusion makes
+//! texts of the others. Here it is cast to their type where they are literals or casts that tell it.
+
+use std::mem::replace;
+
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
+};
+
+use super::grouping_elements::bare;
+use crate::sql::syntax::edit_queries;
+
+/// Casts those in the queries within a query. Rows that are all of a statement may be those of an
+/// INSERT, which take the types of its columns.
+pub fn in_one_type(query: &mut Query) {
+    if has_only_values(&query.body) {
+        return;
+    }
+    edit_queries(query, &mut |query| {
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            in_columns(values);
+        }
+    });
+}
+
+fn has_only_values(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Values(_) => true,
+        SetExpr::Query(query) => has_only_values(&query.body),
+        _ => false,
+    }
+}
+
+fn in_columns(values: &mut Values) {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for column in 0..width {
+        let cells = values.rows.iter().filter_map(|row| row.content.get(column));
+        let Some(data_type) = type_beside_texts(cells) else {
+            continue;
+        };
+        let cells = values.rows.iter_mut();
+        let cells = cells.filter_map(|row| row.content.get_mut(column));
+        for cell in cells.filter(|cell| is_text(cell)) {
+            let text = replace(cell, Expr::value(Value::Null));
+            *cell = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(text),
+                data_type: data_type.clone(),
+                array: false,
+                format: None,
+            };
+        }
+    }
+}
+
+/// The type of the values of a column that stand beside texts; `None`: there are no texts, or it is
+/// not known here.
+fn type_beside_texts<'c>(cells: impl Iterator<Item = &'c Expr>) -> Option<DataType> {
+    let mut has_texts = false;
+    let mut found = None;
+    for cell in cells {
+        if is_text(cell) {
+            has_texts = true;
+        } else if !is_null(cell) {
+            let next = type_of(cell)?;
+            found = Some(match found {
+                None => next,
+                Some(before) => common_type(before, next)?,
+            });
+        }
+    }
+    found.filter(|_| has_texts)
+}
+
+fn is_text(cell: &Expr) -> bool {
+    match bare(cell) {
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
+        _ => false,
+    }
+}
+
+fn is_null(cell: &Expr) -> bool {
+    match bare(cell) {
+        Expr::Value(value) => matches!(value.value, Value::Null),
+        _ => false,
+    }
+}
+
+/// The type of a value, if it is one that a cast of a text changes in no other way.
+fn type_of(cell: &Expr) -> Option<DataType> {
+    let data_type = match bare(cell) {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) if text.contains(['.', 'e', 'E']) => DataType::DoublePrecision,
+            Value::Number(text, _) => {
+                text.parse::<i64>().ok()?;
+                DataType::BigInt(None)
+            }
+            Value::Boolean(_) => DataType::Boolean,
+            _ => return None,
+        },
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus | UnaryOperator::Plus,
+            expr,
+        } => type_of(expr)?,
+        Expr::TypedString(typed) => typed.data_type.clone(),
+        Expr::Cast {
+            data_type,
+            array: false,
+            format: None,
+            ..
+        } => data_type.clone(),
+        _ => return None,
+    };
+    let is_plain = is_whole(&data_type)
+        || matches!(
+            data_type,
+            DataType::Boolean
+                | DataType::Date
+                | DataType::DoublePrecision
+                | DataType::Time(None, _)
+                | DataType::Timestamp(None, _)
+        );
+    is_plain.then_some(data_type)
+}
+
+fn is_whole(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::SmallInt(None)
+            | DataType::Int(None)
+            | DataType::Integer(None)
+            | DataType::BigInt(None)
+    )
+}
+
+fn common_type(one: DataType, other: DataType) -> Option<DataType> {
+    match (is_whole(&one), is_whole(&other)) {
+        _ if one == other => Some(one),
+        (true, true) => Some(DataType::BigInt(None)),
+        (true, false) if other == DataType::DoublePrecision => Some(other),
+        (false, true) if one == DataType::DoublePrecision => Some(one),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::statement::parse_query;
+
+    #[test]
+    fn texts_are_cast_to_the_type_of_the_others() {
+        for (rows, expected) in [
+            ("('1'), (2)", "(CAST('1' AS BIGINT)), (2)"),
+            (
+                "(-1, 'a'), ('2', NULL), (2.5, 'b')",
+                "(-1, 'a'), (CAST('2' AS DOUBLE PRECISION), NULL), (2.5, 'b')",
+            ),
+            (
+                "(DATE '2026-05-04'), ('2026-05-05')",
+                "(DATE '2026-05-04'), (CAST('2026-05-05' AS DATE))",
+            ),
+            (
+                "(CAST(a AS INT)), ('2')",
+                "(CAST(a AS INT)), (CAST('2' AS INT))",
+            ),
+            ("('a'), (NULL)", "('a'), (NULL)"),
+            ("('a'), (b)", "('a'), (b)"),
+            ("(true), (1), ('t')", "(true), (1), ('t')"),
+            ("('abc'), ('x'::VARCHAR(1))", "('abc'), ('x'::VARCHAR(1))"),
+        ] {
+            let text = |rows: &str| format!("SELECT * FROM (VALUES {rows}) AS v");
+            let mut query = parse_query(&text(rows)).expect("a query");
+            in_one_type(&mut query);
+            assert_eq!(query.to_string(), text(expected));
+        }
+    }
+
+    #[test]
+    fn rows_that_may_be_those_of_an_insert_stay() {
+        let mut query = parse_query("VALUES ('1'), (2)").expect("a query");
+        in_one_type(&mut query);
+        assert_eq!(query.to_string(), "VALUES ('1'), (2)");
+    }
+}
