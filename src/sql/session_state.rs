@@ -15,6 +15,7 @@ use super::decimal;
 use super::forms::like;
 use super::functions::bounded;
 use super::functions::clock;
+use super::functions::constants;
 use super::functions::json;
 use super::functions::lists_by_row;
 use super::functions::scalar;
@@ -73,6 +74,10 @@ pub fn session_state() -> SessionState {
     let _ = sorting_aggregates::register(&mut state);
     let _ = scalar::register(&mut state);
     let _ = lists_by_row::register(&mut state);
+    let _ = constants::register(&mut state);
+    // It tells of a column what differs between plans of one query: its name, and whether it may be
+    // NULL.
+    let _ = state.deregister_udf("arrow_field");
     let _ = state.register_udf(like::pattern_function());
     let _ = state.register_expr_planner(Arc::new(JoinedTexts));
     let known = |name: &str| state.scalar_functions().get(name).cloned();

@@ -36,8 +36,8 @@ const THREADS: usize = 2;
 const TABLE: &str = "tried";
 /// Fewer functions than these would mean that the test no longer finds what to give to them.
 const FUNCTIONS_LEAST: usize = 200;
-/// How many differences of one function are told.
-const TOLD: usize = 6;
+/// The most characters of a difference that are told.
+const TOLD: usize = 400;
 
 /// Functions and operators whose answers differ in a way that does no harm, and why.
 const HARMLESS: &[(&str, &str)] = &[];
@@ -49,9 +49,16 @@ struct Outcome {
     /// How many calls gave an answer for some row.
     calls: usize,
     /// Other answers.
-    differences: Vec<String>,
+    differences: Vec<Found>,
     /// No answers, where rows have some alone.
-    failures: Vec<String>,
+    failures: Vec<Found>,
+}
+
+/// A difference in one kind of company: the first call that has it, and how many do.
+struct Found {
+    company: &'static str,
+    told: String,
+    calls: usize,
 }
 
 #[test]
@@ -71,15 +78,13 @@ fn a_row_gives_the_same_alone_and_among_others() {
     let is_harmless = |outcome: &Outcome| HARMLESS.iter().any(|(known, _)| *known == outcome.name);
     let mut wrong = Vec::new();
     for outcome in &outcomes {
+        let line =
+            |found: &Found| format!("{}, {} calls: {}", outcome.name, found.calls, found.told);
         for failure in &outcome.failures {
-            println!("{}: {failure}", outcome.name);
+            println!("{}", line(failure));
         }
-        if !outcome.differences.is_empty() && !is_harmless(outcome) {
-            wrong.push(format!(
-                "{}: {}",
-                outcome.name,
-                outcome.differences.join("\n    ")
-            ));
+        if !is_harmless(outcome) {
+            wrong.extend(outcome.differences.iter().map(line));
         }
     }
     assert!(tried.len() >= FUNCTIONS_LEAST, "only {}", tried.len());
@@ -144,8 +149,14 @@ fn outcome(planner: &Planner, subject: &Subject, kinds: &[Kind], random: &mut Pc
                 true => &mut outcome.failures,
                 false => &mut outcome.differences,
             };
-            if found.len() < TOLD {
-                found.push(told(call, kinds, difference));
+            let company = difference.company;
+            match found.iter_mut().find(|known| known.company == company) {
+                Some(known) => known.calls += 1,
+                None => found.push(Found {
+                    company,
+                    told: told(call, kinds, difference),
+                    calls: 1,
+                }),
             }
         }
     }
@@ -156,7 +167,10 @@ fn told(call: &Call, kinds: &[Kind], difference: &Difference) -> String {
     let columns = call.columns.iter().map(|(_, kind)| kinds[*kind].name);
     let columns = columns.collect::<Vec<&str>>().join(", ");
     let Difference { company, told, .. } = difference;
-    format!("{} of {columns}, {company}: {told}", call.text)
+    let told = format!("{} of {columns}, {company}: {told}", call.text);
+    // Some errors show a pattern or a column in several lines.
+    let told = told.split_whitespace().collect::<Vec<&str>>().join(" ");
+    told.chars().take(TOLD).collect()
 }
 
 /// The expression that a live view computes for a call over the columns of a table; `None` if it is

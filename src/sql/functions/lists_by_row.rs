@@ -4,19 +4,30 @@
 //! `array_sort` takes the order of the first row for all of them. `array_position` takes what
 //! happens to be in memory for a beginning that is NULL. `array_concat` of lists of several depths
 //! gives NULL where the lists of all rows are NULL, and a list of NULL for such a row among others.
+//! Those that append, and those that look for a list in lists, read what lies in memory below a list
+//! that is NULL.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, make_array};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::compute::{cast, concat};
+use arrow::array::{
+    Array, ArrayRef, AsArray, GenericListArray, Int64Array, OffsetSizeTrait, UInt64Array,
+    make_array,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 use datafusion::scalar::ScalarValue;
+
+use super::bounded::is_bounded;
 
 /// What has to be seen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,22 +38,73 @@ enum Care {
     Beginnings,
     /// All lists of a row may be NULL.
     Depths,
+    /// Nothing but what lies below NULL, which is seen to in all of them.
+    Hidden,
 }
 
-const CONCERNED: [(&str, Care); 3] = [
+const CONCERNED: [(&str, Care); 12] = [
     ("array_sort", Care::Orders),
     ("array_position", Care::Beginnings),
     ("array_concat", Care::Depths),
+    ("array_append", Care::Hidden),
+    ("array_prepend", Care::Hidden),
+    ("array_positions", Care::Hidden),
+    ("array_remove", Care::Hidden),
+    ("array_remove_all", Care::Hidden),
+    ("array_remove_n", Care::Hidden),
+    ("array_replace", Care::Hidden),
+    ("array_replace_all", Care::Hidden),
+    ("array_replace_n", Care::Hidden),
 ];
 
 /// Puts them in the place of DataFusion's.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for (name, care) in CONCERNED {
-        let function = registry.udf(name)?;
-        let by_row = ByRow { function, care };
-        registry.register_udf(Arc::new(ScalarUDF::new_from_impl(by_row)))?;
+        let function = by_row(registry.udf(name)?, care);
+        registry.register_udf(function)?;
     }
     Ok(())
+}
+
+fn by_row(function: Arc<ScalarUDF>, care: Care) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(ByRow { function, care }))
+}
+
+/// Puts them in the place of those that DataFusion takes for `||`, which are not found by name.
+#[derive(Debug)]
+pub struct ListsByRow;
+
+impl FunctionRewrite for ListsByRow {
+    fn name(&self) -> &str {
+        "lists_by_row"
+    }
+
+    fn rewrite(
+        &self,
+        expression: Expr,
+        _schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::ScalarFunction(mut call) = expression else {
+            return Ok(Transformed::no(expression));
+        };
+        let care = care_of(&call.func);
+        if let Some(care) = care {
+            call.func = by_row(call.func, care);
+        }
+        let call = Expr::ScalarFunction(call);
+        Ok(Transformed::new_transformed(call, care.is_some()))
+    }
+}
+
+/// What has to be seen to in a function; `None`: nothing, or it is one of those here.
+fn care_of(function: &ScalarUDF) -> Option<Care> {
+    // Those that have a bound were found by name.
+    if is_bounded(function) || function.inner().downcast_ref::<ByRow>().is_some() {
+        return None;
+    }
+    let found = CONCERNED.iter().find(|(name, _)| *name == function.name());
+    found.map(|(_, care)| *care)
 }
 
 /// A function whose answer for a row is that which it gives for the row alone.
@@ -81,8 +143,14 @@ impl ScalarUDFImpl for ByRow {
         self.function.is_strict()
     }
 
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        for argument in &mut given.args {
+            if let ColumnarValue::Array(values) = argument {
+                *values = without_hidden(values)?;
+            }
+        }
         match self.care {
+            Care::Hidden => self.function.invoke_with_args(given),
             Care::Orders => self.in_orders(given),
             Care::Beginnings => self.from_beginnings(given),
             Care::Depths => self.of_depths(given),
@@ -152,6 +220,39 @@ impl ByRow {
     }
 }
 
+/// A column, if it is one of lists, with nothing below those that are NULL.
+fn without_hidden(values: &ArrayRef) -> Result<ArrayRef> {
+    match values.data_type() {
+        DataType::List(_) => lists_without_hidden(values.as_list::<i32>()),
+        DataType::LargeList(_) => lists_without_hidden(values.as_list::<i64>()),
+        _ => Ok(Arc::clone(values)),
+    }
+}
+
+fn lists_without_hidden<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<ArrayRef> {
+    let (item, offsets, values, nulls) = lists.clone().into_parts();
+    let values = without_hidden(&values)?;
+    let hides = |row: usize| lists.is_null(row) && lists.value_length(row).as_usize() > 0;
+    if nulls.is_none() || !(0..lists.len()).any(hides) {
+        let lists = GenericListArray::try_new(item, offsets, values, nulls)?;
+        return Ok(Arc::new(lists));
+    }
+    let mut lengths = Vec::with_capacity(lists.len());
+    let mut kept: Vec<u64> = Vec::new();
+    for row in 0..lists.len() {
+        let shown = match lists.is_null(row) {
+            true => 0..0,
+            false => offsets[row].as_usize()..offsets[row + 1].as_usize(),
+        };
+        lengths.push(shown.len());
+        kept.extend(shown.map(|place| place as u64));
+    }
+    let values = take(values.as_ref(), &UInt64Array::from(kept), None)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let lists = GenericListArray::<O>::try_new(item, offsets, values, nulls)?;
+    Ok(Arc::new(lists))
+}
+
 /// An argument of one row.
 fn alone(value: &ColumnarValue, row: usize) -> ColumnarValue {
     match value {
@@ -178,4 +279,33 @@ fn known(answers: &ArrayRef, known: Option<&NullBuffer>) -> Result<ColumnarValue
     let nulls = NullBuffer::union(known, answers.nulls());
     let answers = answers.to_data().into_builder().nulls(nulls).build()?;
     Ok(ColumnarValue::Array(make_array(answers)))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::ListArray;
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn what_lies_below_null_is_taken_out_at_every_depth() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5]));
+        let item = Arc::new(Field::new_list_field(DataType::Int64, true));
+        let nulls = NullBuffer::from(vec![true, false, true]);
+        let lengths = OffsetBuffer::from_lengths([2, 2, 1]);
+        let lists = ListArray::new(item, lengths, numbers, Some(nulls));
+        let lists: ArrayRef = Arc::new(lists);
+        let item = Arc::new(Field::new_list_field(lists.data_type().clone(), true));
+        let lengths = OffsetBuffer::from_lengths([2, 1]);
+        let nested: ArrayRef = Arc::new(ListArray::new(item, lengths, Arc::clone(&lists), None));
+
+        let shown = without_hidden(&lists).expect("lists");
+        assert_eq!(&shown, &lists);
+        assert_eq!(shown.as_list::<i32>().values().len(), 3);
+        let shown = without_hidden(&nested).expect("lists of lists");
+        assert_eq!(&shown, &nested);
+        let within = shown.as_list::<i32>().values();
+        assert_eq!(within.as_list::<i32>().values().len(), 3);
+    }
 }

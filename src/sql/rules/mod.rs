@@ -24,7 +24,9 @@ use datafusion::optimizer::Optimizer;
 use super::aggregates::checked_sums;
 use super::functions::length_parts::LengthParts;
 use super::functions::list_elements::ListElements;
+use super::functions::lists_by_row::ListsByRow;
 use super::functions::null_lists::NullLists;
+use super::functions::null_rows::NullRows;
 use super::texts::time_texts::TimeTexts;
 use checked_numbers::CheckedNumbers;
 use counted_constants::CountedConstants;
@@ -68,6 +70,8 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
 pub fn register_rewrites(state: &mut SessionState) -> DataFusionResult<()> {
     state.register_function_rewrite(Arc::new(ListElements))?;
     state.register_function_rewrite(Arc::new(NullLists))?;
+    state.register_function_rewrite(Arc::new(ListsByRow))?;
+    state.register_function_rewrite(Arc::new(NullRows))?;
     state.register_function_rewrite(Arc::new(LengthParts))
 }
 

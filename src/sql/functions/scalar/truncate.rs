@@ -79,7 +79,7 @@ impl ScalarUDFImpl for DateTrunc {
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some((unit, zone)) = unit_in_utc(&given.args) else {
-            return self.function.invoke_with_args(given);
+            return self.as_column(given);
         };
         let [_, moments] = &given.args[..] else {
             return exec_err!("date_trunc() takes a unit and a time");
@@ -101,6 +101,26 @@ impl ScalarUDFImpl for DateTrunc {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&truncated, 0)?),
             false => ColumnarValue::Array(truncated),
         })
+    }
+}
+
+impl DateTrunc {
+    /// What DataFusion gives for a column: constants before 1970 it cuts upwards.
+    fn as_column(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let moment = match given.args.get(1) {
+            Some(ColumnarValue::Scalar(moment))
+                if matches!(moment.data_type(), DataType::Timestamp(..)) =>
+            {
+                moment.to_array()?
+            }
+            _ => return self.function.invoke_with_args(given),
+        };
+        given.args[1] = ColumnarValue::Array(moment);
+        given.number_rows = 1;
+        let truncated = self.function.invoke_with_args(given)?.into_array(1)?;
+        Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+            &truncated, 0,
+        )?))
     }
 }
 
