@@ -23,6 +23,7 @@ use super::error::SqlError;
 use super::lower;
 use super::plan::Expression;
 use super::planner::{Planner, Sources};
+use super::rules::register_rewrites;
 use super::session_state::session_config;
 use super::statement::{self, Insert, OnConflict, Statement};
 use super::syntax::edit_expressions;
@@ -173,9 +174,12 @@ impl MappingPlanner {
     /// A planner with all of DataFusion's functions.
     pub fn new() -> MappingPlanner {
         let builder = SessionStateBuilder::new().with_config(session_config());
+        let mut state = builder.with_default_features().build();
+        // Registering only fails for registries that take no functions.
+        let _ = register_rewrites(&mut state);
         MappingPlanner {
             planner: Planner::new(),
-            state: builder.with_default_features().build(),
+            state,
         }
     }
 
