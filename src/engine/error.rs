@@ -118,6 +118,7 @@ impl EngineError {
                 TableError::NoSuchColumn { .. } => "42703",
                 TableError::ValueTooLong { .. } | TableError::ChangeTooLarge { .. } => "54000",
                 TableError::AppendOnly { .. } => "55000",
+                TableError::BeforeHorizon { .. } => "22023",
                 _ => "22000",
             },
             EngineError::DiskFull { .. } => "53100",

@@ -269,11 +269,8 @@ impl Conductor {
         self.memory_clock.has_changed = !is_complete;
         measurements.ask();
         self.memory_clock.measured = Instant::now();
-        // What no reader sees any more is let go also while nothing is committed.
-        let horizon_ms = self.workers.progress().completed();
-        for store in self.stores.values_mut() {
-            store.set_horizon(horizon_ms);
-        }
+        // Also while nothing is committed.
+        self.forget_past();
         let mut sizes: Vec<(String, u64)> = self
             .stores
             .iter()
@@ -292,6 +289,14 @@ impl Conductor {
         }
         sizes.retain(|(_, bytes)| *bytes > 0);
         self.memory.set(beside_operators + operators, sizes);
+    }
+
+    /// Lets go what is in tables only for moments that no reader may ask for any more.
+    pub(super) fn forget_past(&mut self) {
+        let horizon_ms = self.workers.progress().since();
+        for store in self.stores.values_mut() {
+            store.set_horizon(horizon_ms);
+        }
     }
 
     /// Fails with [`EngineError::MemoryFull`] if these rows would make too large a state grow.

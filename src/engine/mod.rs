@@ -42,7 +42,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::task::unconstrained;
+use tokio::task::{unconstrained, yield_now};
 
 use crate::dataflow::Workers;
 use crate::model::{Submission, TableDefinition};
@@ -401,12 +401,19 @@ impl Engine {
     }
 
     /// All tables and views as of a timestamp (ms) of the past, as far as it is kept.
-    fn read_as_of(&self, timestamp_ms: u64) -> Result<ReadPoint, EngineError> {
+    async fn read_as_of(&self, timestamp_ms: u64) -> Result<ReadPoint, EngineError> {
+        let mut state = self.shared.state();
         loop {
-            let state = self.shared.state();
+            let catalog_timestamp_ms = state.catalog_timestamp_ms;
             if let Some(point) = reading::read_as_of(&self.shared, state, timestamp_ms)? {
                 return Ok(point);
             }
+            // The catalog without a view is there before the view goes.
+            state = self.shared.state();
+            if state.catalog_timestamp_ms == catalog_timestamp_ms {
+                return Err(reading::not_kept(&self.shared, timestamp_ms));
+            }
+            yield_now().await;
         }
     }
 

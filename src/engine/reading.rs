@@ -49,26 +49,27 @@ pub(super) fn read(shared: &Shared, state: State) -> Result<Option<ReadPoint>, E
     let Some(next_offset) = shared.offsets.at(timestamp_ms) else {
         return Ok(None);
     };
-    let point = read_point(state, &published, timestamp_ms)?;
+    let point = match read_point(state, &published, timestamp_ms) {
+        Ok(point) => point,
+        Err(TableError::BeforeHorizon { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
     Ok(point.map(|point| ReadPoint {
         log: Some(LogRange::before(next_offset)),
         ..point
     }))
 }
 
-/// Everything at a timestamp (ms); `None` if it is not kept any more or a view is gone.
+/// Everything at a timestamp (ms); `None` if a view is gone.
 fn read_point(
     state: State,
     published: &PublishedViews,
     timestamp_ms: u64,
-) -> Result<Option<ReadPoint>, EngineError> {
+) -> Result<Option<ReadPoint>, TableError> {
     let mut tables = BTreeMap::new();
     for (name, reader) in state.tables.iter() {
-        match reader.snapshot(timestamp_ms) {
-            Ok(snapshot) => tables.insert(name.clone(), Arc::new(snapshot)),
-            Err(TableError::BeforeHorizon { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+        let snapshot = reader.snapshot(timestamp_ms)?;
+        tables.insert(name.clone(), Arc::new(snapshot));
     }
     let Some(views) = live_views(&state, published, timestamp_ms) else {
         return Ok(None);
@@ -98,7 +99,17 @@ pub(super) fn read_as_of(
         timestamp_ms,
         published.timestamp_ms,
     )?;
-    read_point(state, &published, timestamp_ms)
+    match read_point(state, &published, timestamp_ms) {
+        // It may have ceased to be kept since that was looked at.
+        Err(TableError::BeforeHorizon { .. }) => Err(not_kept(shared, timestamp_ms)),
+        point => Ok(point?),
+    }
+}
+
+/// Refuses a timestamp (ms) that is not kept any more.
+pub(super) fn not_kept(shared: &Shared, timestamp_ms: u64) -> EngineError {
+    let earliest_ms = earliest(shared, &shared.state(), shared.progress.since());
+    out_of_range(timestamp_ms, earliest_ms, shared.progress.completed())
 }
 
 /// Refuses a timestamp (ms) that is not kept, of which the newest is `latest_ms`.
@@ -118,19 +129,28 @@ fn check_kept(
     timestamp_ms: u64,
     latest_ms: u64,
 ) -> Result<(), EngineError> {
-    // Before, there were other tables and views; before opening, nobody kept anything.
-    let earliest_ms = since_ms
-        .max(state.catalog_timestamp_ms)
-        .max(shared.recovered.timestamp_ms);
-    if (earliest_ms..=latest_ms).contains(&timestamp_ms) {
-        return Ok(());
+    let earliest_ms = earliest(shared, state, since_ms);
+    match (earliest_ms..=latest_ms).contains(&timestamp_ms) {
+        true => Ok(()),
+        false => Err(out_of_range(timestamp_ms, earliest_ms, latest_ms)),
     }
+}
+
+/// The oldest timestamp (ms) at which everything can be read, where views can from one on.
+fn earliest(shared: &Shared, state: &State, since_ms: u64) -> u64 {
+    // Before, there were other tables and views; before opening, nobody kept anything.
+    since_ms
+        .max(state.catalog_timestamp_ms)
+        .max(shared.recovered.timestamp_ms)
+}
+
+fn out_of_range(timestamp_ms: u64, earliest_ms: u64, latest_ms: u64) -> EngineError {
     let message = format!(
         "AS OF {timestamp_ms} can't be read: what is kept is from {earliest_ms} to {latest_ms}"
     );
-    Err(SqlError::new("22023", message)
+    SqlError::new("22023", message)
         .with_hint("the setting `history` says how long the past is kept")
-        .into())
+        .into()
 }
 
 /// All live views of the catalog; `None` if one has been dropped since.

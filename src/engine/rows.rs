@@ -137,10 +137,7 @@ impl Conductor {
             self.publish_positions(shared);
         }
         self.offsets.forget_before(progress.completed());
-        let horizon_ms = progress.since();
-        for store in self.stores.values_mut() {
-            store.set_horizon(horizon_ms);
-        }
+        self.forget_past();
     }
 
     /// Fails if the log has failed: tables and workers then have rows that nobody may see.

@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use mainstem::engine::{Engine, EngineOptions};
+use mainstem::engine::{Durability, Engine, EngineOptions};
 
 use super::subscription;
-use crate::engine::run;
+use crate::engine::{open, run};
 
 /// An engine that keeps an hour.
 fn open_with_history(directory: &Path) -> Engine {
-    let options = EngineOptions {
+    Engine::open(with_history(directory)).expect("the engine opens")
+}
+
+fn with_history(directory: &Path) -> EngineOptions {
+    EngineOptions {
         data_dir: directory.to_path_buf(),
         workers: 2,
         history_ms: 3_600_000,
-    };
-    Engine::open(options).expect("the engine opens")
+    }
 }
 
 #[test]
@@ -200,6 +204,85 @@ fn a_subscription_may_begin_in_the_past() {
             let error = run(&mut session, sql).await.expect_err(sql);
             assert_eq!(error.sqlstate(), state, "{sql}: {error}");
         }
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn adding_up_the_memory_takes_nothing_of_the_past() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let durability = Durability {
+            memory_budget_bytes: 1 << 30,
+            ..Durability::default()
+        };
+        let options = with_history(directory.path());
+        let engine = Engine::open_with(options, &durability, &mut |_| {}).expect("opened");
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, v BIGINT)",
+            "INSERT INTO t VALUES (1, 0)",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        session.settled().await.expect("complete");
+        let early_ms = engine.read().expect("a moment").timestamp_ms();
+        let early = run(&mut session, "SELECT id, v FROM t").await;
+        // The memory is added up a few times a second while something changes.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(1500) {
+            run(&mut session, "UPDATE t SET v = v + 1")
+                .await
+                .expect("written");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        session.settled().await.expect("complete");
+        let newest_ms = engine.read().expect("a moment").timestamp_ms();
+        let sql = format!("SELECT id, v FROM t AS OF {early_ms}");
+        let there = run(&mut session, &sql).await.expect("the past");
+        assert_eq!(there, early.expect("read"));
+        for source in ["t", "(SELECT id, v FROM t)"] {
+            let sql = format!("SUBSCRIBE TO {source} AS OF {early_ms} WITH (progress)");
+            let mut rows = subscription(&mut session, &sql).await;
+            let changes = changes_until(&mut rows, newest_ms).await;
+            let began = sum(&changes, early_ms);
+            assert_eq!(began, BTreeMap::from([((1, 0), 1)]), "{sql}");
+        }
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_moment_that_ceases_to_be_kept_is_refused_as_such() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        run(&mut session, "CREATE TABLE t (id BIGINT PRIMARY KEY)")
+            .await
+            .expect("created");
+        let mut writer = engine.session();
+        let writing = tokio::spawn(async move {
+            for id in 0..300 {
+                let sql = format!("INSERT INTO t VALUES ({id})");
+                run(&mut writer, &sql).await.expect("written");
+            }
+        });
+        // Nothing but the newest moment is kept, and it may pass before it is read.
+        while !writing.is_finished() {
+            let newest_ms = engine.read().expect("a moment").timestamp_ms();
+            for sql in [
+                format!("SELECT * FROM t AS OF {newest_ms}"),
+                format!("SUBSCRIBE TO t AS OF {newest_ms}"),
+            ] {
+                if let Err(error) = run(&mut session, &sql).await {
+                    assert_eq!(error.sqlstate(), "22023", "{sql}: {error}");
+                }
+            }
+        }
+        writing.await.expect("written");
         engine.shutdown();
     });
 }

@@ -142,7 +142,7 @@ impl Session {
             return Err(SqlError::unsupported(message).into());
         }
         let shared = &self.engine.shared;
-        let point = self.engine.read_as_of(timestamp_ms)?.told_by(shared);
+        let point = self.engine.read_as_of(timestamp_ms).await?.told_by(shared);
         let context = self.context_over(Arc::new(point));
         let plan = QueryContext::bind(context.plan(query)?, parameters)?;
         self.run_query(&context, plan).await
