@@ -19,22 +19,25 @@ impl Conductor {
         Ok(self.workers.send(&command)?)
     }
 
-    /// Gives a view a number, and the command to compute it from what its tables hold at the
-    /// timestamp.
+    /// Gives a view of the catalog a number, and the command to compute it from what its tables
+    /// hold at the timestamp.
     pub(super) fn creation(
         &mut self,
         view: &ViewDefinition,
         timestamp_ms: u64,
     ) -> Result<Command, EngineError> {
-        let mut tables = Tables::new();
-        for name in self.tables_of(view) {
-            if let Some(store) = self.stores.get(&name) {
-                let rows = store.snapshot(timestamp_ms)?.scan(None);
-                let rows = rows.collect::<Result<Vec<_>, _>>();
-                let rows = rows.map_err(|error| system("read a table", error))?;
-                tables.insert(Arc::from(name), rows);
-            }
-        }
+        let tables = self.tables_at(view, timestamp_ms)?;
+        let task = self.numbered(view);
+        self.numbers.insert(view.name.clone(), task.number);
+        Ok(Command::Create {
+            view: task,
+            timestamp_ms,
+            tables,
+        })
+    }
+
+    /// Gives a view a number. Its name does not lead to that yet.
+    pub(super) fn numbered(&mut self, view: &ViewDefinition) -> Arc<ViewTask> {
         let reads = view.inputs.iter().filter_map(|input| {
             let number = self.numbers.get(input)?;
             Some((Arc::from(input.as_str()), *number))
@@ -46,22 +49,34 @@ impl Conductor {
             key: view.key.clone(),
             reads: reads.collect(),
         };
-        self.numbers.insert(view.name.clone(), self.next_number);
         self.next_number += 1;
-        Ok(Command::Create {
-            view: Arc::new(task),
-            timestamp_ms,
-            tables: Arc::new(tables),
-        })
+        Arc::new(task)
     }
 
-    /// Gives a view a number, and the command to compute it from a timestamp (ms) of the past on,
-    /// with all that its tables have gone through since.
-    pub(super) fn creation_since(
-        &mut self,
+    /// What the tables of a view hold at a timestamp (ms).
+    pub(super) fn tables_at(
+        &self,
+        view: &ViewDefinition,
+        timestamp_ms: u64,
+    ) -> Result<Arc<Tables>, EngineError> {
+        let mut tables = Tables::new();
+        for name in self.tables_of(view) {
+            if let Some(store) = self.stores.get(&name) {
+                let rows = store.snapshot(timestamp_ms)?.scan(None);
+                let rows = rows.collect::<Result<Vec<_>, _>>();
+                let rows = rows.map_err(|error| system("read a table", error))?;
+                tables.insert(Arc::from(name), rows);
+            }
+        }
+        Ok(Arc::new(tables))
+    }
+
+    /// What the tables of a view have gone through after a timestamp (ms), up to the newest.
+    pub(super) fn past_since(
+        &self,
         view: &ViewDefinition,
         since_ms: u64,
-    ) -> Result<Command, EngineError> {
+    ) -> Result<Arc<Past>, EngineError> {
         let newest_ms = self.last_timestamp_ms;
         let mut past = Past::new();
         for name in self.tables_of(view) {
@@ -79,16 +94,7 @@ impl Conductor {
                 });
             }
         }
-        match self.creation(view, since_ms)? {
-            Command::Create { view, tables, .. } => Ok(Command::CreateSince {
-                view,
-                since_ms,
-                newest_ms,
-                tables,
-                past: Arc::new(past),
-            }),
-            other => Ok(other),
-        }
+        Ok(Arc::new(past))
     }
 
     fn tables_of(&self, view: &ViewDefinition) -> BTreeSet<String> {

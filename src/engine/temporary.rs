@@ -51,17 +51,29 @@ impl Conductor {
         since_ms: Option<u64>,
     ) -> Result<Temporary, EngineError> {
         self.check_log()?;
+        // For display only: no name leads to the view, and one of the catalog may have the same.
         let name = "subscription";
         let view = self.planner.plan_view(&self.catalog, name, query, "")?;
         self.check_pairs_of(&view.plan)?;
         // A moment of its own, at which nothing but the view begins. It is not in the log: after a
         // restart there is no such view.
         let timestamp_ms = self.last_timestamp_ms + 1;
+        let task = self.numbered(&view);
+        let number = task.number;
         let command = match since_ms {
-            None => self.creation(&view, timestamp_ms)?,
-            Some(since_ms) => self.creation_since(&view, since_ms)?,
+            None => Command::Create {
+                tables: self.tables_at(&view, timestamp_ms)?,
+                view: task,
+                timestamp_ms,
+            },
+            Some(since_ms) => Command::CreateSince {
+                past: self.past_since(&view, since_ms)?,
+                tables: self.tables_at(&view, since_ms)?,
+                view: task,
+                since_ms,
+                newest_ms: self.last_timestamp_ms,
+            },
         };
-        let number = self.numbers.remove(name).unwrap_or_default();
         self.last_timestamp_ms = timestamp_ms;
         self.workers.send(&command)?;
         self.announce(timestamp_ms)?;

@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::engine::{open, run};
+use crate::engine::{open, rows, run, wait_for};
 use crate::serve::{Served, code, texts};
 use crate::tools::PATIENCE;
 
@@ -286,6 +286,55 @@ fn a_subscriber_that_does_not_read_is_dropped_and_nobody_waits() {
             assert!(waited < rows, "all has waited for it");
         };
         assert!(error.contains("did not keep up"), "{error}");
+        engine.shutdown();
+    });
+}
+
+#[test]
+fn a_view_called_subscription_is_not_taken_for_one() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = open(directory.path(), 2);
+        let mut session = engine.session();
+        for sql in [
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, v BIGINT)",
+            "INSERT INTO t VALUES (1, 10), (2, 20)",
+            "CREATE MATERIALIZED VIEW subscription AS SELECT count(*) AS c FROM t",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let mut other = engine.session();
+        let of_table = subscription(&mut other, "SUBSCRIBE TO (SELECT sum(v) AS v FROM t)").await;
+        let of_view = "SUBSCRIBE TO (SELECT c + 1 AS c FROM subscription)";
+        let of_view = subscription(&mut other, of_view).await;
+        // With the catalog changes what readers see of it.
+        for sql in [
+            "CREATE TABLE another (id BIGINT)",
+            "CREATE MATERIALIZED VIEW more AS SELECT c + 1 AS d FROM subscription",
+            "INSERT INTO t VALUES (3, 30)",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let both = "SELECT c, d FROM subscription, more";
+        assert_eq!(rows(&mut session, both).await, "3,4");
+        let views = "SELECT name, state, reads FROM mainstem.views ORDER BY name";
+        let there = "more,complete,subscription subscription,complete,t";
+        wait_for(&mut session, views, there).await;
+        drop((of_table, of_view));
+        run(&mut session, "INSERT INTO t VALUES (4, 40)")
+            .await
+            .expect("inserted");
+        assert_eq!(rows(&mut session, both).await, "4,5");
+        for sql in [
+            "EXPLAIN ANALYZE MATERIALIZED VIEW subscription",
+            "DROP MATERIALIZED VIEW more",
+            "DROP MATERIALIZED VIEW subscription",
+        ] {
+            run(&mut session, sql).await.expect(sql);
+        }
+        let gone = run(&mut session, "SELECT * FROM subscription").await;
+        assert_eq!(gone.expect_err("gone").sqlstate(), "42P01");
         engine.shutdown();
     });
 }
