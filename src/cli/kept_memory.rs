@@ -30,25 +30,61 @@ pub fn watch(give_back: fn()) {
 }
 
 fn watch_on(give_back: fn()) {
-    let (shortest, longest) = PAUSES;
-    let mut kept = Kept {
-        needed_bytes: resident_bytes(),
+    let Some(bytes) = told_bytes() else {
+        return;
     };
-    let mut pause = shortest;
-    let mut before_bytes = kept.needed_bytes;
-    while before_bytes > 0 {
-        std::thread::sleep(pause);
-        let mut bytes = resident_bytes();
-        pause = match bytes > before_bytes + NOTABLE_BYTES {
-            true => shortest,
-            false => (2 * pause).min(longest),
-        };
-        if kept.is_too_much(bytes) {
-            give_back();
-            bytes = resident_bytes();
-            kept.needed_bytes = bytes;
+    let mut watcher = Watcher::of(bytes);
+    loop {
+        std::thread::sleep(watcher.pause);
+        watcher.look(told_bytes, give_back);
+    }
+}
+
+/// How large the process is, if the system tells.
+fn told_bytes() -> Option<u64> {
+    Some(resident_bytes()).filter(|bytes| *bytes > 0)
+}
+
+/// What has been seen of a process that is looked at again and again.
+struct Watcher {
+    kept: Kept,
+    /// How large the process was at the last look.
+    before_bytes: u64,
+    /// Until the next look.
+    pause: Duration,
+}
+
+impl Watcher {
+    /// Of a process of so many bytes.
+    fn of(bytes: u64) -> Watcher {
+        Watcher {
+            kept: Kept {
+                needed_bytes: bytes,
+            },
+            before_bytes: bytes,
+            pause: PAUSES.0,
         }
-        before_bytes = bytes;
+    }
+
+    /// Looks once. What is not told, as while the process may open no more files, is left to the
+    /// next look.
+    fn look(&mut self, told_bytes: impl Fn() -> Option<u64>, give_back: impl Fn()) {
+        let Some(bytes) = told_bytes() else {
+            return;
+        };
+        let (shortest, longest) = PAUSES;
+        self.pause = match bytes > self.before_bytes + NOTABLE_BYTES {
+            true => shortest,
+            false => (2 * self.pause).min(longest),
+        };
+        self.before_bytes = bytes;
+        if self.kept.is_too_much(bytes) {
+            give_back();
+            if let Some(bytes) = told_bytes() {
+                self.kept.needed_bytes = bytes;
+                self.before_bytes = bytes;
+            }
+        }
     }
 }
 
@@ -68,6 +104,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -82,6 +120,22 @@ mod tests {
         assert!(!kept.is_too_much(200 * MIB));
         assert!(!kept.is_too_much(266 * MIB));
         assert!(kept.is_too_much(267 * MIB));
+    }
+
+    #[test]
+    fn a_look_at_which_nothing_is_told_changes_nothing() {
+        let mut watcher = Watcher::of(400 * MIB);
+        watcher.look(|| None, || panic!("nothing has grown"));
+        assert_eq!(watcher.pause, PAUSES.0);
+        watcher.look(|| Some(516 * MIB), || panic!("it has not grown enough"));
+        let times = Cell::new(0);
+        // Told before memory is given back, and not after.
+        let told = || (times.get() == 0).then_some(517 * MIB);
+        watcher.look(told, || times.set(times.get() + 1));
+        assert_eq!(times.get(), 1);
+        watcher.look(|| Some(430 * MIB), || panic!("it is small again"));
+        watcher.look(|| Some(517 * MIB), || times.set(times.get() + 1));
+        assert_eq!(times.get(), 2);
     }
 
     #[test]
