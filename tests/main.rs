@@ -27,6 +27,7 @@ mod plans;
 mod program;
 mod readme;
 mod real_data;
+mod rewrites;
 mod row_errors;
 mod serve;
 mod shell;

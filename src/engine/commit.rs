@@ -18,6 +18,7 @@ use super::offsets::{Offsets, Place};
 use super::queue::Inbox;
 use super::times::Times;
 use super::transaction::{CatalogChange, Transaction};
+use super::written_back::{Alone, Rewrite};
 use super::{Durability, EngineError, Restoring, Shared, State};
 use crate::dataflow::{Command, Workers};
 use crate::log::{DirectoryLock, Log, LogOptions, Opened};
@@ -48,6 +49,10 @@ pub enum Request {
         submission: Submission,
         reply: Option<Reply>,
     },
+    /// Commits rows if what was read for them has not changed.
+    Rewrite(Rewrite),
+    /// Takes nothing else while a session reads and writes.
+    Alone(Alone),
     /// Changes the catalog, all or nothing.
     Catalog {
         changes: Vec<CatalogChange>,
@@ -73,6 +78,7 @@ impl Request {
     fn rows(&self) -> usize {
         match self {
             Request::Submit { submission, .. } => submission.rows(),
+            Request::Rewrite(rewrite) => rewrite.submission.rows(),
             _ => 0,
         }
     }
@@ -233,6 +239,13 @@ impl Conductor {
                         self.finish(std::mem::take(&mut appended), shared);
                         synced_bytes = self.log.size_bytes();
                     }
+                }
+                Request::Rewrite(rewrite) => self.rewrite(rewrite, &mut appended),
+                Request::Alone(alone) => {
+                    self.finish(std::mem::take(&mut appended), shared);
+                    // The statement may ask for the time, and nobody else answers meanwhile.
+                    let begun = self.pass_time(shared);
+                    self.leave_alone(begun, alone, &mut appended);
                 }
                 Request::Catalog { changes, reply } => {
                     self.finish(std::mem::take(&mut appended), shared);

@@ -88,6 +88,17 @@ pub enum EngineError {
         /// The view.
         view: String,
     },
+    /// Rows that a statement was to write back have been changed since it read them.
+    #[error(
+        "rows of \"{table}\" were changed by others whenever this statement was about to write them \
+         back"
+    )]
+    Changed {
+        /// The table.
+        table: String,
+        /// A moment (ms) at which they have changed.
+        timestamp_ms: u64,
+    },
     /// A function of the embedding program is not taken.
     #[error(transparent)]
     Function(#[from] FunctionError),
@@ -124,6 +135,7 @@ impl EngineError {
             EngineError::DiskFull { .. } => "53100",
             EngineError::MemoryFull { .. } | EngineError::TooLargeToFill { .. } => "53200",
             EngineError::DroppedWhileFilled { .. } => "55000",
+            EngineError::Changed { .. } => "40001",
             EngineError::Log(error) if error.is_disk_full() => "53100",
             EngineError::Log(_) | EngineError::Checkpoint(_) => "58030",
             EngineError::NothingToStartFrom { .. } => "XX001",
@@ -162,6 +174,9 @@ impl EngineError {
                  columns; or drop other views, delete rows, or raise memory.budget"
                     .to_owned(),
             ),
+            EngineError::Changed { .. } => {
+                Some("nothing of it has taken effect: send the statement again".to_owned())
+            }
             EngineError::NothingToStartFrom { .. } => {
                 Some("restore from a backup with `mainstem restore`".to_owned())
             }

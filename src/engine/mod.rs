@@ -34,6 +34,7 @@ mod subscription;
 mod temporary;
 mod times;
 mod transaction;
+mod written_back;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,8 +104,8 @@ struct Shared {
     progress: Arc<crate::dataflow::Progress>,
     measurements: Arc<crate::dataflow::Measurements>,
     times: times::SharedTimes,
-    /// Held by the one session that reads rows to write them back; the timestamp (ms) of the
-    /// newest such write.
+    /// Held by the one session that reads rows to write them back, so that these do not get in each
+    /// other's way; the timestamp (ms) of the newest such write.
     newest_rewrite_ms: tokio::sync::Mutex<u64>,
     /// Views of subscriptions that have ended, by number.
     finished: Mutex<Vec<u64>>,

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{cast, filter_record_batch, is_not_null, is_null};
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
@@ -15,6 +16,7 @@ use futures::TryStreamExt;
 use super::Session;
 use super::returning::{Returning, Written, returned};
 use super::rows::{Encoded, fit, known_column, names, quoted};
+use super::tries::{Found, Tries};
 use crate::engine::EngineError;
 use crate::model::{ChangeKind, ColumnDefinition, TableDefinition};
 use crate::sql::decimal;
@@ -108,26 +110,45 @@ impl Session {
     pub(super) async fn insert_beside(
         &mut self,
         insert: &Insert,
-        table: &TableDefinition,
         parameters: &[ScalarValue],
     ) -> Result<Written, EngineError> {
         let engine = self.engine.clone();
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
-        let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
+        let mut tries = Tries::from(self.last_write_ms.max(*newest_rewrite_ms));
+        loop {
+            let outcome = self.try_insert_beside(insert, parameters, &tries).await;
+            if let Some(written) = self.tried(&mut tries, outcome).await? {
+                *newest_rewrite_ms = self.last_write_ms.max(*newest_rewrite_ms);
+                return Ok(written);
+            }
+        }
+    }
+
+    async fn try_insert_beside(
+        &mut self,
+        insert: &Insert,
+        parameters: &[ScalarValue],
+        tries: &Tries,
+    ) -> Result<Written, EngineError> {
+        // Once more for each try: the table may have been made anew.
+        let table = self.table(&insert.table)?;
+        let table = table.as_ref();
+        replaces(insert, table)?;
         let (context, rows) = self
-            .inserted_rows(since_ms, insert, table, parameters)
+            .inserted_rows(tries.since(), insert, table, parameters)
             .await?;
+        let read_ms = context.timestamp_ms();
         let rows = once_per_key(insert, table, rows)?;
         let (context, plan) = plan(&context, insert, table, rows)?;
         let plan = QueryContext::bind(plan, parameters)?;
         let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
-        let columns = names(&table.schema());
-        let rows = rows.iter().map(|rows| fit(table, &columns, rows));
-        let rows = rows.collect::<Result<Vec<_>, SqlError>>()?;
+        let (rows, found) = written_and_found(insert, table, &rows)?;
         let returning = Returning::of(table, insert.returning.as_deref(), None);
         let returned = returned(&context, returning, &rows, parameters).await?;
-        let count = self.write(table, vec![(ChangeKind::Upsert, rows)]).await?;
-        *newest_rewrite_ms = self.last_write_ms;
+        let changes = vec![(ChangeKind::Upsert, rows)];
+        let count = self
+            .write_back(table, changes, read_ms, found, tries)
+            .await?;
         Ok(Written { count, returned })
     }
 }
@@ -159,7 +180,52 @@ fn once_per_key(
     Ok(kept)
 }
 
-/// The rows that are written, as a query over the rows to be inserted and the table.
+/// The rows that are written, and what has been found in their places.
+fn written_and_found(
+    insert: &Insert,
+    table: &TableDefinition,
+    rows: &[RecordBatch],
+) -> Result<(Vec<RecordBatch>, Found), SqlError> {
+    let columns = names(&table.schema());
+    let width = columns.len();
+    let positions: Vec<usize> = (0..width).collect();
+    let written = rows.iter().map(|rows| {
+        let rows = rows.project(&positions).map_err(DataFusionError::from)?;
+        fit(table, &columns, &rows)
+    });
+    let written = written.collect::<Result<Vec<_>, SqlError>>()?;
+    if !matches!(insert.on_conflict, OnConflict::Update { .. }) {
+        let found = Found {
+            there: Vec::new(),
+            missing: written.clone(),
+        };
+        return Ok((written, found));
+    }
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for (rows, written) in rows.iter().zip(&written) {
+        // Behind what is written come the stored rows, of NULLs where there is none.
+        let key = rows.column(width + table.primary_key[0]);
+        let filtered = |rows: &RecordBatch, mask: Result<BooleanArray, ArrowError>| {
+            let rows = mask.and_then(|mask| filter_record_batch(rows, &mask));
+            rows.map_err(DataFusionError::from)
+        };
+        there.push(stored(table, &filtered(rows, is_not_null(key))?)?);
+        missing.push(filtered(written, is_null(key))?);
+    }
+    Ok((written, Found { there, missing }))
+}
+
+/// The stored rows in the last columns of a query's rows, as they are stored.
+fn stored(table: &TableDefinition, rows: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    let stored = &rows.columns()[rows.num_columns() - table.columns.len()..];
+    let columns = table.columns.iter().zip(stored);
+    let columns = columns.map(|(column, values)| cast(values, &column.data_type));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(table.schema(), columns)?)
+}
+
+/// The rows that are written, as a query over the rows to be inserted and the table; of DO UPDATE
+/// behind them the stored rows that they replace.
 pub(super) fn plan(
     context: &QueryContext,
     insert: &Insert,
@@ -213,6 +279,14 @@ fn text(insert: &Insert, table: &TableDefinition) -> Result<String, SqlError> {
             "CASE WHEN {is_new} THEN {EXCLUDED}.{quoted} ELSE {value} END AS {quoted}"
         ));
     }
+    let stored = table.columns.iter().enumerate();
+    values.extend(stored.map(|(position, column)| {
+        let column = quoted(&column.name);
+        format!(
+            "{name}.{column} AS {}",
+            quoted(&format!("stored {position}"))
+        )
+    }));
     let condition = match condition {
         Some(condition) => qualified(condition, table)?,
         None => "true".to_owned(),

@@ -17,6 +17,7 @@ mod rows;
 mod settings;
 mod show;
 mod time_limit;
+mod tries;
 mod write;
 
 use std::time::Duration;

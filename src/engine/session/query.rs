@@ -11,6 +11,7 @@ use super::Session;
 use super::own_writes::OwnWrites;
 use super::row_limit::at_most;
 use super::time_limit::within;
+use super::tries::Since;
 use crate::engine::commit::Request;
 use crate::engine::{EngineError, ReadPoint};
 use crate::sql::SqlError;
@@ -62,15 +63,16 @@ impl Session {
     /// A plan with what it is to be run in; if it asks for the time, time passes first.
     pub(super) async fn planned(
         &self,
-        since_ms: u64,
+        since: impl Into<Since>,
         plan: impl Fn(&QueryContext) -> Result<LogicalPlan, SqlError>,
     ) -> Result<(QueryContext, LogicalPlan), EngineError> {
-        let context = self.context_since(since_ms).await?;
+        let since = since.into();
+        let context = self.context_since(since.timestamp_ms).await?;
         let planned = plan(&context)?;
         if !QueryContext::reads_clock(&planned)? {
             return Ok((context, planned));
         }
-        let since_ms = self.moment(since_ms, true).await?;
+        let since_ms = self.moment(since, true).await?;
         let context = self.context_since(since_ms).await?;
         let planned = plan(&context)?;
         Ok((context, planned))
@@ -80,14 +82,15 @@ impl Session {
     /// passes first.
     pub(super) async fn moment(
         &self,
-        since_ms: u64,
+        since: impl Into<Since>,
         asks_for_time: bool,
     ) -> Result<u64, EngineError> {
-        if !asks_for_time {
-            return Ok(since_ms);
+        let since = since.into();
+        if since.is_now || !asks_for_time {
+            return Ok(since.timestamp_ms);
         }
         let now_ms = self.call(|reply| Request::PassTime { reply }).await?;
-        Ok(since_ms.max(now_ms))
+        Ok(since.timestamp_ms.max(now_ms))
     }
 
     /// Runs a query.

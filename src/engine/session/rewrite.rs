@@ -15,6 +15,7 @@ use futures::TryStreamExt;
 use super::Session;
 use super::returning::{Returning, Written, returned};
 use super::rows::{Encoded, default_of, fit, known_column, names, quoted, value_for};
+use super::tries::{Found, Tries};
 use super::write::Changes;
 use crate::engine::EngineError;
 use crate::model::{ChangeKind, ColumnDefinition, TableDefinition};
@@ -28,19 +29,34 @@ const CHANGED: &str = "changed rows";
 impl Session {
     /// UPDATE and DELETE: reads the rows and writes them back.
     ///
-    /// Only one session rewrites at a time, and it sees what the one before it has written, so that
-    /// no rewrite works on rows that another is changing.
+    /// Only one session rewrites at a time, and it sees what the one before it has written. Others
+    /// insert meanwhile: where they change the rows, these are read again.
     pub(super) async fn rewrite(
         &mut self,
         statement: &Statement,
         parameters: &[ScalarValue],
     ) -> Result<Written, EngineError> {
-        let (table, query) = self.affected_rows(statement)?;
         let engine = self.engine.clone();
         let mut newest_rewrite_ms = engine.shared.newest_rewrite_ms.lock().await;
-        let since_ms = self.last_write_ms.max(*newest_rewrite_ms);
+        let mut tries = Tries::from(self.last_write_ms.max(*newest_rewrite_ms));
+        loop {
+            let outcome = self.try_rewrite(statement, parameters, &tries).await;
+            if let Some(written) = self.tried(&mut tries, outcome).await? {
+                *newest_rewrite_ms = self.last_write_ms.max(*newest_rewrite_ms);
+                return Ok(written);
+            }
+        }
+    }
+
+    async fn try_rewrite(
+        &mut self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+        tries: &Tries,
+    ) -> Result<Written, EngineError> {
+        let (table, query) = self.affected_rows(statement)?;
         let (context, plan) = self
-            .planned(since_ms, |context| context.plan(&query))
+            .planned(tries.since(), |context| context.plan(&query))
             .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
@@ -53,18 +69,26 @@ impl Session {
         if others(statement).is_some() {
             (old, new) = matched_once(&table, &old, &new)?;
         }
-        let changes = match statement {
+        let there = match (statement, table.is_keyed()) {
+            // Rows without a key that are gone need no deletion.
+            (Statement::Delete { .. }, false) => Vec::new(),
+            _ => old.clone(),
+        };
+        let (changes, missing) = match statement {
             Statement::Update { assignments, .. } => {
                 updates(&context, &table, assignments, old, new).await?
             }
-            _ => vec![(ChangeKind::Delete, old)],
+            _ => (vec![(ChangeKind::Delete, old)], Vec::new()),
         };
         // Of an UPDATE the new rows, which come last.
         let rows = changes.last().map_or(&[][..], |(_, rows)| rows);
         let returning = Returning::of(&table, returning(statement), alias(statement));
         let returned = returned(&context, returning, rows, parameters).await?;
-        let count = self.write(&table, changes).await?;
-        *newest_rewrite_ms = self.last_write_ms;
+        let read_ms = context.timestamp_ms();
+        let found = Found { there, missing };
+        let count = self
+            .write_back(&table, changes, read_ms, found, tries)
+            .await?;
         Ok(Written { count, returned })
     }
 
@@ -240,36 +264,39 @@ fn part(
     rows.collect()
 }
 
-/// What is written for the rows of an UPDATE.
+/// What is written for the rows of an UPDATE, and those of them whose keys nobody has.
 async fn updates(
     context: &QueryContext,
     table: &TableDefinition,
     assignments: &[(String, String)],
     old: Vec<RecordBatch>,
     new: Vec<RecordBatch>,
-) -> Result<Changes, SqlError> {
+) -> Result<(Changes, Vec<RecordBatch>), SqlError> {
     let is_key = |column: &String| {
         let position = table.column_index(column);
         position.is_some_and(|position| table.primary_key.contains(&position))
     };
-    if assignments.iter().any(|(column, _)| is_key(column)) {
-        check_keys(context, table, &old, &new).await?;
-    }
+    let fresh = match assignments.iter().any(|(column, _)| is_key(column)) {
+        true => fresh_keys(context, table, &old, &new).await?,
+        false => Vec::new(),
+    };
     if table.version.is_empty() {
-        return Ok(vec![(ChangeKind::Delete, old), (ChangeKind::Upsert, new)]);
+        let changes = vec![(ChangeKind::Delete, old), (ChangeKind::Upsert, new)];
+        return Ok((changes, fresh));
     }
     // Versions decide; a deletion would hide the new row of the same version.
     check_versions(table, &old, &new)?;
-    Ok(vec![(ChangeKind::Upsert, new)])
+    Ok((vec![(ChangeKind::Upsert, new)], fresh))
 }
 
-/// Refuses new keys that are equal to each other or to those of rows that stay as they are.
-async fn check_keys(
+/// The new rows whose keys are none of the old ones. Refuses new keys that are equal to each other
+/// or to those of rows that stay as they are.
+async fn fresh_keys(
     context: &QueryContext,
     table: &TableDefinition,
     old: &[RecordBatch],
     new: &[RecordBatch],
-) -> Result<(), SqlError> {
+) -> Result<Vec<RecordBatch>, SqlError> {
     let duplicate = || {
         let message = format!("two rows of \"{}\" would have the same key", table.name);
         SqlError::new("23505", message)
@@ -296,7 +323,7 @@ async fn check_keys(
         fresh.push(rows.map_err(DataFusionError::from)?);
     }
     if fresh.iter().all(|rows| rows.num_rows() == 0) {
-        return Ok(());
+        return Ok(fresh);
     }
     let name = quoted(&table.name);
     let keys = table.primary_key.iter().map(|column| {
@@ -308,12 +335,12 @@ async fn check_keys(
         "SELECT 1 FROM {} JOIN {name} ON {keys} LIMIT 1",
         quoted(CHANGED)
     );
-    let context = context.with_rows(CHANGED, fresh)?;
+    let context = context.with_rows(CHANGED, fresh.clone())?;
     let query = parse_query(&text)?;
     let plan = context.plan(&query)?;
     let found: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
     match found.iter().all(|rows| rows.num_rows() == 0) {
-        true => Ok(()),
+        true => Ok(fresh),
         false => Err(duplicate()),
     }
 }

@@ -10,6 +10,7 @@ use futures::TryStreamExt;
 use super::describe::{Described, describe_returning};
 use super::returning::{Returning, Written, returned};
 use super::rows::{asks_for_time, complete, known_column, names, types, with_default_words};
+use super::tries::Since;
 use super::{CopyTarget, Session};
 use crate::engine::EngineError;
 use crate::model::{Change, ChangeKind, TableDefinition};
@@ -75,7 +76,7 @@ impl Session {
     ) -> Result<Written, EngineError> {
         let table = self.table(&insert.table)?;
         if !super::conflict::replaces(insert, &table)? {
-            return self.insert_beside(insert, &table, parameters).await;
+            return self.insert_beside(insert, parameters).await;
         }
         let since_ms = self.last_write_ms;
         let (context, rows) = self
@@ -91,7 +92,7 @@ impl Session {
     /// they are of.
     pub(super) async fn inserted_rows(
         &self,
-        since_ms: u64,
+        since: impl Into<Since>,
         insert: &Insert,
         table: &TableDefinition,
         parameters: &[ScalarValue],
@@ -100,9 +101,14 @@ impl Session {
         let source = with_default_words(insert.source.as_deref(), table, &columns)?;
         let types = types(table, &columns)?;
         let asks = asks_for_time(table, &columns) || insert.on_conflict.calls_functions();
-        let since_ms = self.moment(since_ms, asks).await?;
+        let since = since.into();
+        let timestamp_ms = self.moment(since, asks).await?;
+        let since = Since {
+            timestamp_ms,
+            ..since
+        };
         let (context, plan) = self
-            .planned(since_ms, |context| context.plan_rows(&source, &types))
+            .planned(since, |context| context.plan_rows(&source, &types))
             .await?;
         let plan = QueryContext::bind(plan, parameters)?;
         let rows: Vec<RecordBatch> = context.execute(plan).await?.try_collect().await?;
@@ -137,25 +143,34 @@ impl Session {
         table: &TableDefinition,
         changes: Changes,
     ) -> Result<u64, EngineError> {
-        let mut written = 0;
-        let mut submitted = Vec::new();
-        for (kind, rows) in changes {
-            written = rows.iter().map(|rows| rows.num_rows() as u64).sum();
-            let rows = rows.into_iter().filter(|rows| rows.num_rows() > 0);
-            for rows in rows {
-                submitted.push(Change {
-                    table: Arc::from(table.name.as_str()),
-                    kind,
-                    rows: RecordBatch::try_new(table.schema(), rows.columns().to_vec())
-                        .map_err(|error| SqlError::new("23502", error.to_string()))?,
-                });
-            }
-        }
-        if let Some(changes) = self.block.hold(submitted, &self.engine)? {
+        let (written, changes) = submitted(table, changes)?;
+        if let Some(changes) = self.block.hold(changes, &self.engine)? {
             self.submit(changes).await?;
         }
         Ok(written)
     }
+}
+
+/// The number of rows of the last kind, and changes as they are submitted.
+pub(super) fn submitted(
+    table: &TableDefinition,
+    changes: Changes,
+) -> Result<(u64, Vec<Change>), SqlError> {
+    let mut written = 0;
+    let mut submitted = Vec::new();
+    for (kind, rows) in changes {
+        written = rows.iter().map(|rows| rows.num_rows() as u64).sum();
+        let rows = rows.into_iter().filter(|rows| rows.num_rows() > 0);
+        for rows in rows {
+            submitted.push(Change {
+                table: Arc::from(table.name.as_str()),
+                kind,
+                rows: RecordBatch::try_new(table.schema(), rows.columns().to_vec())
+                    .map_err(|error| SqlError::new("23502", error.to_string()))?,
+            });
+        }
+    }
+    Ok((written, submitted))
 }
 
 /// The columns that an INSERT gives, all where none is named.

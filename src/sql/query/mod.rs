@@ -183,6 +183,11 @@ impl QueryContext {
         })
     }
 
+    /// The timestamp (ms) of the moment that is read.
+    pub fn timestamp_ms(&self) -> u64 {
+        self.relations.timestamp_ms()
+    }
+
     /// Plans a query; parameters are left open.
     pub fn plan(&self, query: &Query) -> Result<LogicalPlan, SqlError> {
         let mut sources = ProviderSources {

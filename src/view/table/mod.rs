@@ -30,6 +30,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tombstones;
+mod unchanged;
 
 pub use effect::Delta;
 pub use error::TableError;

@@ -29,7 +29,7 @@ pub struct TableStore {
     pub(super) shared: Arc<Shared>,
     pub(super) version: Option<RowEncoder>,
     pub(super) identity: Option<RowEncoder>,
-    whole_row: RowEncoder,
+    pub(super) whole_row: RowEncoder,
     pub(super) tombstones: Tombstones,
     pub(super) events: Events,
     /// The identities of events whose rows have been removed.

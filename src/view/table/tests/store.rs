@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::limits::Limits;
 use super::super::{TableError, TableStore};
-use super::{Row, change, content, definition, rows_of, simple};
+use super::{Row, batch, change, content, definition, rows_of, simple};
 use crate::model::ChangeKind;
 
 #[test]
@@ -190,4 +190,42 @@ fn readers_see_all_of_a_transaction_or_nothing() {
         }
         done.store(true, Ordering::Release);
     });
+}
+
+#[test]
+fn rows_are_unchanged_while_they_are_as_they_were_read() {
+    let mut store = TableStore::new(definition(&[0], &[], &[])).unwrap();
+    let rows = |rows: &[Row]| vec![batch(rows)];
+    let read = rows(&[simple(1, "a"), simple(2, "b")]);
+    let absent = rows(&[simple(3, "c")]);
+    let apply = |store: &mut TableStore, kind, row, timestamp| {
+        store.apply(&change(kind, &[row]), timestamp).unwrap();
+        // As readers do that need no past: the index forgets what came before.
+        store.set_horizon(timestamp);
+        store.is_unchanged(2, &read, &absent).unwrap()
+    };
+    apply(&mut store, ChangeKind::Upsert, simple(1, "a"), 1);
+    assert!(apply(&mut store, ChangeKind::Upsert, simple(2, "b"), 2));
+    assert!(apply(&mut store, ChangeKind::Upsert, simple(4, "d"), 3));
+    assert!(!apply(&mut store, ChangeKind::Upsert, simple(2, "x"), 4));
+    assert!(!apply(&mut store, ChangeKind::Delete, simple(2, "x"), 5));
+    assert!(apply(&mut store, ChangeKind::Upsert, simple(2, "b"), 6));
+    assert!(!apply(&mut store, ChangeKind::Upsert, simple(3, "y"), 7));
+    assert!(apply(&mut store, ChangeKind::Delete, simple(3, "y"), 8));
+}
+
+#[test]
+fn of_equal_rows_as_many_copies_stay_as_were_read() {
+    let mut store = TableStore::new(definition(&[], &[], &[])).unwrap();
+    let row = || simple(1, "a");
+    let read = vec![batch(&[row()]), batch(&[row()])];
+    let apply = |store: &mut TableStore, kind, timestamp| {
+        store.apply(&change(kind, &[row()]), timestamp).unwrap();
+        store.is_unchanged(2, &read, &[]).unwrap()
+    };
+    apply(&mut store, ChangeKind::Upsert, 1);
+    assert!(apply(&mut store, ChangeKind::Upsert, 2));
+    assert!(apply(&mut store, ChangeKind::Upsert, 3));
+    assert!(apply(&mut store, ChangeKind::Delete, 4));
+    assert!(!apply(&mut store, ChangeKind::Delete, 5));
 }
