@@ -46,6 +46,7 @@ use similar::as_regular_expression;
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
     value_rows::in_one_type(query);
+    value_rows::as_lists(query);
     edit_queries(query, &mut |query| {
         row_keys::in_query(query);
         let written = fetch::as_limit(query)
