@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::forms::parsed_forms::{between, distinct_keys, grouping_sets, tokens_before};
+use super::forms::parsed_lists::{in_values, like_each};
 
 /// Of all operators that are neither arithmetic nor comparisons: looser than the ones, tighter than
 /// the others, and from left to right.
@@ -118,8 +119,11 @@ impl Dialect for MainstemDialect {
                 right: Box::new(right),
             }));
         }
-        if let Some(between) = between(parser, left) {
-            return Some(between);
+        let test = between(parser, left)
+            .or_else(|| like_each(parser, left))
+            .or_else(|| in_values(parser, left));
+        if test.is_some() {
+            return test;
         }
         let is_distinct = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
         let is_not_distinct = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];

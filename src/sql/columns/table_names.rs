@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Ident, ObjectName, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Value,
+    Distinct, Expr, GroupByExpr, Ident, ObjectName, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, Value,
 };
 
 use super::hidden_keys::{all_but, hide, is_known_above, output_names, put_below, shown_columns};
@@ -234,6 +234,7 @@ fn in_order(query: &mut Query, columns: &Columns<'_>) -> Result<(), SqlError> {
     else {
         return Ok(());
     };
+    in_order_of_distinct(select, keys);
     let given = given_names(select);
     if !keys.iter().any(|key| is_expression_of(&key.expr, &given)) || !takes_columns(select) {
         return Ok(());
@@ -275,6 +276,21 @@ fn in_order(query: &mut Query, columns: &Columns<'_>) -> Result<(), SqlError> {
     let shown = shown.unwrap_or_else(|| vec![all_but(added.len())]);
     select.projection.extend(added);
     put_below(query, shown)
+}
+
+/// Different rows have nothing but their columns to be ordered by: a key that computes one of these
+/// is that column, whatever it is called.
+fn in_order_of_distinct(select: &Select, keys: &mut [OrderByExpr]) {
+    if !matches!(select.distinct, Some(Distinct::Distinct)) {
+        return;
+    }
+    for key in keys {
+        let written = bare(&key.expr);
+        let is_column = matches!(written, Expr::Identifier(_)) || position_of(written).is_some();
+        if !is_column && let Some(column) = same_column(&key.expr, select) {
+            key.expr = column;
+        }
+    }
 }
 
 /// Whether a column more in a SELECT changes nothing but that it is there.
@@ -434,10 +450,22 @@ mod tests {
 
     #[test]
     fn distinct_rows_are_ordered_by_their_columns() {
-        assert_eq!(
-            rewritten("SELECT DISTINCT -v AS v FROM t ORDER BY -v").as_deref(),
-            Ok("SELECT DISTINCT -v AS v FROM t ORDER BY 1")
-        );
+        for (sql, expected) in [
+            (
+                "SELECT DISTINCT -v AS v FROM t ORDER BY -v",
+                "SELECT DISTINCT -v AS v FROM t ORDER BY 1",
+            ),
+            (
+                "SELECT DISTINCT k, -v AS n FROM t ORDER BY (-t.v) DESC, k",
+                "SELECT DISTINCT k, -v AS n FROM t ORDER BY 2 DESC, k",
+            ),
+            (
+                "SELECT DISTINCT 7, k FROM t ORDER BY 2, 1",
+                "SELECT DISTINCT 7, k FROM t ORDER BY 2, 1",
+            ),
+        ] {
+            assert_eq!(rewritten(sql).as_deref(), Ok(expected), "{sql}");
+        }
         let refused = rewritten("SELECT DISTINCT -v AS v FROM t ORDER BY v + 1");
         assert_eq!(refused.map_err(|error| error.sqlstate), Err("42P10"));
     }

@@ -1,8 +1,8 @@
 //! Forms of SQL that DataFusion does not read, written as those that it does.
 //!
 //! The order is that of [`rewrite`]; `array_subquery` follows, once the names of aggregates are known,
-//! and `like` as the last. `parsed_forms` are read beside the parser, by the dialect. `over_rows` is
-//! what several of them are written with.
+//! and `like` as the last. `parsed_forms` and `parsed_lists` are read beside the parser, by the
+//! dialect. `over_rows` is what several of them are written with.
 
 pub(super) mod array_subquery;
 mod distinct_on;
@@ -15,6 +15,7 @@ mod named_windows;
 pub(super) mod over_rows;
 mod overlaps;
 pub(super) mod parsed_forms;
+pub(super) mod parsed_lists;
 mod row_keys;
 mod row_subqueries;
 mod row_values;
@@ -45,6 +46,7 @@ use similar::as_regular_expression;
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     let mut refusal = Ok(());
     value_rows::in_one_type(query);
+    value_rows::as_lists(query);
     edit_queries(query, &mut |query| {
         row_keys::in_query(query);
         let written = fetch::as_limit(query)

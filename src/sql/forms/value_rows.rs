@@ -1,16 +1,18 @@
-//! Texts among other values of a column of `VALUES`: `FROM (VALUES ('1'), (2)) AS v(x)`.
+//! Texts among other values of a column of `VALUES`: `FROM (VALUES ('1'), (2)) AS v(x)`. In Postgres
+//! such a text takes the type of the others, whichever row it stands in. DataFusion makes texts of the
+//! others. Here it is cast to their type where they are literals or casts that tell it.
 //!
-//! In Postgres such a text takes the type of the others, whichever row it stands in. DataFusion makes
-//! texts of the others. Here it is cast to their type where they are literals or casts that tell it.
+//! `x IN (VALUES (1), (2))`, too, whose column DataFusion does not find: it is `x IN (1, 2)`.
 
 use std::mem::replace;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
+    ArrayElemTypeDef, CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
 };
 
 use super::grouping_elements::bare;
-use crate::sql::syntax::edit_queries;
+use crate::sql::syntax::{edit_expressions, edit_queries};
 
 /// Casts those in the queries within a query. Rows that are all of a statement may be those of an
 /// INSERT, which take the types of its columns.
@@ -23,6 +25,55 @@ pub fn in_one_type(query: &mut Query) {
             in_columns(values);
         }
     });
+}
+
+/// Writes those that a value, or a row of values, is looked for in as lists.
+pub fn as_lists(query: &mut Query) {
+    // It never breaks off.
+    let _ = edit_expressions(query, &mut |expression| {
+        as_list(expression);
+        ControlFlow::Continue(())
+    });
+}
+
+fn as_list(expression: &mut Expr) {
+    let Expr::InSubquery {
+        expr,
+        subquery,
+        negated,
+    } = &*expression
+    else {
+        return;
+    };
+    let Some(values) = rows_of(subquery) else {
+        return;
+    };
+    let width = match expr.as_ref() {
+        Expr::Tuple(row) => row.len(),
+        _ => 1,
+    };
+    let rows = values.rows.iter().map(|row| &row.content);
+    if rows.clone().any(|row| row.len() != width) {
+        return;
+    }
+    let list = rows.map(|row| match &row[..] {
+        [value] => value.clone(),
+        row => Expr::Tuple(row.to_vec()),
+    });
+    *expression = Expr::InList {
+        expr: expr.clone(),
+        list: list.collect(),
+        negated: *negated,
+    };
+}
+
+/// The rows that are all of a query.
+fn rows_of(query: &Query) -> Option<&Values> {
+    let is_bare = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    match query.body.as_ref() {
+        SetExpr::Values(values) if is_bare && query.order_by.is_none() => Some(values),
+        _ => None,
+    }
 }
 
 fn has_only_values(body: &SetExpr) -> bool {
@@ -105,6 +156,14 @@ fn type_of(cell: &Expr) -> Option<DataType> {
             expr,
         } => type_of(expr)?,
         Expr::TypedString(typed) => typed.data_type.clone(),
+        Expr::Interval(_) => DataType::Interval {
+            fields: None,
+            precision: None,
+        },
+        Expr::Array(list) => {
+            let element = element_type(&list.elem)?;
+            DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
+        }
         Expr::Cast {
             data_type,
             array: false,
@@ -113,16 +172,37 @@ fn type_of(cell: &Expr) -> Option<DataType> {
         } => data_type.clone(),
         _ => return None,
     };
-    let is_plain = is_whole(&data_type)
-        || matches!(
-            data_type,
-            DataType::Boolean
-                | DataType::Date
-                | DataType::DoublePrecision
-                | DataType::Time(None, _)
-                | DataType::Timestamp(None, _)
-        );
-    is_plain.then_some(data_type)
+    is_plain(&data_type).then_some(data_type)
+}
+
+/// The type of all elements of a list that is written.
+fn element_type(elements: &[Expr]) -> Option<DataType> {
+    if !elements.is_empty() && elements.iter().all(is_text) {
+        return Some(DataType::Text);
+    }
+    let types = elements.iter().map(type_of);
+    let types = types.collect::<Option<Vec<DataType>>>()?.into_iter();
+    types
+        .map(Some)
+        .reduce(|one, other| common_type(one?, other?))?
+}
+
+fn is_plain(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean
+        | DataType::Date
+        | DataType::DoublePrecision
+        | DataType::Time(None, _)
+        | DataType::Timestamp(None, _)
+        | DataType::Interval {
+            fields: None,
+            precision: None,
+        } => true,
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, None)) => {
+            matches!(element.as_ref(), DataType::Text) || is_plain(element)
+        }
+        other => is_whole(other),
+    }
 }
 
 fn is_whole(data_type: &DataType) -> bool {
@@ -166,6 +246,19 @@ mod tests {
                 "(CAST(a AS INT)), ('2')",
                 "(CAST(a AS INT)), (CAST('2' AS INT))",
             ),
+            (
+                "(INTERVAL '1 day'), ('2 days')",
+                "(INTERVAL '1 day'), (CAST('2 days' AS INTERVAL))",
+            ),
+            (
+                "(ARRAY[1, 2]), ('{3}')",
+                "(ARRAY[1, 2]), (CAST('{3}' AS BIGINT[]))",
+            ),
+            (
+                "('{\"a b\"}'), (ARRAY['c'])",
+                "(CAST('{\"a b\"}' AS TEXT[])), (ARRAY['c'])",
+            ),
+            ("(ARRAY[1, x]), ('{3}')", "(ARRAY[1, x]), ('{3}')"),
             ("('a'), (NULL)", "('a'), (NULL)"),
             ("('a'), (b)", "('a'), (b)"),
             ("(true), (1), ('t')", "(true), (1), ('t')"),
@@ -174,6 +267,27 @@ mod tests {
             let text = |rows: &str| format!("SELECT * FROM (VALUES {rows}) AS v");
             let mut query = parse_query(&text(rows)).expect("a query");
             in_one_type(&mut query);
+            assert_eq!(query.to_string(), text(expected));
+        }
+    }
+
+    #[test]
+    fn rows_that_are_looked_in_are_lists() {
+        for (test, expected) in [
+            ("x IN (VALUES (1), (2))", "x IN (1, 2)"),
+            (
+                "(x, y) NOT IN (VALUES (1, 'a'), (2, y))",
+                "(x, y) NOT IN ((1, 'a'), (2, y))",
+            ),
+            ("x IN (VALUES (1, 2))", "x IN (VALUES (1, 2))"),
+            (
+                "x IN (VALUES (1), (2) LIMIT 1)",
+                "x IN (VALUES (1), (2) LIMIT 1)",
+            ),
+        ] {
+            let text = |test: &str| format!("SELECT {test} FROM t");
+            let mut query = parse_query(&text(test)).expect("a query");
+            as_lists(&mut query);
             assert_eq!(query.to_string(), text(expected));
         }
     }

@@ -139,16 +139,36 @@ fn crossed(relation: TableFactor) -> Join {
     }
 }
 
-/// Whether a join is one with such a function that is planned with the rows before it.
-pub fn is_joined(join: &Join) -> bool {
+/// Whether a join is one with such a function that is planned with the rows before it, those of a
+/// first table and of joins with it.
+pub fn is_joined(first: &TableFactor, before: &[Join], join: &Join) -> bool {
     if function_of(&join.relation).is_none() {
         return false;
     }
     match Joined::of(&join.join_operator) {
         None => false,
+        Some(_) if has_columns(&join.relation) => true,
         // What is the same list for all rows is better joined by its elements.
-        Some(Joined { condition, .. }) => condition.is_none() || has_columns(&join.relation),
+        Some(Joined {
+            condition: Some(_), ..
+        }) => false,
+        // Beside rows of other functions, too, as all of them are there at once: the lists of all
+        // of them would be. The rows of a table come and go, and are not kept for the list.
+        Some(Joined { nulls, .. }) => {
+            !matches!(nulls, NullHandling::Drop) || !are_the_same(first, before)
+        }
     }
+}
+
+/// Whether all of some joined relations are such functions that ask for no columns.
+fn are_the_same(first: &TableFactor, joins: &[Join]) -> bool {
+    let is_the_same = |relation: &TableFactor| match relation {
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => are_the_same(&table_with_joins.relation, &table_with_joins.joins),
+        other => function_of(other).is_some() && !has_columns(other),
+    };
+    is_the_same(first) && joins.iter().all(|join| is_the_same(&join.relation))
 }
 
 /// Whether a join leaves all rows, or those for which a condition holds.
@@ -176,7 +196,7 @@ pub fn plan(
         return Ok(RelationPlanning::Original(Box::new(relation)));
     };
     match table_with_joins.joins.pop() {
-        Some(join) if is_joined(&join) => {
+        Some(join) if is_joined(&table_with_joins.relation, &table_with_joins.joins, &join) => {
             let left = match table_with_joins.joins.is_empty() {
                 true => table_with_joins.relation,
                 false => TableFactor::NestedJoin {

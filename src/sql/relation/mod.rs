@@ -65,7 +65,7 @@ fn nest(tables: &mut TableWithJoins) -> Result<(), SqlError> {
         lateral::as_table(&mut join.relation);
         lateral::keep_rows(&mut join)?;
         let is_as_of = matches!(join.join_operator, JoinOperator::AsOf { .. });
-        let is_nested = is_as_of || elements::is_joined(&join);
+        let is_nested = is_as_of || elements::is_joined(&tables.relation, &tables.joins, &join);
         tables.joins.push(join);
         if is_nested {
             let inner = TableWithJoins {

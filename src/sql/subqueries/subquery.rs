@@ -27,6 +27,7 @@ const ELEMENT: &str = "[element]";
 /// - those that stand elsewhere than in SELECT and WHERE are moved there;
 /// - a scalar subquery that may give several rows is aggregated, so that it becomes a join, and
 ///   fails for the rows that ask for its value where it does give several;
+/// - its column gets a name of its own where the rows that it is joined to have one of that name;
 /// - comparisons with `ANY` and `ALL` become `EXISTS`;
 /// - `EXISTS` and `IN` as values become counts of the rows they ask for;
 /// - so do those in conditions that can't become semi joins;
@@ -62,6 +63,12 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 };
                 let rewritten =
                     rewritten.transform_data(|expression| guarded(expression, rows.as_deref()))?;
+                let rewritten = match &rows {
+                    Some(rows) => rewritten.transform_data(|expression| {
+                        expression.transform_up(|part| named_apart(part, rows))
+                    })?,
+                    None => rewritten,
+                };
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
@@ -311,6 +318,34 @@ fn told_apart(subquery: &Subquery, references: &[Expr]) -> Result<(LogicalPlan, 
     let renamed = LogicalPlanBuilder::from(rows).project([element.alias(ELEMENT)])?;
     let element = Expr::Column(Column::new_unqualified(ELEMENT));
     Ok((renamed.build()?, element))
+}
+
+/// A scalar subquery whose column has none of the names that columns of the outer rows have without
+/// a relation, as results of aggregates do: in a share of a total both are `sum(t.v)`, and nothing
+/// would tell them apart once they are joined.
+fn named_apart(expression: Expr, outer: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::ScalarSubquery(subquery) = expression else {
+        return Ok(Transformed::no(expression));
+    };
+    let own_name = subquery.subquery.schema().field(0).name().clone();
+    let mut name = own_name.clone();
+    while is_unqualified(&name, outer) {
+        name = format!("[value {name}]");
+    }
+    if name == own_name {
+        return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
+    }
+    let column = element(&subquery).alias(name);
+    let renamed = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())
+        .project([column])?
+        .build()?;
+    let subquery = subquery.with_plan(Arc::new(renamed));
+    Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
+}
+
+fn is_unqualified(name: &str, rows: &DFSchema) -> bool {
+    let mut columns = rows.iter();
+    columns.any(|(relation, field)| relation.is_none() && field.name() == name)
 }
 
 /// An expression of the outer query as a subquery sees it, with its columns.

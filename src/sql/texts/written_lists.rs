@@ -67,25 +67,33 @@ pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
 
 /// The comparisons of a value with each of several, of which all are to hold, or any.
 fn with_each(left: &Ast, operator: &BinaryOperator, list: Vec<Ast>, is_all: bool) -> Ast {
-    let pair = |left: Ast, op: &BinaryOperator, right: Ast| Ast::BinaryOp {
-        left: Box::new(left),
-        op: op.clone(),
-        right: Box::new(right),
-    };
     let connective = match is_all {
         true => BinaryOperator::And,
         false => BinaryOperator::Or,
     };
     let comparisons = list.into_iter();
     let comparisons = comparisons.map(|element| pair(left.clone(), operator, element));
-    let mut values: Vec<Ast> = comparisons.collect();
+    connected(comparisons.collect(), &connective)
+}
+
+fn pair(left: Ast, op: &BinaryOperator, right: Ast) -> Ast {
+    Ast::BinaryOp {
+        left: Box::new(left),
+        op: op.clone(),
+        right: Box::new(right),
+    }
+}
+
+/// Conditions with `AND` or `OR` between them; NULL if there are none.
+pub fn connected(conditions: Vec<Ast>, connective: &BinaryOperator) -> Ast {
+    let mut values = conditions;
     // In pairs, and pairs of these: a long list makes no deep expression.
     while values.len() > 1 {
         let mut rest = values.into_iter();
         let mut pairs = Vec::new();
         while let Some(first) = rest.next() {
             pairs.push(match rest.next() {
-                Some(second) => pair(first, &connective, second),
+                Some(second) => pair(first, connective, second),
                 None => first,
             });
         }
@@ -96,7 +104,7 @@ fn with_each(left: &Ast, operator: &BinaryOperator, list: Vec<Ast>, is_all: bool
 }
 
 /// The elements of a list that is a text, as texts of their own; `None`: it is something else.
-fn elements_of(value: &Ast) -> Result<Option<Vec<Ast>>, SqlError> {
+pub fn elements_of(value: &Ast) -> Result<Option<Vec<Ast>>, SqlError> {
     let text = match value {
         Ast::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => text,
