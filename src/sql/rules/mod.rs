@@ -10,6 +10,7 @@ mod failing;
 pub(super) mod group_keys;
 mod guarded_cases;
 mod guarded_conditions;
+mod guarded_parts;
 pub(super) mod held_back;
 mod join_order;
 mod join_types;
@@ -34,6 +35,7 @@ use checked_numbers::CheckedNumbers;
 use counted_constants::CountedConstants;
 use guarded_cases::GuardedCases;
 use guarded_conditions::GuardedConditions;
+use guarded_parts::GuardedParts;
 use held_back::Rule;
 use join_order::JoinOrder;
 
@@ -54,6 +56,7 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
     match purpose {
         Purpose::LiveView => order_joins(&mut rules),
         Purpose::Query => {
+            rules.insert(0, Arc::new(GuardedParts));
             rules.insert(0, Arc::new(GuardedCases));
             rules.push(Arc::new(GuardedConditions));
         }
