@@ -4,15 +4,14 @@
 //! live views, where each row stands for itself, as in Postgres. In queries DataFusion computes both
 //! for all rows of a batch if many satisfy the first. So what may fail stands in a `CASE` there.
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::utils::split_binary_owned;
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Filter, LogicalPlan, Operator, binary_expr, lit, when,
-};
+use datafusion::logical_expr::utils::{merge_schema, split_binary_owned};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, binary_expr, lit, when};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::sql::functions::scalar::real;
+use super::failing::may_fail;
 
 /// The rule; it stands behind those that take conditions apart.
 #[derive(Debug)]
@@ -33,21 +32,24 @@ impl OptimizerRule for GuardedConditions {
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         match plan {
-            LogicalPlan::Filter(filter) if is_concerned(&filter.predicate)? => {
-                let predicate = guarded(filter.predicate)?;
-                let filter = Filter::try_new(predicate, filter.input)?;
+            LogicalPlan::Filter(mut filter) => {
+                let schema = filter.input.schema();
+                if !is_concerned(&filter.predicate, schema)? {
+                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                }
+                filter.predicate = guarded(filter.predicate, schema)?;
                 Ok(Transformed::yes(LogicalPlan::Filter(filter)))
             }
             LogicalPlan::Join(mut join) => {
-                let condition = join.filter.take();
-                let is_changed = match &condition {
-                    Some(condition) => is_concerned(condition)?,
-                    None => false,
+                let Some(condition) = join.filter.take() else {
+                    return Ok(Transformed::no(LogicalPlan::Join(join)));
                 };
-                join.filter = match condition {
-                    Some(condition) if is_changed => Some(guarded(condition)?),
-                    other => other,
-                };
+                let schema = merge_schema(&[join.left.as_ref(), join.right.as_ref()]);
+                let is_changed = is_concerned(&condition, &schema)?;
+                join.filter = Some(match is_changed {
+                    true => guarded(condition, &schema)?,
+                    false => condition,
+                });
                 let join = LogicalPlan::Join(join);
                 Ok(match is_changed {
                     true => Transformed::yes(join),
@@ -60,7 +62,7 @@ impl OptimizerRule for GuardedConditions {
 }
 
 /// Whether a condition is one of several of which some may fail.
-fn is_concerned(condition: &Expr) -> Result<bool> {
+fn is_concerned(condition: &Expr, schema: &DFSchema) -> Result<bool> {
     let has_several = matches!(
         condition,
         Expr::BinaryExpr(BinaryExpr {
@@ -68,26 +70,12 @@ fn is_concerned(condition: &Expr) -> Result<bool> {
             ..
         })
     );
-    Ok(has_several && may_fail(condition)?)
-}
-
-/// Whether an expression divides, takes a logarithm, or computes what may become too large.
-fn may_fail(expression: &Expr) -> Result<bool> {
-    expression.exists(|part| {
-        Ok(match part {
-            Expr::BinaryExpr(binary) => matches!(binary.op, Operator::Divide | Operator::Modulo),
-            Expr::ScalarFunction(call) => {
-                let name = call.func.name();
-                matches!(name, "+" | "-" | "*" | "/") || real::may_fail(name)
-            }
-            _ => false,
-        })
-    })
+    Ok(has_several && may_fail(condition, schema)?)
 }
 
 /// A condition that is true for the same rows, of which each part that may fail is looked at only
 /// where those before it leave it open.
-fn guarded(condition: Expr) -> Result<Expr> {
+fn guarded(condition: Expr, schema: &DFSchema) -> Result<Expr> {
     let op = match &condition {
         Expr::BinaryExpr(BinaryExpr {
             op: op @ (Operator::And | Operator::Or),
@@ -97,8 +85,8 @@ fn guarded(condition: Expr) -> Result<Expr> {
     };
     let mut steps: Vec<(bool, Expr)> = Vec::new();
     for part in split_binary_owned(condition, op) {
-        let fails = may_fail(&part)?;
-        let part = if fails { guarded(part)? } else { part };
+        let fails = may_fail(&part, schema)?;
+        let part = if fails { guarded(part, schema)? } else { part };
         let step = match steps.pop_if(|(before_fails, _)| !*before_fails && !fails) {
             Some((_, before)) => binary_expr(before, op, part),
             None => part,

@@ -6,14 +6,17 @@
 mod all_laterals;
 pub(super) mod checked_numbers;
 mod counted_constants;
+mod failing;
 pub(super) mod group_keys;
 mod guarded_cases;
 mod guarded_conditions;
+mod guarded_parts;
 pub(super) mod held_back;
 mod join_order;
 mod join_types;
 mod null_keys;
 mod plain_laterals;
+mod written_order;
 
 use std::sync::Arc;
 
@@ -32,6 +35,7 @@ use checked_numbers::CheckedNumbers;
 use counted_constants::CountedConstants;
 use guarded_cases::GuardedCases;
 use guarded_conditions::GuardedConditions;
+use guarded_parts::GuardedParts;
 use held_back::Rule;
 use join_order::JoinOrder;
 
@@ -47,10 +51,12 @@ pub enum Purpose {
 /// The rules, in their order.
 pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
     let rules = join_types::brought_to_one(Optimizer::new().rules);
-    let mut rules = null_keys::kept_apart(checked_sums::kept_whole(rules));
+    let rules = null_keys::kept_apart(checked_sums::kept_whole(rules));
+    let mut rules = written_order::kept(rules);
     match purpose {
         Purpose::LiveView => order_joins(&mut rules),
         Purpose::Query => {
+            rules.insert(0, Arc::new(GuardedParts));
             rules.insert(0, Arc::new(GuardedCases));
             rules.push(Arc::new(GuardedConditions));
         }
@@ -108,6 +114,10 @@ mod tests {
             let projections = names.iter().position(|name| name == "optimize_projections");
             let projections = projections.expect("a rule of DataFusion");
             assert_eq!(names[projections - 1], "group_keys");
+            let filters = names.iter().position(|name| name == "push_down_filter");
+            let filters = filters.expect("a rule of DataFusion");
+            assert_eq!(names[filters - 1], "failing_marked");
+            assert_eq!(names[filters + 1], "failing_unmarked");
             assert!(
                 names
                     .iter()
