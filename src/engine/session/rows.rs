@@ -250,7 +250,9 @@ pub(super) fn fit(
                 return Err(wrong_type(table, column, value.data_type()).with_hint(hint));
             }
             let complete = match column.data_type {
-                DataType::Timestamp(..) | DataType::Date32 if value.data_type().is_string() => {
+                DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_)
+                    if value.data_type().is_string() =>
+                {
                     written_times::of_texts(value, &column.data_type)
                         .map_err(DataFusionError::from)?
                 }
@@ -280,7 +282,8 @@ pub(super) fn fit(
 }
 
 /// What to write instead of a value that Arrow would take for one of another type: a number for a
-/// time since 1970, for its own bytes or for whether it is zero, and a truth value for a number.
+/// time since 1970, for its own bytes or for whether it is zero, and a time or a truth value for a
+/// number.
 fn unlike(found: &DataType, wanted: &DataType) -> Option<&'static str> {
     match wanted {
         DataType::Boolean if found.is_numeric() => {
@@ -289,6 +292,9 @@ fn unlike(found: &DataType, wanted: &DataType) -> Option<&'static str> {
         DataType::Binary if found.is_numeric() => Some("write '\\x00ff', or CAST(… AS TEXT)"),
         time if time.is_temporal() && found.is_numeric() => {
             Some("write DATE '2026-05-04', TIMESTAMP '…' or TIME '…'")
+        }
+        number if number.is_numeric() && found.is_temporal() => {
+            Some("write a number, or take one of it: extract(epoch FROM …)")
         }
         number if number.is_numeric() && *found == DataType::Boolean => {
             Some("cast it: CAST(… AS INT)")

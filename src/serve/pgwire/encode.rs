@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, Schema, SchemaRef,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_pg::datatypes::field_into_pg_type;
 use arrow_pg::encoder::{Encoder, encode_value};
@@ -21,6 +24,7 @@ use tokio_postgres::types::{IsNull, ToSql, to_sql_checked};
 
 use super::refusal;
 use super::structure::structure_text;
+use crate::sql::texts::time_texts;
 
 /// Decimal digits of one group of Postgres's binary numbers.
 const GROUP_DIGITS: usize = 4;
@@ -171,6 +175,11 @@ pub fn encode_one<E: Encoder>(
         encoder.encode_field(&column.as_string::<i32>().value(row), info)
     } else if let (Some(text), FieldFormat::Text) = (infinity(column, row), info.format()) {
         encoder.encode_field(&text, info)
+    } else if let (Some(interval), FieldFormat::Text) = (interval(column, row), info.format()) {
+        encoder.encode_field(&time_texts::of_interval(interval).as_str(), info)
+    } else if let DataType::Duration(_) = field.data_type() {
+        let field = Field::new(field.name(), data_type.clone(), true);
+        encode_value(encoder, column, row, &field, info)
     } else if let (Some(structure), FieldFormat::Text) = (column.as_struct_opt(), info.format()) {
         encoder.encode_field(&structure_text(structure, row, info)?, info)
     } else if let Some(numbers) = listed(column, row, |item| matches!(kind(item), Kind::Numeric)) {
@@ -213,6 +222,12 @@ fn infinity(column: &ArrayRef, row: usize) -> Option<&'static str> {
     })
 }
 
+/// An interval: the library's text has no sign where one is needed behind negative days.
+fn interval(column: &ArrayRef, row: usize) -> Option<IntervalMonthDayNano> {
+    let intervals = column.as_primitive_opt::<IntervalMonthDayNanoType>()?;
+    Some(intervals.value(row))
+}
+
 /// The items of a list, if they are of a type that is meant.
 fn listed(column: &ArrayRef, row: usize, is_meant: fn(&DataType) -> bool) -> Option<ArrayRef> {
     match column.data_type() {
@@ -229,12 +244,13 @@ fn listed(column: &ArrayRef, row: usize, is_meant: fn(&DataType) -> bool) -> Opt
     }
 }
 
-/// A column as it is encoded: one that Postgres has no type for as its text.
+/// A column as it is encoded: one that Postgres has no type for as its text, and the time between
+/// two moments with its days.
 pub fn encoded_column(column: &ArrayRef) -> PgWireResult<ArrayRef> {
     match kind(column.data_type()) {
         Kind::Text => texts(column),
         Kind::Unsigned => signed(column),
-        _ => Ok(Arc::clone(column)),
+        _ => time_texts::with_days(column).map_err(|error| refusal("22008", error.to_string())),
     }
 }
 

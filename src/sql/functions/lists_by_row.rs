@@ -5,15 +5,16 @@
 //! happens to be in memory for a beginning that is NULL. `array_concat` of lists of several depths
 //! gives NULL where the lists of all rows are NULL, and a list of NULL for such a row among others.
 //! Those that append, and those that look for a list in lists, read what lies in memory below a list
-//! that is NULL.
+//! that is NULL. `array_remove` of NULL gives NULL where Postgres removes the elements that are.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, GenericListArray, Int64Array, OffsetSizeTrait, UInt64Array,
-    make_array,
+    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, Int64Array, OffsetSizeTrait,
+    UInt64Array, make_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::DFSchema;
@@ -38,6 +39,8 @@ enum Care {
     Beginnings,
     /// All lists of a row may be NULL.
     Depths,
+    /// What is to be removed may be NULL, and then it is the elements that are NULL.
+    Removals,
     /// Nothing but what lies below NULL, which is seen to in all of them.
     Hidden,
 }
@@ -50,7 +53,7 @@ const CONCERNED: [(&str, Care); 12] = [
     ("array_prepend", Care::Hidden),
     ("array_positions", Care::Hidden),
     ("array_remove", Care::Hidden),
-    ("array_remove_all", Care::Hidden),
+    ("array_remove_all", Care::Removals),
     ("array_remove_n", Care::Hidden),
     ("array_replace", Care::Hidden),
     ("array_replace_all", Care::Hidden),
@@ -154,6 +157,7 @@ impl ScalarUDFImpl for ByRow {
             Care::Orders => self.in_orders(given),
             Care::Beginnings => self.from_beginnings(given),
             Care::Depths => self.of_depths(given),
+            Care::Removals => self.without_elements(given),
         }
     }
 }
@@ -218,6 +222,31 @@ impl ByRow {
             }
         }
     }
+
+    /// Lists without an element, without those that are NULL where it is.
+    fn without_elements(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = given.number_rows;
+        let [lists, elements] = &given.args[..] else {
+            return self.function.invoke_with_args(given);
+        };
+        let elements = elements.to_array(rows)?;
+        let absent = elements.logical_nulls();
+        let Some(absent) = absent.filter(|absent| absent.null_count() > 0) else {
+            return self.function.invoke_with_args(given);
+        };
+        let lists = lists.to_array(rows)?;
+        let lists = match lists.data_type() {
+            DataType::List(_) => without_nulls(lists.as_list::<i32>())?,
+            DataType::LargeList(_) => without_nulls(lists.as_list::<i64>())?,
+            _ => return self.function.invoke_with_args(given),
+        };
+        if absent.null_count() == rows {
+            return Ok(ColumnarValue::Array(lists));
+        }
+        let removed = self.function.invoke_with_args(given)?.into_array(rows)?;
+        let is_known = BooleanArray::new(absent.into_inner(), None);
+        Ok(ColumnarValue::Array(zip(&is_known, &removed, &lists)?))
+    }
 }
 
 /// A column, if it is one of lists, with nothing below those that are NULL.
@@ -246,6 +275,28 @@ fn lists_without_hidden<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Resu
         };
         lengths.push(shown.len());
         kept.extend(shown.map(|place| place as u64));
+    }
+    let values = take(values.as_ref(), &UInt64Array::from(kept), None)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let lists = GenericListArray::<O>::try_new(item, offsets, values, nulls)?;
+    Ok(Arc::new(lists))
+}
+
+/// Lists without the elements that are NULL.
+fn without_nulls<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<ArrayRef> {
+    let (item, offsets, values, nulls) = lists.clone().into_parts();
+    let absent = values.logical_nulls();
+    let is_there = |place: &usize| absent.as_ref().is_none_or(|absent| absent.is_valid(*place));
+    let mut lengths = Vec::with_capacity(lists.len());
+    let mut kept: Vec<u64> = Vec::new();
+    for row in 0..lists.len() {
+        let shown = match lists.is_null(row) {
+            true => 0..0,
+            false => offsets[row].as_usize()..offsets[row + 1].as_usize(),
+        };
+        let before = kept.len();
+        kept.extend(shown.filter(is_there).map(|place| place as u64));
+        lengths.push(kept.len() - before);
     }
     let values = take(values.as_ref(), &UInt64Array::from(kept), None)?;
     let offsets = OffsetBuffer::from_lengths(lengths);

@@ -1,27 +1,47 @@
-//! `array_has_all` and `array_has_any` of lists that are NULL.
+//! What functions of lists answer where a list, or an element of one, is NULL.
 //!
-//! DataFusion answers true or false, not NULL, where no list of the rows at hand has an element: one
-//! row has another answer by itself than among others, so that a live view could not take it back.
+//! Of `array_has_all` and `array_has_any` DataFusion answers true or false, not NULL, where no list of
+//! the rows at hand has an element: one row has another answer by itself than among others, so that a
+//! live view could not take it back. `array_has`, as which `= ANY(list)` is planned, does not mind that
+//! NULL among the elements may be what is looked for, and `array_length` of a list without elements is
+//! 0 where Postgres has no length.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{Array, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, UInt64Array};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, UInt64Type};
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 use datafusion::scalar::ScalarValue;
 
-/// The functions that are concerned; `@>` and `<@` are planned as the first.
-const CONCERNED: [&str; 2] = ["array_has_all", "array_has_any"];
+/// What a function says of NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Answer {
+    /// NULL if one of the lists is.
+    Strict,
+    /// Whether something is among the elements, as a comparison with each of them says.
+    Membership,
+    /// How many elements there are, NULL if there are none.
+    Length,
+}
 
-/// Has them answer NULL if one of the lists is.
+/// The functions that are concerned; `@>` and `<@` are planned as the first.
+const CONCERNED: [(&str, Answer); 4] = [
+    ("array_has_all", Answer::Strict),
+    ("array_has_any", Answer::Strict),
+    ("array_has", Answer::Membership),
+    ("array_length", Answer::Length),
+];
+
+/// Has them answer as they should.
 #[derive(Debug)]
 pub struct NullLists;
 
@@ -39,24 +59,33 @@ impl FunctionRewrite for NullLists {
         let Expr::ScalarFunction(mut call) = expression else {
             return Ok(Transformed::no(expression));
         };
-        let is_strict = call.func.inner().downcast_ref::<Strict>().is_some();
-        let is_changed = CONCERNED.contains(&call.func.name()) && !is_strict;
-        if is_changed {
+        let answer = answer_of(&call.func);
+        if let Some(answer) = answer {
             let function = Arc::clone(&call.func);
-            call.func = Arc::new(ScalarUDF::new_from_impl(Strict { function }));
+            call.func = Arc::new(ScalarUDF::new_from_impl(Minding { function, answer }));
         }
         let call = Expr::ScalarFunction(call);
-        Ok(Transformed::new_transformed(call, is_changed))
+        Ok(Transformed::new_transformed(call, answer.is_some()))
     }
 }
 
-/// A function of truth values that is NULL where an argument is.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Strict {
-    function: Arc<ScalarUDF>,
+/// What a function should answer; `None`: it is none of those, or does so already.
+fn answer_of(function: &ScalarUDF) -> Option<Answer> {
+    if function.inner().downcast_ref::<Minding>().is_some() {
+        return None;
+    }
+    let found = CONCERNED.iter().find(|(name, _)| *name == function.name());
+    found.map(|(_, answer)| *answer)
 }
 
-impl ScalarUDFImpl for Strict {
+/// A function of lists that minds NULL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Minding {
+    function: Arc<ScalarUDF>,
+    answer: Answer,
+}
+
+impl ScalarUDFImpl for Minding {
     fn name(&self) -> &str {
         self.function.name()
     }
@@ -81,11 +110,31 @@ impl ScalarUDFImpl for Strict {
         self.function.return_field_from_args(given)
     }
 
+    /// A list without elements has none that is NULL.
     fn is_strict(&self) -> bool {
-        true
+        self.answer == Answer::Strict
+    }
+
+    /// Constant lists become `IN`, which minds NULL.
+    fn simplify(&self, given: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        match self.answer {
+            Answer::Membership => self.function.simplify(given, context),
+            Answer::Strict | Answer::Length => Ok(ExprSimplifyResult::Original(given)),
+        }
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match self.answer {
+            Answer::Strict => self.of_lists(given),
+            Answer::Membership => self.of_elements(given),
+            Answer::Length => self.of_lengths(given),
+        }
+    }
+}
+
+impl Minding {
+    /// NULL where an argument is.
+    fn of_lists(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = given.number_rows;
         let is_null = |argument: &ColumnarValue| match argument {
             ColumnarValue::Scalar(value) => value.is_null(),
@@ -112,4 +161,102 @@ impl ScalarUDFImpl for Strict {
         let answers = BooleanArray::new(answers.values().clone(), nulls);
         Ok(ColumnarValue::Array(Arc::new(answers)))
     }
+
+    /// NULL where what is looked for may be an element that is NULL, or is NULL itself.
+    fn of_elements(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [lists, wanted] = &given.args[..] else {
+            return self.function.invoke_with_args(given);
+        };
+        let Some(contents) = contents_of(lists)? else {
+            return self.function.invoke_with_args(given);
+        };
+        let wanted = wanted.clone();
+        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+        let is_constant = given.args.iter().all(is_scalar);
+        let rows = if is_constant { 1 } else { given.number_rows };
+        let of_all_rows = is_scalar(lists);
+        let absent = match &wanted {
+            ColumnarValue::Array(wanted) => wanted.logical_nulls(),
+            ColumnarValue::Scalar(_) => None,
+        };
+        let is_absent = |row: usize| match &wanted {
+            ColumnarValue::Array(_) => absent.as_ref().is_some_and(|absent| absent.is_null(row)),
+            ColumnarValue::Scalar(wanted) => wanted.is_null(),
+        };
+        let answers = self.function.invoke_with_args(given)?.into_array(rows)?;
+        let answers = answers.as_boolean();
+        let answers: BooleanArray = (0..rows)
+            .map(|row| match contents[if of_all_rows { 0 } else { row }] {
+                Contents::Unknown => None,
+                Contents::Nothing => Some(false),
+                _ if is_absent(row) => None,
+                contents => {
+                    let is_found = answers.is_valid(row) && answers.value(row);
+                    (is_found || contents == Contents::Known).then_some(is_found)
+                }
+            })
+            .collect();
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
+            false => ColumnarValue::Array(Arc::new(answers)),
+        })
+    }
+
+    /// NULL where there are no elements.
+    fn of_lengths(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(match self.function.invoke_with_args(given)? {
+            ColumnarValue::Scalar(ScalarValue::UInt64(length)) => {
+                let length = length.filter(|length| *length > 0);
+                ColumnarValue::Scalar(ScalarValue::UInt64(length))
+            }
+            ColumnarValue::Scalar(other) => ColumnarValue::Scalar(other),
+            ColumnarValue::Array(lengths) => {
+                let lengths = lengths.as_primitive::<UInt64Type>().iter();
+                let lengths = lengths.map(|length| length.filter(|length| *length > 0));
+                ColumnarValue::Array(Arc::new(lengths.collect::<UInt64Array>()))
+            }
+        })
+    }
+}
+
+/// What there is in a list, as far as it says something of NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contents {
+    /// The list is NULL.
+    Unknown,
+    /// It has no elements.
+    Nothing,
+    /// It has elements, none of which is NULL.
+    Known,
+    /// It has elements, some of which are NULL.
+    WithNull,
+}
+
+/// What there is in each list, once for a constant; `None`: they are not lists.
+fn contents_of(lists: &ColumnarValue) -> Result<Option<Vec<Contents>>> {
+    let lists = match lists {
+        ColumnarValue::Array(lists) => Arc::clone(lists),
+        ColumnarValue::Scalar(list) => list.to_array()?,
+    };
+    Ok(match lists.data_type() {
+        DataType::List(_) => Some(contents(lists.as_list::<i32>())),
+        DataType::LargeList(_) => Some(contents(lists.as_list::<i64>())),
+        _ => None,
+    })
+}
+
+fn contents<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Vec<Contents> {
+    let nulls = lists.values().logical_nulls();
+    let offsets = lists.value_offsets();
+    let contents = (0..lists.len()).map(|row| {
+        let (start, end) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
+        let are_among = |nulls: &NullBuffer| nulls.slice(start, end - start).null_count() > 0;
+        match &nulls {
+            _ if lists.is_null(row) => Contents::Unknown,
+            _ if start == end => Contents::Nothing,
+            Some(nulls) if are_among(nulls) => Contents::WithNull,
+            _ => Contents::Known,
+        }
+    });
+    contents.collect()
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
-use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
@@ -270,17 +270,48 @@ fn of_clock(seconds: i64, nanoseconds: i64) -> String {
 
 /// The time between two moments, with its days.
 fn of_length(seconds: i64, nanoseconds: i64) -> String {
-    // Rounded toward zero, as both parts have one sign.
+    let (days, seconds, nanoseconds) = in_days(seconds, nanoseconds);
+    in_words(&[(days, "day")], seconds, nanoseconds)
+}
+
+/// Whole days of seconds and nanoseconds, and what is left of both.
+fn in_days(seconds: i64, nanoseconds: i64) -> (i64, i64, i64) {
+    // Rounded toward zero, as all parts have one sign.
     let is_past = seconds < 0 && nanoseconds > 0;
     let (seconds, nanoseconds) = match is_past {
         true => (seconds + 1, nanoseconds - NANOSECONDS_OF_SECOND),
         false => (seconds, nanoseconds),
     };
     let days = seconds / SECONDS_OF_DAY;
-    in_words(&[(days, "day")], seconds % SECONDS_OF_DAY, nanoseconds)
+    (days, seconds % SECONDS_OF_DAY, nanoseconds)
 }
 
-fn of_interval(interval: IntervalMonthDayNano) -> String {
+/// Times between two moments as intervals of days and hours; other values as they are.
+pub fn with_days(lengths: &ArrayRef) -> Result<ArrayRef> {
+    let DataType::Duration(unit) = lengths.data_type() else {
+        return Ok(Arc::clone(lengths));
+    };
+    let numbers = cast(lengths, &DataType::Int64)?;
+    let numbers = numbers.as_primitive::<Int64Type>().iter();
+    let intervals = numbers.map(|number| {
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        let (seconds, nanoseconds) = in_seconds(number, *unit);
+        let (days, seconds, nanoseconds) = in_days(seconds, nanoseconds);
+        let Ok(days) = i32::try_from(days) else {
+            return exec_err!("interval of {days} days out of range");
+        };
+        let nanoseconds = seconds * NANOSECONDS_OF_SECOND + nanoseconds;
+        Ok(Some(IntervalMonthDayNano::new(0, days, nanoseconds)))
+    });
+    Ok(Arc::new(
+        intervals.collect::<Result<IntervalMonthDayNanoArray>>()?,
+    ))
+}
+
+/// An interval as text.
+pub fn of_interval(interval: IntervalMonthDayNano) -> String {
     let (years, months) = (interval.months / 12, interval.months % 12);
     let parts = [
         (i64::from(years), "year"),
@@ -360,8 +391,10 @@ mod tests {
             (-500_000, "-00:00:00.5"),
             (172_800_000_000, "2 days"),
         ] {
-            let length = DurationMicrosecondArray::from(vec![microseconds]);
-            assert_eq!(first(Arc::new(length)), expected);
+            let length: ArrayRef = Arc::new(DurationMicrosecondArray::from(vec![microseconds]));
+            let interval = with_days(&length).expect("an interval");
+            assert_eq!(first(length), expected);
+            assert_eq!(first(interval), expected);
         }
     }
 

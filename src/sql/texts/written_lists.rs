@@ -3,11 +3,14 @@
 //! DataFusion casts no text to a list, and compares with the elements of lists only. Which type the
 //! elements have is known where each of them stands beside the value, so they are written there. Texts
 //! beside operators of lists are read by `untyped_texts`.
+//!
+//! `n < ANY(list)` is written as `NOT n >= ALL(list)`: DataFusion minds NULL among the elements where
+//! all of them are asked, and gives false where some are.
 
 use std::mem::replace;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, DataType as SqlType, Expr as Ast, Value,
+    Array, BinaryOperator, DataType as SqlType, Expr as Ast, UnaryOperator, Value,
 };
 
 use super::list_text;
@@ -61,8 +64,45 @@ pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
             },
             false => with_each(&left, &operator, list, is_all),
         };
+    } else if !is_all {
+        as_exception(expression);
     }
     Ok(())
+}
+
+/// That a comparison holds for some element of a list, as that its opposite does not for all of them.
+fn as_exception(expression: &mut Ast) {
+    let Ast::AnyOp {
+        left,
+        compare_op,
+        right,
+        ..
+    } = expression
+    else {
+        return;
+    };
+    let opposite = match compare_op {
+        BinaryOperator::NotEq => BinaryOperator::Eq,
+        BinaryOperator::Lt => BinaryOperator::GtEq,
+        BinaryOperator::LtEq => BinaryOperator::Gt,
+        BinaryOperator::Gt => BinaryOperator::LtEq,
+        BinaryOperator::GtEq => BinaryOperator::Lt,
+        _ => return,
+    };
+    if matches!(right.as_ref(), Ast::Subquery(_)) {
+        return;
+    }
+    let take = |value: &mut Ast| Box::new(replace(value, Ast::value(Value::Null)));
+    let all = Ast::AllOp {
+        left: take(left.as_mut()),
+        compare_op: opposite,
+        right: take(right.as_mut()),
+    };
+    let negated = Ast::UnaryOp {
+        op: UnaryOperator::Not,
+        expr: Box::new(Ast::Nested(Box::new(all))),
+    };
+    *expression = Ast::Nested(Box::new(negated));
 }
 
 /// The comparisons of a value with each of several, of which all are to hold, or any.
@@ -161,6 +201,10 @@ mod tests {
                 "SELECT (SELECT 1) < ANY('{1}')",
             ),
             ("SELECT n = ANY(l), '1'::INT", "SELECT n = ANY(l), '1'::INT"),
+            (
+                "SELECT n < ANY(l), n <> ANY(l)",
+                "SELECT (NOT (n >= ALL(l))), (NOT (n = ALL(l)))",
+            ),
         ] {
             assert_eq!(written(text).expect(text), expected);
         }

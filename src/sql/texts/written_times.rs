@@ -1,8 +1,8 @@
-//! Moments that are written without seconds, and dates that are written with a time, as Postgres
-//! takes them: `'2026-05-04 10:20'`.
+//! Moments that are written without seconds, dates that are written with a time, and times of day
+//! without colons, as Postgres takes them: `'2026-05-04 10:20'`, `'1020'::time`.
 //!
 //! Arrow, which reads texts as times, asks for the seconds; of a date in another zone it takes that
-//! in UTC.
+//! in UTC, and digits alone it takes for the microseconds of the day.
 
 use std::sync::Arc;
 
@@ -27,8 +27,22 @@ pub fn readable(text: &str, data_type: &DataType) -> Option<String> {
     match data_type {
         DataType::Timestamp(..) => with_seconds(text),
         DataType::Date32 => without_time(text),
+        DataType::Time64(_) => with_colons(text),
         _ => None,
     }
+}
+
+/// A time of day that is written as four digits or six, with colons; a text that Arrow does not read
+/// if there are others. `None`: it is no whole number.
+fn with_colons(text: &str) -> Option<String> {
+    let text = text.trim();
+    text.parse::<i64>().ok()?;
+    let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    Some(match text.len() {
+        4 if are_digits => format!("{}:{}:00", &text[..2], &text[2..]),
+        6 if are_digits => format!("{}:{}:{}", &text[..2], &text[2..4], &text[4..]),
+        _ => format!("{text} "),
+    })
 }
 
 /// The text of a moment with seconds, where it is written without; `None`: it has some, or is no
@@ -76,6 +90,7 @@ pub fn complete_moment(expression: &mut Ast) {
     let complete = match data_type {
         SqlType::Timestamp(..) => with_seconds(text),
         SqlType::Date => without_time(text),
+        SqlType::Time(..) => with_colons(text),
         _ => None,
     };
     if let Some(complete) = complete {
@@ -108,7 +123,21 @@ pub fn of_texts(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Arro
 
 #[cfg(test)]
 mod tests {
-    use super::{with_seconds, without_time};
+    use super::{with_colons, with_seconds, without_time};
+
+    #[test]
+    fn times_get_the_colons_that_are_not_written() {
+        for (text, expected) in [
+            ("1000", Some("10:00:00")),
+            (" 100530 ", Some("10:05:30")),
+            ("5", Some("5 ")),
+            ("-100", Some("-100 ")),
+            ("10:00", None),
+            ("noon", None),
+        ] {
+            assert_eq!(with_colons(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn moments_get_the_seconds_that_are_not_written() {

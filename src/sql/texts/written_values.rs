@@ -24,8 +24,7 @@ pub fn value_of(text: &str, data_type: &DataType) -> Result<Option<ScalarValue>>
             Some(number) => number,
             None => read(trimmed.to_owned())?,
         },
-        DataType::Time64(_) => read(trimmed.to_owned())?,
-        DataType::Date32 | DataType::Timestamp(..) => {
+        DataType::Time64(_) | DataType::Date32 | DataType::Timestamp(..) => {
             read(readable(trimmed, data_type).unwrap_or_else(|| trimmed.to_owned()))?
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array};
+use arrow::compute::cast;
 use arrow::compute::kernels::numeric::{div, rem};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use arrow::error::ArrowError;
@@ -31,8 +32,32 @@ pub fn remainder_type(taken: &[DataType]) -> Result<DataType> {
 /// What `%` gives.
 pub fn remainder(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     match arguments {
-        [left, right] => Ok(rem(left, right)?),
+        [left, right] => {
+            check_divisors(left, right)?;
+            Ok(rem(left, right)?)
+        }
         _ => exec_err!("mod() takes two numbers"),
+    }
+}
+
+/// Refuses doubles that are divided by zero, as which decimals without a type are computed.
+fn check_divisors(left: &ArrayRef, right: &ArrayRef) -> Result<()> {
+    if !right.data_type().is_floating() {
+        return Ok(());
+    }
+    let (left, right) = (
+        cast(left, &DataType::Float64)?,
+        cast(right, &DataType::Float64)?,
+    );
+    let numbers = left.as_primitive::<Float64Type>().iter();
+    let mut pairs = numbers.zip(right.as_primitive::<Float64Type>());
+    let is_undefined = |pair: (Option<f64>, Option<f64>)| match pair {
+        (Some(left), Some(right)) => right == 0.0 && !f64::is_nan(left),
+        _ => false,
+    };
+    match pairs.any(is_undefined) {
+        true => Err(ArrowError::DivideByZero.into()),
+        false => Ok(()),
     }
 }
 
