@@ -3,7 +3,7 @@
 //!
 //! Arrow writes a `T` between date and time, and intervals in words. Texts become so by casts, and by
 //! what needs texts: `||`, `concat`. They are told apart when all casts are known, with those by which
-//! texts become lists.
+//! texts become lists and intervals.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 
+use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
-use super::read_lists::{self, is_list_cast};
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
 const SECONDS_OF_DAY: i64 = 86_400;
@@ -59,7 +59,7 @@ impl OptimizerRule for TimeTexts {
     ) -> Result<Transformed<LogicalPlan>> {
         let mut is_concerned = false;
         plan.apply_expressions(|expression| {
-            let concerns = |part: &Expr| text_cast(part).is_some() || is_list_cast(part);
+            let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
             is_concerned |= expression.exists(|part| Ok(concerns(part)))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
@@ -74,7 +74,7 @@ impl OptimizerRule for TimeTexts {
             let is_set = matches!(expression, Expr::GroupingSet(_));
             let name = names.save(&expression);
             let written = expression.transform_up(|part| {
-                let read = read_lists::with_function(part, &schema, is_set);
+                let read = cast_texts::with_function(part, &schema, is_set);
                 Ok(match read.transformed {
                     true => read,
                     false => with_function(read.data, &schema, is_set),
