@@ -2,7 +2,7 @@
 //! and the like, for each row of what stands before them.
 //!
 //! They are planned together with what stands before them, so that no join is needed: the lists
-//! become columns of its rows, and are taken apart.
+//! become columns of its rows, and are taken apart. Those that read nothing of each other are joined.
 
 use std::mem::take;
 use std::ops::ControlFlow;

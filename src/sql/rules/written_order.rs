@@ -368,3 +368,39 @@ impl ScalarUDFImpl for Mark {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::logical_expr::logical_plan::table_scan;
+    use datafusion::logical_expr::{col, lit};
+    use datafusion::optimizer::push_down_filter::PushDownFilter;
+    use datafusion::optimizer::{Optimizer, OptimizerContext};
+
+    use super::*;
+
+    /// Where each of these stands in the plan of a filter.
+    fn places(condition: Expr, parts: &[&str]) -> Vec<Option<usize>> {
+        let fields = [("d", DataType::Int64), ("g", DataType::Utf8)];
+        let fields = fields.map(|(name, data_type)| Field::new(name, data_type, true));
+        let plan = table_scan(Some("t"), &Schema::new(fields.to_vec()), None)
+            .and_then(|scan| scan.filter(condition)?.build())
+            .expect("a plan");
+        let rules = kept(vec![Arc::new(PushDownFilter::new())]);
+        let plan = Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new(), |_, _| {});
+        let text = plan.expect("a plan").display_indent().to_string();
+        assert!(!text.contains("may_fail"), "{text}");
+        parts.iter().map(|part| text.find(part)).collect()
+    }
+
+    #[test]
+    fn what_may_fail_comes_behind_its_guards() {
+        let fails = || (lit(10_i64) / col("d")).gt(lit(5_i64));
+        let compared = col("d").gt(lit(0_i64)).and(fails());
+        let found = places(compared, &["t.d > ", " / t.d"]);
+        assert!(found.is_sorted() && !found.contains(&None), "{found:?}");
+        let matched = col("g").like(lit("op%")).and(fails());
+        let found = places(matched, &["LIKE", " / t.d"]);
+        assert!(found.is_sorted() && !found.contains(&None), "{found:?}");
+    }
+}

@@ -2,12 +2,14 @@
 //!
 //! Reading: `written_values` reads a text as a value of any type, with `written_bytes`,
 //! `written_times`, `written_intervals` and `written_lists` for what Arrow reads otherwise. Where a
-//! query's texts are read at all is for `forms` and `operators` to say.
+//! query's texts are read at all is for `forms` and `operators` to say. `cast_texts` reads those of
+//! columns, in the place of casts to lists and intervals.
 //!
 //! Writing: `list_text`, `interval_text`, `time_texts` (the casts to text of all times and lists, found
 //! among the optimiser's rules). By the patterns of `to_char` and its like: `time_pattern` translates what
 //! `strftime` knows, `time_format` and `number_format` write the rest.
 
+pub(super) mod cast_texts;
 pub(super) mod interval_text;
 pub mod list_text;
 mod number_format;

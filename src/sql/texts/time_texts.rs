@@ -2,7 +2,8 @@
 //! `1 day 02:03:00`, `{1,NULL}`.
 //!
 //! Arrow writes a `T` between date and time, and intervals in words. Texts become so by casts, and by
-//! what needs texts: `||`, `concat`. They are told apart when all casts are known.
+//! what needs texts: `||`, `concat`. They are told apart when all casts are known, with those by which
+//! texts become lists and intervals.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 
+use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
@@ -57,7 +59,8 @@ impl OptimizerRule for TimeTexts {
     ) -> Result<Transformed<LogicalPlan>> {
         let mut is_concerned = false;
         plan.apply_expressions(|expression| {
-            is_concerned |= expression.exists(|part| Ok(text_cast(part).is_some()))?;
+            let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
+            is_concerned |= expression.exists(|part| Ok(concerns(part)))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
         if !is_concerned || matches!(plan, LogicalPlan::TableScan(_)) {
@@ -70,8 +73,13 @@ impl OptimizerRule for TimeTexts {
             // The columns of grouping sets are called as the expressions within them.
             let is_set = matches!(expression, Expr::GroupingSet(_));
             let name = names.save(&expression);
-            let written =
-                expression.transform_up(|part| Ok(with_function(part, &schema, is_set)))?;
+            let written = expression.transform_up(|part| {
+                let read = cast_texts::with_function(part, &schema, is_set);
+                Ok(match read.transformed {
+                    true => read,
+                    false => with_function(read.data, &schema, is_set),
+                })
+            })?;
             Ok(
                 written.update_data(|expression| match has_names && !is_set {
                     true => name.restore(expression),

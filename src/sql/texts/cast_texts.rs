@@ -1,0 +1,152 @@
+//! Texts of columns that are cast to lists and intervals: `tags::text[]` of `{a,b}`, `took::interval`
+//! of `01:30`.
+//!
+//! Arrow makes a list of the whole text as its one element, and reads numbers with their units alone.
+//! Those that are written in a query are read by `written_lists` and `written_intervals`, before types
+//! are known.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, exec_err, plan_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::scalar::ScalarValue;
+
+use super::written_values::value_of;
+
+/// Whether it is a cast to intervals, or to lists whose elements are read one by one.
+pub fn is_reading_cast(part: &Expr) -> bool {
+    match part {
+        Expr::Cast(cast) => match cast.field.data_type() {
+            DataType::List(item) => is_read(item.data_type()),
+            other => *other == DataType::Interval(IntervalUnit::MonthDayNano),
+        },
+        _ => false,
+    }
+}
+
+fn is_read(item: &DataType) -> bool {
+    let is_other = matches!(item, DataType::Boolean | DataType::Utf8 | DataType::Binary);
+    is_other || item.is_numeric() || item.is_temporal() && !matches!(item, DataType::Duration(_))
+}
+
+/// The function in the place of such a cast of a text.
+pub fn with_function(part: Expr, schema: &DFSchema, keeps_names: bool) -> Transformed<Expr> {
+    let is_meant = is_reading_cast(&part);
+    match part {
+        Expr::Cast(Cast { expr, field })
+            if is_meant && expr.get_type(schema).is_ok_and(|found| found.is_string()) =>
+        {
+            let name = expr.schema_name().to_string();
+            let function = ReadText {
+                signature: Signature::any(1, Volatility::Immutable),
+                data_type: field.data_type().clone(),
+            };
+            let function = Arc::new(ScalarUDF::new_from_impl(function));
+            let value = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*expr]));
+            Transformed::yes(match keeps_names {
+                true => value.alias(name),
+                false => value,
+            })
+        }
+        other => Transformed::no(other),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ReadText {
+    signature: Signature,
+    /// That of the values.
+    data_type: DataType,
+}
+
+impl ScalarUDFImpl for ReadText {
+    fn name(&self) -> &str {
+        "read_text"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    /// NULL only where the text is.
+    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = given.arg_fields.iter().any(|field| field.is_nullable());
+        let field = Field::new(self.name(), self.data_type.clone(), is_nullable);
+        Ok(Arc::new(field))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [texts] = &given.args[..] else {
+            return plan_err!("one text is read at a time");
+        };
+        let is_constant = matches!(texts, ColumnarValue::Scalar(_));
+        let rows = if is_constant { 1 } else { given.number_rows };
+        let values = values_of(&texts.to_array(rows)?, &self.data_type)?;
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?),
+            false => ColumnarValue::Array(values),
+        })
+    }
+}
+
+/// The values that texts stand for.
+fn values_of(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    if texts.is_empty() {
+        return Ok(new_empty_array(data_type));
+    }
+    let texts = cast(texts, &DataType::Utf8)?;
+    let values = texts.as_string::<i32>().iter().map(|text| {
+        let value = match text {
+            None => Some(ScalarValue::try_from(data_type)?),
+            Some(text) => value_of(text, data_type)?,
+        };
+        match value {
+            Some(value) => value.cast_to(data_type),
+            None => exec_err!("no text is read as {data_type}"),
+        }
+    });
+    ScalarValue::iter_to_array(values.collect::<Result<Vec<ScalarValue>>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_lists_of_their_elements() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("{1,NULL,3}"),
+            None,
+            Some("{}"),
+        ]));
+        let item = Arc::new(Field::new_list_field(DataType::Int32, true));
+        let data_type = DataType::List(item);
+        let lists = values_of(&texts, &data_type).expect("lists");
+        assert_eq!(lists.data_type(), &data_type);
+        let lists = lists.as_list::<i32>();
+        assert_eq!(lists.value(0).len(), 3);
+        assert!(lists.value(0).is_null(1) && lists.is_null(1));
+        assert_eq!(lists.value(2).len(), 0);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["{1,2"]));
+        assert!(values_of(&texts, &data_type).is_err());
+    }
+}
