@@ -18,6 +18,7 @@ use super::aggregates::peer_frames;
 use super::catalog::{Catalog, ViewDefinition};
 use super::columns::merged_columns;
 use super::columns::same_names;
+use super::columns::subqueries_in_order;
 use super::columns::table_names;
 use super::columns::whole_rows;
 use super::decimal;
@@ -232,6 +233,7 @@ impl Planner {
         array_subquery::rewrite(&mut query, &is_aggregate)?;
         whole_rows::rewrite(&mut query, sources);
         table_names::rewrite(&mut query, sources, &is_aggregate)?;
+        subqueries_in_order::rewrite(&mut query);
         merged_columns::rewrite(&mut query)?;
         decimal::keep_long(&mut query);
         like::with_backslashes(&mut query);
