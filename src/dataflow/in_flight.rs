@@ -38,7 +38,7 @@ impl InFlight {
     pub fn has_room(&self) -> bool {
         match self.transactions.len() {
             ..FEW => true,
-            ..SOME => self.rows < LARGE_ROWS,
+            FEW..SOME => self.rows < LARGE_ROWS,
             _ => self.rows < SMALL_ROWS,
         }
     }

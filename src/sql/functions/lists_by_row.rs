@@ -155,7 +155,7 @@ impl ScalarUDFImpl for ByRow {
         match self.care {
             Care::Hidden => self.function.invoke_with_args(given),
             Care::Orders => self.in_orders(given),
-            Care::Beginnings => self.from_beginnings(given),
+            Care::Beginnings => self.positions_behind_beginnings(given),
             Care::Depths => self.of_depths(given),
             Care::Removals => self.without_elements(given),
         }
@@ -186,7 +186,7 @@ impl ByRow {
     }
 
     /// Positions from a beginning on, NULL where that is NULL.
-    fn from_beginnings(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn positions_behind_beginnings(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if given.args.len() < 3 {
             return self.function.invoke_with_args(given);
         }
