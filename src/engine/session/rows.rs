@@ -7,7 +7,7 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Values};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value, Values};
 use futures::TryStreamExt;
 
 use crate::model::{ColumnDefinition, TableDefinition};
@@ -81,7 +81,9 @@ pub(super) fn with_default_words(
                 }
             }
         }
-        keep_decimals(values, &types(table, columns)?);
+        let types = types(table, columns)?;
+        keep_decimals(values, &types);
+        read_texts(values, &types)?;
     }
     Ok(query)
 }
@@ -112,6 +114,37 @@ fn keep_decimals(values: &mut Values, types: &[DataType]) {
             decimal::keep_in_column(&mut cells, *precision, *scale);
         }
     }
+}
+
+/// Casts texts that stand among other values of a column to its type. `VALUES` would give all of them
+/// one type, whichever column they are for.
+fn read_texts(values: &mut Values, types: &[DataType]) -> Result<(), SqlError> {
+    for (position, data_type) in types.iter().enumerate() {
+        // Columns of texts take them as they are, those of decimals digit by digit.
+        if matches!(data_type, DataType::Utf8 | DataType::Decimal128(..)) {
+            continue;
+        }
+        let rows = values.rows.iter_mut();
+        let cells: Vec<&mut Expr> = rows
+            .filter_map(|row| row.content.get_mut(position))
+            .collect();
+        let is_other = |cell: &&mut Expr| !is_text(cell) && !is_null(cell);
+        if !cells.iter().any(is_other) {
+            continue;
+        }
+        for cell in cells.into_iter().filter(|cell| is_text(cell)) {
+            *cell = expression(&format!("CAST({cell} AS {})", sql_name(data_type)))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_text(value: &Expr) -> bool {
+    matches!(value, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+fn is_null(value: &Expr) -> bool {
+    matches!(value, Expr::Value(value) if matches!(value.value, Value::Null))
 }
 
 /// The default of a column as SQL.
