@@ -33,6 +33,17 @@ class Terminal:
         os.write(self.file, keys.encode())
         self.wait(*texts)
 
+    def end_statement(self):
+        """Presses Ctrl-C until it is told that the statement ended: one that comes before the
+        statement is asked for belongs to the line."""
+        deadline = time.monotonic() + 60
+        while "ended" not in self.shown:
+            assert time.monotonic() < deadline, f"the statement goes on: {self.shown!r}"
+            os.write(self.file, b"\x03")
+            while select.select([self.file], [], [], 1)[0]:
+                self.shown += os.read(self.file, 65536).decode("utf-8", "replace")
+        self.wait("ended", PROMPT)
+
     def end(self):
         self.type("\x04")
         deadline = time.monotonic() + 60
@@ -73,14 +84,12 @@ t.type("SELECT nothing;\r", "nothing", *DONE)
 t.type("SELECT wrong\x03", "^C", PROMPT)
 # Ten thousand million pairs, none of which is kept.
 t.type("SELECT count(*) FROM (SELECT unnest(range(0, 100000)) AS v) a, (SELECT unnest(range(0, 100000)) AS v) b WHERE md5(concat(a.v, ' ', b.v)) = 'x';\r", "= 'x';", "\r\n")
-deadline = time.monotonic() + 60
-while "ended" not in t.shown:
-    assert time.monotonic() < deadline, f"the statement goes on: {t.shown!r}"
-    # The first may come before the statement that is to be ended.
-    os.write(t.file, b"\x03")
-    while select.select([t.file], [], [], 1)[0]:
-        t.shown += os.read(t.file, 65536).decode("utf-8", "replace")
-t.wait("ended", PROMPT)
+# However early it is asked to end: before it is sent, planned or run.
+t.end_statement()
+for pause in (0, 0.001, 0.003, 0.01, 0.03, 0.1):
+    t.type(UP + "\r", "= 'x';", "\r\n")
+    time.sleep(pause)
+    t.end_statement()
 t.type("SELECT 7 * 6;\r", "42", *DONE)
 t.type("\\watch 0.01\r", "42", "42", "42")
 t.type("\x03", PROMPT)

@@ -68,19 +68,6 @@ pub enum Client {
     Local(Local),
 }
 
-/// Ends the statement that is running; one in this process ends when it is waited for no more.
-pub struct Canceller(Option<tokio_postgres::CancelToken>);
-
-impl Canceller {
-    /// Asks the engine to end the statement.
-    pub async fn cancel(&self) {
-        if let Some(token) = &self.0 {
-            // If the engine can't be asked, the connection is gone and the statement with it.
-            let _ = token.cancel_query(tokio_postgres::NoTls).await;
-        }
-    }
-}
-
 /// A conversation with an engine in this process.
 pub struct Local {
     session: Session,
@@ -144,11 +131,10 @@ impl Client {
         }
     }
 
-    /// What ends a statement that is running.
-    pub fn canceller(&self) -> Canceller {
-        match self {
-            Client::Remote(remote) => Canceller(Some(remote.cancel_token())),
-            Client::Local(_) => Canceller(None),
+    /// Ends a statement whose answer is waited for no more; one in this process has ended with that.
+    pub async fn end_statement(&self) {
+        if let Client::Remote(remote) = self {
+            remote.end_statement().await;
         }
     }
 

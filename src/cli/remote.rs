@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt, pin_mut};
+use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{NoTls, SimpleQueryMessage, SimpleQueryRow};
 
@@ -23,6 +24,10 @@ use super::failure::Failure;
 use super::output;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the engine is asked to end a statement, and how long it is given each time.
+const CANCELS: usize = 20;
+const CANCEL_PAUSE: Duration = Duration::from_millis(250);
 
 /// The widest decimal Arrow's 128 bits hold.
 const DECIMAL_PRECISION: u8 = 38;
@@ -55,9 +60,21 @@ impl Remote {
         Ok(Remote { client })
     }
 
-    /// What ends a statement of this connection.
-    pub fn cancel_token(&self) -> tokio_postgres::CancelToken {
-        self.client.cancel_token()
+    /// Ends what the engine does for this connection, whose answer is waited for no more.
+    ///
+    /// A request that arrives before the engine has begun with the statement ends nothing, as with
+    /// Postgres; so the engine is asked again until it answers an empty query behind the statement.
+    pub async fn end_statement(&self) {
+        let token = self.client.cancel_token();
+        let free = self.client.simple_query("");
+        pin_mut!(free);
+        for _ in 0..CANCELS {
+            // If the engine can't be asked, the connection is gone and the statement with it.
+            let _ = token.cancel_query(NoTls).await;
+            if timeout(CANCEL_PAUSE, free.as_mut()).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// Runs a statement and shows its rows as they come.

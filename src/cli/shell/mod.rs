@@ -177,7 +177,6 @@ impl<'a> Shell<'a> {
     /// Runs what is asked and prints what it gives; whether it went well and to the end.
     async fn answer(&mut self, asked: Asked<'_>) -> bool {
         let started = Instant::now();
-        let canceller = self.client.canceller();
         let client = &mut *self.client;
         let editor = &mut self.editor;
         let mut is_first = true;
@@ -195,7 +194,7 @@ impl<'a> Shell<'a> {
         let answers = tokio::select! {
             answers = answer => answers,
             () = self.interrupts.notified() => {
-                canceller.cancel().await;
+                self.client.end_statement().await;
                 eprintln!("ended");
                 return false;
             }
