@@ -26,12 +26,24 @@ impl Keys {
         }
     }
 
-    /// The position of a key, given as it stands in the line, where it is the `number`-th.
-    fn position(&mut self, number: usize, quoted: &str) -> Result<Option<usize>, String> {
+    /// The end of the key that stands at `start` of a line, where it is the `number`-th, and its
+    /// position among the wanted ones.
+    fn find(
+        &mut self,
+        number: usize,
+        line: &str,
+        start: usize,
+    ) -> Result<(usize, Option<usize>), String> {
+        let rest = line.as_bytes().get(start..).unwrap_or_default();
         if let Some((key, position)) = self.last.get(number)
-            && key == quoted
+            && rest.starts_with(key.as_bytes())
         {
-            return Ok(*position);
+            return Ok((start + key.len(), *position));
+        }
+        let end = value_end(line, start)?;
+        let quoted = line.get(start..end).unwrap_or_default();
+        if !quoted.starts_with('"') {
+            return Err(format!("expected a key in quotes at byte {}", start + 1));
         }
         let position = match quoted.contains('\\') {
             true => {
@@ -45,7 +57,7 @@ impl Keys {
             self.last.truncate(number);
             self.last.push((quoted.to_owned(), position));
         }
-        Ok(position)
+        Ok((end, position))
     }
 }
 
@@ -62,15 +74,11 @@ pub fn split_object(
     }
     for number in 0.. {
         let start = skip_blanks(line, at);
-        let end = value_end(line, start)?;
-        let key = line.get(start..end).unwrap_or_default();
-        if !key.starts_with('"') {
-            return Err(format!("expected a key in quotes at byte {}", start + 1));
-        }
+        let (end, position) = keys.find(number, line, start)?;
         at = expect(line, end, b':').ok_or_else(|| format!("expected `:` at byte {}", end + 1))?;
         let value_start = skip_blanks(line, at);
         at = value_end(line, value_start)?;
-        if let Some(position) = keys.position(number, key)?
+        if let Some(position) = position
             && let Some(value) = values.get_mut(position)
         {
             *value = Some((value_start, at));
@@ -105,8 +113,7 @@ fn plain_value(text: &[u8]) -> Option<usize> {
     match text.first()? {
         b'"' => {
             let rest = text.get(1..)?;
-            let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
-            let at = rest.iter().position(is_special)?;
+            let at = first_special(rest)?;
             (rest.get(at) == Some(&b'"')).then_some(at + 2)
         }
         b'-' | b'0'..=b'9' => plain_number(text),
@@ -115,6 +122,27 @@ fn plain_value(text: &[u8]) -> Option<usize> {
         b'n' => text.starts_with(b"null").then_some(4),
         _ => None,
     }
+}
+
+/// The position of the first quote, backslash or control character, looked for in eight bytes at a
+/// time.
+fn first_special(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    // The high bit of each byte below a limit; wrong at most behind the first such byte.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        if special != 0 {
+            return Some(8 * number + special.trailing_zeros() as usize / 8);
+        }
+    }
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    let behind = text.len() - rest.len();
+    rest.iter().position(is_special).map(|at| behind + at)
 }
 
 /// The length of the number at the start of a text, if it has no exponent.
@@ -206,6 +234,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_special_byte_is_found(text in prop::collection::vec(
+            prop_oneof![4 => any::<u8>(), 1 => Just(b'"'), 1 => 0x1eu8..0x24], 0..30,
+        )) {
+            let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            prop_assert_eq!(first_special(&text), text.iter().position(is_special));
+        }
+
         /// What serde_json takes is taken with the same values, what it refuses is refused.
         #[test]
         fn lines_are_read_as_serde_json_reads_them(

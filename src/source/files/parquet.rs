@@ -4,21 +4,24 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::super::error::SourceError;
 use super::input::InputFile;
-use super::raw::{AddedColumns, RawBatch, RowReader, clashing_name, raw_schema};
+use super::raw::{AddedColumns, BATCH_BYTES, RawBatch, RowReader, clashing_name, raw_schema};
 
 /// Reads the rows of a Parquet file.
 pub struct ParquetReader {
     file: InputFile,
     reader: ParquetRecordBatchReader,
-    /// Rows read and not handed out.
-    ahead: Option<RecordBatch>,
+    /// What was read and not handed out.
+    ahead: Option<Result<RecordBatch, ArrowError>>,
+    /// The file's own columns.
+    plain_schema: SchemaRef,
     schema: SchemaRef,
     added: AddedColumns,
     rows_done: u64,
@@ -42,6 +45,7 @@ impl ParquetReader {
         }
         Ok(ParquetReader {
             file: file.clone(),
+            plain_schema: Arc::new(Schema::new(fields.clone())),
             schema: raw_schema(fields),
             reader: builder.with_batch_size(8192).build().map_err(failed)?,
             ahead: None,
@@ -50,12 +54,37 @@ impl ParquetReader {
         })
     }
 
-    fn read(&mut self) -> Result<Option<RecordBatch>, SourceError> {
-        if let Some(batch) = self.ahead.take() {
-            return Ok(Some(batch));
+    /// The next rows, at most `rows_max`, with their plain types; none at the end of the file. Those
+    /// before a failure are handed out first.
+    fn read(&mut self, rows_max: usize) -> Result<Vec<RecordBatch>, ArrowError> {
+        let mut batches = Vec::new();
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < rows_max && bytes < BATCH_BYTES {
+            let batch = match self.ahead.take().or_else(|| self.reader.next()) {
+                None => break,
+                Some(Ok(batch)) => batch,
+                Some(Err(error)) if batches.is_empty() => return Err(error),
+                Some(error) => {
+                    self.ahead = Some(error);
+                    break;
+                }
+            };
+            let taken = batch.num_rows().min(rows_max - rows);
+            if taken < batch.num_rows() {
+                self.ahead = Some(Ok(batch.slice(taken, batch.num_rows() - taken)));
+            }
+            rows += taken;
+            bytes += batch.get_array_memory_size();
+            batches.push(self.plain(&batch.slice(0, taken))?);
         }
-        let next = self.reader.next().transpose();
-        next.map_err(|error| self.failure(error))
+        Ok(batches)
+    }
+
+    fn plain(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let typed = batch.columns().iter().zip(self.plain_schema.fields());
+        let typed = typed.map(|(column, field)| cast(column, field.data_type()));
+        let typed = typed.collect::<Result<Vec<ArrayRef>, _>>()?;
+        RecordBatch::try_new(SchemaRef::clone(&self.plain_schema), typed)
     }
 
     fn failure(&self, error: impl ToString) -> SourceError {
@@ -70,20 +99,16 @@ impl RowReader for ParquetReader {
     }
 
     fn next_batch(&mut self, rows_max: usize) -> Result<Option<RawBatch>, SourceError> {
-        let Some(mut batch) = self.read()? else {
+        let batches = self.read(rows_max).map_err(|error| self.failure(error))?;
+        if batches.is_empty() {
             return Ok(None);
-        };
-        if batch.num_rows() > rows_max {
-            self.ahead = Some(batch.slice(rows_max, batch.num_rows() - rows_max));
-            batch = batch.slice(0, rows_max);
         }
+        let batch = concat_batches(&self.plain_schema, &batches);
+        let batch = batch.map_err(|error| self.failure(error))?;
         for row in 1..=batch.num_rows() as u64 {
             self.added.push_row(self.rows_done + row);
         }
-        let typed = batch.columns().iter().zip(self.schema.fields());
-        let typed = typed.map(|(column, field)| cast(column, field.data_type()));
-        let columns = typed.collect::<Result<Vec<ArrayRef>, _>>();
-        let mut columns = columns.map_err(|error| self.failure(error))?;
+        let mut columns = batch.columns().to_vec();
         let no_text = new_null_array(&DataType::Utf8, batch.num_rows());
         columns.extend(self.added.finish(no_text));
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns);

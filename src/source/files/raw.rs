@@ -100,14 +100,16 @@ impl TextColumn {
         self.values.len()
     }
 
-    /// The column; the builder is empty afterwards.
+    /// The column; the builder is empty afterwards, with room for as much again.
     pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let mut offsets = std::mem::take(&mut self.offsets);
+        let room = Vec::with_capacity(self.offsets.len());
+        let mut offsets = std::mem::replace(&mut self.offsets, room);
         if offsets.is_empty() {
             offsets.push(0);
         }
         let nulls = self.nulls.take().and_then(|nulls| nulls.build());
-        let values = Buffer::from_vec(std::mem::take(&mut self.values));
+        let room = Vec::with_capacity(self.values.len());
+        let values = Buffer::from_vec(std::mem::replace(&mut self.values, room));
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         Ok(Arc::new(StringArray::try_new(offsets, values, nulls)?))
     }

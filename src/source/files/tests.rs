@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
 
 use super::*;
 use crate::model::{ColumnDefinition, standard_tables};
@@ -155,6 +157,34 @@ fn reading_goes_on_behind_every_position() {
             );
         }
     }
+}
+
+#[test]
+fn rows_of_parquet_come_in_transactions_of_the_asked_size() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("sales.parquet");
+    let rows = 20_000;
+    let id: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+    let day: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..rows).map(|_| "2026-01-01"),
+    ));
+    let columns = [("id", Arc::clone(&id)), ("day", day), ("amount", id)];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let file = fs::File::create(&path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("written");
+    let mut options = options(&path);
+    options.rows_per_transaction = 15_000;
+    let whole = read_all(&mut open(&options, None).expect("opened")).expect("read");
+    let sizes = whole
+        .iter()
+        .map(|submission| ids(std::slice::from_ref(submission)).len());
+    assert_eq!(sizes.collect::<Vec<_>>(), [15_000, 5_000]);
+    assert_eq!(ids(&whole), (0..rows).collect::<Vec<_>>());
+    let mut rest = open(&options, Some(position(&whole[0]))).expect("opened");
+    let rest = read_all(&mut rest).expect("read");
+    assert_eq!(ids(&rest), ids(&whole[1..]));
 }
 
 #[test]
