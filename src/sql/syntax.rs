@@ -1,4 +1,4 @@
-//! One walk over SQL's syntax tree for all who look for something in it.
+//! One walk over SQL's syntax tree for all who look for something in it, and what is written there.
 //!
 //! The parser's own walk is generic: every closure given to it compiles into a thousand functions,
 //! one for each part of the language. This one goes by a pointer, and compiles once.
@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
+    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor,
     VisitorMut,
 };
 
@@ -38,6 +38,46 @@ pub fn has_queries(expression: &Expr) -> bool {
         _ => ControlFlow::Continue(()),
     });
     found.is_break()
+}
+
+/// A value without parentheses.
+pub fn bare(value: &Expr) -> &Expr {
+    match value {
+        Expr::Nested(inner) => bare(inner),
+        value => value,
+    }
+}
+
+/// The text that a value is, as it is written; `None`: it is no literal, or that of something else.
+pub fn text_of(value: &Expr) -> Option<&str> {
+    match value {
+        Expr::Value(literal) => match &literal.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The same, to be written anew.
+pub fn text_of_mut(value: &mut Expr) -> Option<&mut String> {
+    match value {
+        Expr::Value(literal) => match &mut literal.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a value is a text, as it is written.
+pub fn is_text(value: &Expr) -> bool {
+    text_of(value).is_some()
+}
+
+/// Whether a value is the word NULL.
+pub fn is_null(value: &Expr) -> bool {
+    matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Null))
 }
 
 /// Shows every expression of a tree outside of the queries within it to `edit`, the parts of an

@@ -7,7 +7,7 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value, Values};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Values};
 use futures::TryStreamExt;
 
 use crate::model::{ColumnDefinition, TableDefinition};
@@ -15,6 +15,7 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::syntax::{is_null, is_text};
 use crate::sql::texts::time_texts;
 use crate::sql::texts::written_bytes;
 use crate::sql::texts::written_times;
@@ -137,14 +138,6 @@ fn read_texts(values: &mut Values, types: &[DataType]) -> Result<(), SqlError> {
         }
     }
     Ok(())
-}
-
-fn is_text(value: &Expr) -> bool {
-    matches!(value, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
-}
-
-fn is_null(value: &Expr) -> bool {
-    matches!(value, Expr::Value(value) if matches!(value.value, Value::Null))
 }
 
 /// The default of a column as SQL.

@@ -13,8 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::output_columns::meant;
 use super::same_names::{column_name, name_of_value, without_casts};
 use crate::sql::forms::call;
-use crate::sql::forms::grouping_elements::bare;
-use crate::sql::syntax::{edit_own_expressions, edit_queries, edit_selects};
+use crate::sql::syntax::{bare, edit_own_expressions, edit_queries, edit_selects};
 
 /// A cast that gets a name of its own.
 struct Told {

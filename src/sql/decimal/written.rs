@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Number;
-use crate::sql::syntax::{edit_expressions, edit_queries};
+use crate::sql::syntax::{edit_expressions, edit_queries, is_text};
 
 /// Writes literals with more digits than a double holds as casts of their text. Those that are rows
 /// of VALUES by themselves stay doubles, as the others of their column may be.
@@ -127,7 +127,7 @@ fn plain(text: &str) -> Option<String> {
 /// Writes the values that VALUES has for a decimal column so that none of them becomes a double:
 /// numbers as text, which the column reads, or, where others are computed, all as its type.
 pub fn keep_in_column(cells: &mut [&mut Expr], precision: u8, scale: i8) {
-    let is_mixed = cells.iter().any(|cell| is_quoted(cell))
+    let is_mixed = cells.iter().any(|cell| is_text(cell))
         && cells.iter().any(|cell| written_number(cell).is_some());
     if !is_mixed && cells.iter().all(|cell| inexact(cell).is_none()) {
         return;
@@ -150,10 +150,6 @@ pub fn keep_in_column(cells: &mut [&mut Expr], precision: u8, scale: i8) {
             }
         }
     }
-}
-
-fn is_quoted(cell: &Expr) -> bool {
-    matches!(cell, Expr::Value(literal) if matches!(literal.value, Value::SingleQuotedString(_)))
 }
 
 fn is_placeholder(cell: &Expr) -> bool {

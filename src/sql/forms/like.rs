@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, Query, Value,
 };
 
-use crate::sql::syntax::edit_expressions;
+use crate::sql::syntax::{edit_expressions, text_of_mut};
 
 /// The function that writes a pattern with backslashes.
 const FUNCTION: &str = "pattern_with_backslashes";
@@ -41,7 +41,7 @@ pub fn with_backslashes(query: &mut Query) {
         {
             let character = character.chars().next();
             let escape = Expr::Value(escape.clone());
-            match fixed_text(pattern) {
+            match text_of_mut(pattern) {
                 Some(text) => *text = escaped(text, character),
                 None => {
                     let computed = std::mem::replace(pattern.as_mut(), escape.clone());
@@ -52,16 +52,6 @@ pub fn with_backslashes(query: &mut Query) {
         }
         ControlFlow::Continue(())
     });
-}
-
-fn fixed_text(pattern: &mut Expr) -> Option<&mut String> {
-    match pattern {
-        Expr::Value(value) => match &mut value.value {
-            Value::SingleQuotedString(text) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 fn call(arguments: [Expr; 2]) -> Expr {

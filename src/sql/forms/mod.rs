@@ -32,7 +32,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::SqlError;
-use super::syntax::{edit_expressions, edit_queries, edit_selects};
+use super::syntax::{edit_expressions, edit_queries, edit_selects, is_text, text_of};
 use super::texts::time_pattern::as_strftime;
 use super::texts::written_bytes::bytes_of;
 use super::texts::written_intervals::in_units;
@@ -108,11 +108,7 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
     else {
         return Ok(());
     };
-    let is_text = match pattern.as_ref() {
-        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
-        _ => false,
-    };
-    if !is_text {
+    if !is_text(pattern) {
         return Ok(());
     }
     let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
@@ -147,8 +143,7 @@ fn written_bytes(expression: &mut Expr) {
     else {
         return;
     };
-    if let (Expr::Value(value), DataType::Bytea) = (expr.as_ref(), data_type)
-        && let Value::SingleQuotedString(text) = &value.value
+    if let (Some(text), DataType::Bytea) = (text_of(expr), data_type)
         && text.contains('\\')
         && let Some(bytes) = bytes_of(text)
     {

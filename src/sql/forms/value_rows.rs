@@ -11,8 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
 };
 
-use super::grouping_elements::bare;
-use crate::sql::syntax::{edit_expressions, edit_queries};
+use crate::sql::syntax::{bare, edit_expressions, edit_queries, is_null, is_text};
 
 /// Casts those in the queries within a query. Rows that are all of a statement may be those of an
 /// INSERT, which take the types of its columns.
@@ -93,7 +92,7 @@ fn in_columns(values: &mut Values) {
         };
         let cells = values.rows.iter_mut();
         let cells = cells.filter_map(|row| row.content.get_mut(column));
-        for cell in cells.filter(|cell| is_text(cell)) {
+        for cell in cells.filter(|cell| is_text(bare(cell))) {
             let text = replace(cell, Expr::value(Value::Null));
             *cell = Expr::Cast {
                 kind: CastKind::Cast,
@@ -111,7 +110,7 @@ fn in_columns(values: &mut Values) {
 fn type_beside_texts<'c>(cells: impl Iterator<Item = &'c Expr>) -> Option<DataType> {
     let mut has_texts = false;
     let mut found = None;
-    for cell in cells {
+    for cell in cells.map(bare) {
         if is_text(cell) {
             has_texts = true;
         } else if !is_null(cell) {
@@ -123,20 +122,6 @@ fn type_beside_texts<'c>(cells: impl Iterator<Item = &'c Expr>) -> Option<DataTy
         }
     }
     found.filter(|_| has_texts)
-}
-
-fn is_text(cell: &Expr) -> bool {
-    match bare(cell) {
-        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
-        _ => false,
-    }
-}
-
-fn is_null(cell: &Expr) -> bool {
-    match bare(cell) {
-        Expr::Value(value) => matches!(value.value, Value::Null),
-        _ => false,
-    }
 }
 
 /// The type of a value, if it is one that a cast of a text changes in no other way.
@@ -177,7 +162,7 @@ fn type_of(cell: &Expr) -> Option<DataType> {
 
 /// The type of all elements of a list that is written.
 fn element_type(elements: &[Expr]) -> Option<DataType> {
-    if !elements.is_empty() && elements.iter().all(is_text) {
+    if !elements.is_empty() && elements.iter().map(bare).all(is_text) {
         return Some(DataType::Text);
     }
     let types = elements.iter().map(type_of);

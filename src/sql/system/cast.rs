@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::pg_catalog::SCHEMAS;
 use super::pg_types::by_name;
 use crate::sql::SqlError;
+use crate::sql::syntax::text_of;
 
 /// A cast to one of Postgres's own types; other casts only lose the schema of their type.
 pub(super) fn cast(
@@ -18,13 +19,7 @@ pub(super) fn cast(
         .strip_prefix("pg_catalog.")
         .unwrap_or(&text)
         .trim_matches('"');
-    let literal = match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text.as_str()),
-            _ => None,
-        },
-        _ => None,
-    };
+    let literal = text_of(value);
     let integer = |oid: i32| Expr::value(Value::Number(oid.to_string(), false));
     let is_number = |text: &str| text.parse::<i32>().ok();
     Ok(match name {
@@ -109,12 +104,8 @@ fn unqualified(name: &str) -> String {
 /// The function whose number is asked for: a text that is none.
 fn named_function(value: &Expr) -> Option<&str> {
     match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(name) => Some(name.as_str()),
-            _ => None,
-        },
         Expr::Cast { expr, .. } => named_function(expr).filter(|name| name.parse::<i64>().is_err()),
-        _ => None,
+        value => text_of(value),
     }
 }
 

@@ -19,13 +19,14 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
 };
 
 use super::number_format;
 use super::time_format::{self, Format};
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
+use crate::sql::syntax::text_of_mut;
 
 /// The functions that read times, and that which writes them.
 const READING: [&str; 2] = ["to_date", "to_timestamp"];
@@ -282,15 +283,8 @@ fn pattern_of(call: &mut Function) -> Option<&mut String> {
     let FunctionArguments::List(list) = &mut call.args else {
         return None;
     };
-    let [
-        _,
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(pattern))),
-    ] = &mut list.args[..]
-    else {
-        return None;
-    };
-    match &mut pattern.value {
-        Value::SingleQuotedString(pattern) => Some(pattern),
+    match &mut list.args[..] {
+        [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))] => text_of_mut(pattern),
         _ => None,
     }
 }

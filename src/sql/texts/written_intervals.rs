@@ -7,6 +7,8 @@ use std::mem::replace;
 use arrow::datatypes::IntervalMonthDayNano;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, UnaryOperator, Value};
 
+use crate::sql::syntax::text_of_mut;
+
 const DAYS_OF_MONTH: f64 = 30.0;
 const MICROSECONDS_OF_SECOND: i64 = 1_000_000;
 const MICROSECONDS_OF_MINUTE: i64 = 60 * MICROSECONDS_OF_SECOND;
@@ -79,8 +81,7 @@ pub fn in_units(expression: &mut Ast) {
         } => expr.as_mut(),
         _ => return,
     };
-    if let Ast::Value(value) = value
-        && let Value::SingleQuotedString(text) = &mut value.value
+    if let Some(text) = text_of_mut(value)
         && let Some(plain) = plain(text)
     {
         *text = plain;

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::list_text;
 use crate::sql::error::SqlError;
 use crate::sql::operators::comparison::is_comparison;
-use crate::sql::syntax::has_queries;
+use crate::sql::syntax::{bare, has_queries, text_of};
 
 /// Writes a list that is a text with its elements.
 pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
@@ -145,13 +145,8 @@ pub fn connected(conditions: Vec<Ast>, connective: &BinaryOperator) -> Ast {
 
 /// The elements of a list that is a text, as texts of their own; `None`: it is something else.
 pub fn elements_of(value: &Ast) -> Result<Option<Vec<Ast>>, SqlError> {
-    let text = match value {
-        Ast::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => text,
-            _ => return Ok(None),
-        },
-        Ast::Nested(inner) => return elements_of(inner),
-        _ => return Ok(None),
+    let Some(text) = text_of(bare(value)) else {
+        return Ok(None);
     };
     let elements = list_text::elements(text)?.into_iter();
     let elements = elements.map(|element| {
