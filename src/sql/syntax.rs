@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Value, Values, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
 /// Shows every expression of a tree to `edit`, the parts of an expression before itself, until it
@@ -78,6 +78,12 @@ pub fn is_text(value: &Expr) -> bool {
 /// Whether a value is the word NULL.
 pub fn is_null(value: &Expr) -> bool {
     matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Null))
+}
+
+/// The values of a column of `VALUES`, of the rows that have so many.
+pub fn cells(values: &mut Values, column: usize) -> impl Iterator<Item = &mut Expr> {
+    let rows = values.rows.iter_mut();
+    rows.filter_map(move |row| row.content.get_mut(column))
 }
 
 /// Shows every expression of a tree outside of the queries within it to `edit`, the parts of an

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
 };
 
-use crate::sql::syntax::{bare, edit_expressions, edit_queries, is_null, is_text};
+use crate::sql::syntax::{bare, cells, edit_expressions, edit_queries, is_null, is_text};
 
 /// Casts those in the queries within a query. Rows that are all of a statement may be those of an
 /// INSERT, which take the types of its columns.
@@ -86,13 +86,11 @@ fn has_only_values(body: &SetExpr) -> bool {
 fn in_columns(values: &mut Values) {
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for column in 0..width {
-        let cells = values.rows.iter().filter_map(|row| row.content.get(column));
-        let Some(data_type) = type_beside_texts(cells) else {
+        let found = cells(values, column).map(|cell| &*cell);
+        let Some(data_type) = type_beside_texts(found) else {
             continue;
         };
-        let cells = values.rows.iter_mut();
-        let cells = cells.filter_map(|row| row.content.get_mut(column));
-        for cell in cells.filter(|cell| is_text(bare(cell))) {
+        for cell in cells(values, column).filter(|cell| is_text(bare(cell))) {
             let text = replace(cell, Expr::value(Value::Null));
             *cell = Expr::Cast {
                 kind: CastKind::Cast,
