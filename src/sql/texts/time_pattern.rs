@@ -11,12 +11,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::config::ConfigOptions;
+use arrow::datatypes::DataType;
 use datafusion::error::Result as PlanResult;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
@@ -25,6 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::number_format;
 use super::time_format::{self, Format};
 use crate::sql::error::SqlError;
+use crate::sql::functions::otherwise::{Computation, otherwise};
 use crate::sql::planner::external;
 use crate::sql::syntax::text_of_mut;
 
@@ -126,7 +124,7 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
     let names = READING.iter().chain([&WRITING]);
     let functions = names.filter_map(|name| {
         let function = named(name)?;
-        let patterned = Arc::new(ScalarUDF::new_from_impl(Patterned { function }));
+        let patterned = otherwise(function, Patterned);
         Some(match *name == WRITING {
             true => number_format::with_numbers(patterned),
             false => patterned,
@@ -135,57 +133,24 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
     functions.collect()
 }
 
-/// A function whose second of two arguments is a pattern.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Patterned {
-    function: Arc<ScalarUDF>,
-}
+/// The second of two arguments is a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Patterned;
 
-impl ScalarUDFImpl for Patterned {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> PlanResult<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
-        let function = self.function.inner().with_updated_config(config)?;
-        Some(ScalarUDF::new_from_impl(Patterned {
-            function: Arc::new(function),
-        }))
-    }
-
-    fn return_type(&self, given: &[DataType]) -> PlanResult<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> PlanResult<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
-        if self.name() == WRITING
+impl Computation for Patterned {
+    fn invoke(
+        &self,
+        function: &ScalarUDF,
+        mut given: ScalarFunctionArgs,
+    ) -> PlanResult<ColumnarValue> {
+        if function.name() == WRITING
             && let [moments, pattern] = &given.args[..]
             && let Some(texts) = formatted(moments, pattern, given.number_rows)?
         {
             return Ok(texts);
         }
         if let [_, pattern] = &mut given.args[..]
-            && let Some(written) = rewritten_values(self.name(), pattern)?
+            && let Some(written) = rewritten_values(function.name(), pattern)?
         {
             *pattern = written;
         }
@@ -193,7 +158,7 @@ impl ScalarUDFImpl for Patterned {
         if let [moment @ ColumnarValue::Scalar(_), ColumnarValue::Array(_)] = &mut given.args[..] {
             *moment = ColumnarValue::Array(moment.to_array(given.number_rows)?);
         }
-        self.function.invoke_with_args(given)
+        function.invoke_with_args(given)
     }
 }
 
