@@ -13,6 +13,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use regex::Regex;
 
 use super::amounts::{Measure, bytes_of, counts_of, leaves_of, series, widest_of};
+use super::call_rows::CallRows;
 use super::otherwise::{Computation, is_computed_by, otherwise};
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
@@ -106,14 +107,9 @@ impl Computation for Growth {
 impl Growth {
     /// Refuses a call that would make too much.
     pub fn check(self, function: &str, given: &ScalarFunctionArgs) -> Result<()> {
-        let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let rows = match given.args.iter().all(is_constant) {
-            true => 1,
-            false => given.number_rows,
-        };
         let arguments = Arguments {
             given: &given.args,
-            rows,
+            rows: CallRows::of(given).count,
         };
         let (values, bytes) = self.made(&arguments)?;
         within(function, values, VALUES_MAX, "values")?;

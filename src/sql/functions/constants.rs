@@ -16,8 +16,8 @@ use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
-use datafusion::scalar::ScalarValue;
 
+use super::call_rows::CallRows;
 use super::otherwise::{Computation, otherwise};
 
 const MAP: &str = "map";
@@ -57,11 +57,8 @@ impl Computation for AsColumn {
     }
 
     fn invoke(&self, function: &ScalarUDF, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        if is_constant {
-            given.number_rows = 1;
-        }
+        let rows = CallRows::of(&given);
+        given.number_rows = rows.count;
         if let Some(first) = given.args.first_mut() {
             *first = ColumnarValue::Array(first.to_array(given.number_rows)?);
         }
@@ -76,11 +73,7 @@ impl Computation for AsColumn {
         let ColumnarValue::Array(found) = found else {
             return Ok(found);
         };
-        let found = in_zone(found, promised.data_type())?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(in_zone(found, promised.data_type())?)
     }
 }
 

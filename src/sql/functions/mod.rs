@@ -7,10 +7,11 @@
 //! make others of calls while plans are analysed, as does `lists_by_row` of what `||` stands for.
 //! `bounded` is registered behind all of them: it wraps what makes much of little, which `amounts`
 //! reckons. `otherwise` is what those are made of that are another function but for how they are
-//! computed.
+//! computed, and `call_rows` says for how many rows any of them is.
 
 pub(super) mod amounts;
 pub(super) mod bounded;
+pub(super) mod call_rows;
 pub(super) mod clock;
 pub(super) mod constants;
 pub mod json;

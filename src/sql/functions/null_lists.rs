@@ -20,6 +20,7 @@ use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 
+use super::call_rows::CallRows;
 use super::otherwise::{Computation, is_computed_by, otherwise};
 
 /// What a function says of NULL.
@@ -143,10 +144,8 @@ fn of_elements(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<Column
         return function.invoke_with_args(given);
     };
     let wanted = wanted.clone();
-    let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-    let is_constant = given.args.iter().all(is_scalar);
-    let rows = if is_constant { 1 } else { given.number_rows };
-    let of_all_rows = is_scalar(lists);
+    let rows = CallRows::of(&given);
+    let of_all_rows = matches!(lists, ColumnarValue::Scalar(_));
     let absent = match &wanted {
         ColumnarValue::Array(wanted) => wanted.logical_nulls(),
         ColumnarValue::Scalar(_) => None,
@@ -155,9 +154,9 @@ fn of_elements(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<Column
         ColumnarValue::Array(_) => absent.as_ref().is_some_and(|absent| absent.is_null(row)),
         ColumnarValue::Scalar(wanted) => wanted.is_null(),
     };
-    let answers = function.invoke_with_args(given)?.into_array(rows)?;
+    let answers = function.invoke_with_args(given)?.into_array(rows.count)?;
     let answers = answers.as_boolean();
-    let answers: BooleanArray = (0..rows)
+    let answers: BooleanArray = (0..rows.count)
         .map(|row| match contents[if of_all_rows { 0 } else { row }] {
             Contents::Unknown => None,
             Contents::Nothing => Some(false),
@@ -168,10 +167,7 @@ fn of_elements(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<Column
             }
         })
         .collect();
-    Ok(match is_constant {
-        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
-        false => ColumnarValue::Array(Arc::new(answers)),
-    })
+    rows.answer(Arc::new(answers))
 }
 
 /// NULL where there are no elements.

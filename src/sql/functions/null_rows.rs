@@ -14,8 +14,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
-use datafusion::scalar::ScalarValue;
 
+use super::call_rows::CallRows;
 use super::otherwise::{Computation, is_computed_by, otherwise};
 
 /// What `row['field']` is planned as.
@@ -73,17 +73,12 @@ impl Computation for Minded {
         let Some(row) = given.args.first() else {
             return function.invoke_with_args(given);
         };
-        let is_constant = matches!(row, ColumnarValue::Scalar(_));
-        let count = if is_constant { 1 } else { given.number_rows };
-        let rows = row.to_array(count)?;
-        let field = function.invoke_with_args(given)?.into_array(count)?;
-        let field = match rows.logical_null_count() {
+        let rows = CallRows::of_one(row, given.number_rows);
+        let row = row.to_array(rows.count)?;
+        let field = function.invoke_with_args(given)?.into_array(rows.count)?;
+        rows.answer(match row.logical_null_count() {
             0 => field,
-            _ => nullif(field.as_ref(), &is_null(rows.as_ref())?)?,
-        };
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&field, 0)?),
-            false => ColumnarValue::Array(field),
+            _ => nullif(field.as_ref(), &is_null(row.as_ref())?)?,
         })
     }
 }

@@ -18,10 +18,10 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::planner::external;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -137,14 +137,10 @@ impl ScalarUDFImpl for IntervalProduct {
         let [intervals, numbers] = &given.args[..] else {
             return plan_err!("an interval and a number are needed");
         };
-        let is_constant = matches!(
-            (intervals, numbers),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let intervals = cast(&intervals.to_array(rows)?, &INTERVAL)?;
+        let rows = CallRows::of(&given);
+        let intervals = cast(&intervals.to_array(rows.count)?, &INTERVAL)?;
         let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-        let numbers = numbers.to_array(rows)?;
+        let numbers = numbers.to_array(rows.count)?;
         let products: Result<IntervalMonthDayNanoArray> = match numbers.data_type() {
             DataType::Int64 => {
                 let numbers = numbers.as_primitive::<Int64Type>();
@@ -166,11 +162,7 @@ impl ScalarUDFImpl for IntervalProduct {
                     .collect()
             }
         };
-        let products = products?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&products, 0)?),
-            false => ColumnarValue::Array(Arc::new(products)),
-        })
+        rows.answer(Arc::new(products?))
     }
 }
 

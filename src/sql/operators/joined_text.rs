@@ -17,10 +17,10 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::sql::functions::bounded::Growth;
+use crate::sql::functions::call_rows::CallRows;
 
 const NAME: &str = "||";
 /// Types of texts, the widest first.
@@ -118,22 +118,17 @@ impl ScalarUDFImpl for JoinedText {
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         Growth::Joined.check(NAME, &given)?;
-        let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_constant);
-        let rows = if is_constant { 1 } else { given.number_rows };
+        let rows = CallRows::of(&given);
         let mut joined: Option<ArrayRef> = None;
         for text in &given.args {
-            let text = cast(&text.to_array(rows)?, given.return_type())?;
+            let text = cast(&text.to_array(rows.count)?, given.return_type())?;
             joined = Some(match joined {
                 Some(before) => concat_elements_dyn(&before, &text)?,
                 None => text,
             });
         }
         match joined {
-            Some(joined) if is_constant => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &joined, 0,
-            )?)),
-            Some(joined) => Ok(ColumnarValue::Array(joined)),
+            Some(joined) => rows.answer(joined),
             None => plan_err!("|| joins texts"),
         }
     }

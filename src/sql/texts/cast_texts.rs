@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::written_values::value_of;
+use crate::sql::functions::call_rows::CallRows;
 
 /// Whether it is a cast to intervals, or to lists whose elements are read one by one.
 pub fn is_reading_cast(part: &Expr) -> bool {
@@ -96,13 +97,9 @@ impl ScalarUDFImpl for ReadText {
         let [texts] = &given.args[..] else {
             return plan_err!("one text is read at a time");
         };
-        let is_constant = matches!(texts, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let values = values_of(&texts.to_array(rows)?, &self.data_type)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?),
-            false => ColumnarValue::Array(values),
-        })
+        let rows = CallRows::of(&given);
+        let values = values_of(&texts.to_array(rows.count)?, &self.data_type)?;
+        rows.answer(values)
     }
 }
 

@@ -14,9 +14,9 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use datafusion::scalar::ScalarValue;
 
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::planner::external;
 
 /// The function for times, which takes numbers, too.
@@ -87,18 +87,11 @@ impl ScalarUDFImpl for ToChar {
         if !numbers.data_type().is_numeric() {
             return self.function.invoke_with_args(given);
         }
-        let is_constant = matches!(
-            (numbers, patterns),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let numbers = digits_of(&numbers.to_array(rows)?)?;
-        let patterns = cast(&patterns.to_array(rows)?, &DataType::Utf8)?;
+        let rows = CallRows::of(&given);
+        let numbers = digits_of(&numbers.to_array(rows.count)?)?;
+        let patterns = cast(&patterns.to_array(rows.count)?, &DataType::Utf8)?;
         let texts = formatted(&numbers, patterns.as_string::<i32>())?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-            false => ColumnarValue::Array(Arc::new(texts)),
-        })
+        rows.answer(Arc::new(texts))
     }
 }
 

@@ -22,6 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::number_format;
 use super::time_format::{self, Format};
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::functions::otherwise::{Computation, otherwise};
 use crate::sql::planner::external;
 use crate::sql::syntax::text_of_mut;
@@ -145,7 +146,7 @@ impl Computation for Patterned {
     ) -> PlanResult<ColumnarValue> {
         if function.name() == WRITING
             && let [moments, pattern] = &given.args[..]
-            && let Some(texts) = formatted(moments, pattern, given.number_rows)?
+            && let Some(texts) = formatted(moments, pattern, CallRows::of(&given))?
         {
             return Ok(texts);
         }
@@ -166,17 +167,12 @@ impl Computation for Patterned {
 fn formatted(
     moments: &ColumnarValue,
     patterns: &ColumnarValue,
-    rows: usize,
+    rows: CallRows,
 ) -> PlanResult<Option<ColumnarValue>> {
-    let is_constant = matches!(
-        (moments, patterns),
-        (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-    );
-    let rows = if is_constant { 1 } else { rows };
     let formats = match patterns {
         ColumnarValue::Scalar(pattern) => {
             let format = pattern.try_as_str().flatten().and_then(format_of);
-            format.map(|format| vec![Some(format); rows])
+            format.map(|format| vec![Some(format); rows.count])
         }
         ColumnarValue::Array(patterns) if patterns.data_type().is_string() => {
             let patterns = cast(patterns, &DataType::Utf8)?;
@@ -193,17 +189,14 @@ fn formatted(
     let Some(formats) = formats.filter(is_any) else {
         return Ok(None);
     };
-    let moments = time_format::moments(&moments.to_array(rows)?)?;
+    let moments = time_format::moments(&moments.to_array(rows.count)?)?;
     let texts = moments.iter().zip(&formats);
     let texts = texts.map(|pair| match pair {
         (Some(moment), Some(format)) => Some(format.write(moment)),
         _ => None,
     });
     let texts: StringArray = texts.collect();
-    Ok(Some(match is_constant {
-        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-        false => ColumnarValue::Array(Arc::new(texts)),
-    }))
+    rows.answer(Arc::new(texts)).map(Some)
 }
 
 /// Patterns as those of `strftime`; `None`: they are no texts, or there is nothing to be changed.

@@ -27,10 +27,10 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
-use datafusion::scalar::ScalarValue;
 
 use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
+use crate::sql::functions::call_rows::CallRows;
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
 const SECONDS_OF_DAY: i64 = 86_400;
@@ -172,13 +172,9 @@ impl ScalarUDFImpl for TimeText {
         let [times] = &given.args[..] else {
             return plan_err!("one time is written at a time");
         };
-        let is_constant = matches!(times, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let texts = texts_of(&times.to_array(rows)?)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-            false => ColumnarValue::Array(texts),
-        })
+        let rows = CallRows::of(&given);
+        let texts = texts_of(&times.to_array(rows.count)?)?;
+        rows.answer(texts)
     }
 }
 

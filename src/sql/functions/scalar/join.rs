@@ -12,8 +12,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature,
 };
-use datafusion::scalar::ScalarValue;
 
+use super::super::call_rows::CallRows;
 use crate::sql::texts::time_texts::texts_of;
 
 /// Puts the functions in the place of DataFusion's.
@@ -109,13 +109,9 @@ impl ScalarUDFImpl for Joining {
             if value.data_type() != DataType::Boolean {
                 continue;
             }
-            let is_constant = matches!(value, ColumnarValue::Scalar(_));
-            let rows = if is_constant { 1 } else { given.number_rows };
-            let texts = cast(&parts_of(&value.to_array(rows)?)?, &joined)?;
-            *value = match is_constant {
-                true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-                false => ColumnarValue::Array(texts),
-            };
+            let rows = CallRows::of_one(value, given.number_rows);
+            let texts = cast(&parts_of(&value.to_array(rows.count)?)?, &joined)?;
+            *value = rows.answer(texts)?;
         }
         self.function.invoke_with_args(given)
     }

@@ -23,6 +23,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::super::call_rows::CallRows;
+
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const SECONDS_OF_DAY: f64 = 86_400.0;
 
@@ -163,22 +165,19 @@ impl ScalarUDFImpl for DatePart {
         };
         let is_interval = matches!(moments.data_type(), DataType::Interval(_));
         let is_length = is_interval || matches!(moments.data_type(), DataType::Duration(_));
-        let is_constant = matches!(moments, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
+        let rows = CallRows::of(&given);
         let found: ArrayRef = match Part::of(part) {
-            Some(Part::Seconds(units)) => Arc::new(seconds(&moments.to_array(rows)?, units)?),
-            Some(Part::Epoch) if is_length => Arc::new(length(&moments.to_array(rows)?)?),
+            Some(Part::Seconds(units)) => Arc::new(seconds(&moments.to_array(rows.count)?, units)?),
+            Some(Part::Epoch) if is_length => Arc::new(length(&moments.to_array(rows.count)?)?),
             Some(part @ (Part::Decade | Part::Years(_))) => {
                 given.args[0] = ColumnarValue::Scalar(ScalarValue::from("year"));
-                let years = self.function.invoke_with_args(given)?.to_array(rows)?;
+                let years = self.function.invoke_with_args(given)?;
+                let years = years.to_array(rows.count)?;
                 Arc::new(spans(&years, part, is_interval))
             }
             _ => return self.function.invoke_with_args(given),
         };
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(found)
     }
 }
 
