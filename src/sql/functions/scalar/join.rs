@@ -9,8 +9,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
 use super::super::call_rows::CallRows;
@@ -97,10 +96,6 @@ impl ScalarUDFImpl for Joining {
 
     fn is_strict(&self) -> bool {
         self.function.is_strict()
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
     }
 
     fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
