@@ -1,13 +1,16 @@
-//! One walk over SQL's syntax tree for all who look for something in it, and what is written there.
+//! One walk over SQL's syntax tree for all who look for something in it; what values are that are
+//! written there, and how others are.
 //!
 //! The parser's own walk is generic: every closure given to it compiles into a thousand functions,
 //! one for each part of the language. This one goes by a pointer, and compiles once.
 
+use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Value, Values, Visit, VisitMut,
-    Visitor, VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, Query, Select, TableFactor, TableWithJoins, Value,
+    Values, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// Shows every expression of a tree to `edit`, the parts of an expression before itself, until it
@@ -78,6 +81,42 @@ pub fn is_text(value: &Expr) -> bool {
 /// Whether a value is the word NULL.
 pub fn is_null(value: &Expr) -> bool {
     matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Null))
+}
+
+/// A value that is taken out of the tree: NULL stands there until another does.
+pub fn take_value(value: &mut Expr) -> Expr {
+    replace(value, Expr::value(Value::Null))
+}
+
+/// A call of a function.
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// A cast of a value.
+pub fn cast(value: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(value),
+        data_type,
+        array: false,
+        format: None,
+    }
 }
 
 /// The values of a column of `VALUES`, of the rows that have so many.

@@ -4,14 +4,15 @@
 //!
 //! `x IN (VALUES (1), (2))`, too, whose column DataFusion does not find: it is `x IN (1, 2)`.
 
-use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
+    ArrayElemTypeDef, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
 };
 
-use crate::sql::syntax::{bare, cells, edit_expressions, edit_queries, is_null, is_text};
+use crate::sql::syntax::{
+    bare, cast, cells, edit_expressions, edit_queries, is_null, is_text, take_value,
+};
 
 /// Casts those in the queries within a query. Rows that are all of a statement may be those of an
 /// INSERT, which take the types of its columns.
@@ -91,14 +92,7 @@ fn in_columns(values: &mut Values) {
             continue;
         };
         for cell in cells(values, column).filter(|cell| is_text(bare(cell))) {
-            let text = replace(cell, Expr::value(Value::Null));
-            *cell = Expr::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(text),
-                data_type: data_type.clone(),
-                array: false,
-                format: None,
-            };
+            *cell = cast(take_value(cell), data_type.clone());
         }
     }
 }

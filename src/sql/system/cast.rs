@@ -1,12 +1,12 @@
 //! Casts to the types by which Postgres names what is in its catalog.
 
-use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Ident, ObjectName, Value};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Value};
 
 use super::facts::Facts;
 use super::pg_catalog::SCHEMAS;
 use super::pg_types::by_name;
 use crate::sql::SqlError;
-use crate::sql::syntax::text_of;
+use crate::sql::syntax::{call, text_of};
 
 /// A cast to one of Postgres's own types; other casts only lose the schema of their type.
 pub(super) fn cast(
@@ -28,7 +28,7 @@ pub(super) fn cast(
                 Some(oid) => integer(oid),
                 None => return Err(SqlError::undefined_table(text)),
             },
-            None => call("regclass_name", value.clone()),
+            None => call("regclass_name", vec![value.clone()]),
         }),
         "regtype" => Some(match literal {
             Some(text) => match is_number(text).or_else(|| by_name(text).map(|found| found.oid)) {
@@ -38,7 +38,7 @@ pub(super) fn cast(
                     return Err(SqlError::new("42704", message));
                 }
             },
-            None => call("format_type", value.clone()),
+            None => call("format_type", vec![value.clone()]),
         }),
         "regnamespace" => Some(match literal {
             Some(text) => match is_number(text).or_else(|| schema_oid(text)) {
@@ -48,7 +48,7 @@ pub(super) fn cast(
                     return Err(SqlError::new("3F000", message));
                 }
             },
-            None => call("regnamespace_name", value.clone()),
+            None => call("regnamespace_name", vec![value.clone()]),
         }),
         "regproc" => {
             *data_type = DataType::Text;
@@ -107,23 +107,4 @@ fn named_function(value: &Expr) -> Option<&str> {
         Expr::Cast { expr, .. } => named_function(expr).filter(|name| name.parse::<i64>().is_err()),
         value => text_of(value),
     }
-}
-
-/// A function of one value.
-fn call(name: &str, value: Expr) -> Expr {
-    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value));
-    Expr::Function(ast::Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
