@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use datafusion::common::{not_impl_err, plan_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
@@ -23,8 +23,8 @@ use datafusion::scalar::ScalarValue;
 
 use crate::sql::functions::call_rows::CallRows;
 use crate::sql::operators::interval_length::{length, length_of};
+use crate::sql::types::INTERVAL;
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const LEAST: &str = "least";
 const GREATEST: &str = "greatest";
 

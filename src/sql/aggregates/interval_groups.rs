@@ -10,7 +10,6 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Decimal128Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit,
 };
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, exec_err, plan_err};
@@ -24,8 +23,7 @@ use datafusion::logical_expr::{
 
 use crate::sql::functions::call_rows::CallRows;
 use crate::sql::operators::interval_length::{LENGTH, length, length_of};
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// Turns the order of signed days into that of unsigned ones.
 const SIGN: u32 = 1 << 31;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::plan_err;
 use datafusion::error::Result;
@@ -19,11 +19,11 @@ use datafusion::logical_expr::{
 };
 
 use crate::sql::functions::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 /// The type of lengths: all nanoseconds of the longest interval.
 pub const LENGTH: DataType = DataType::Decimal128(38, 0);
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const DAYS_OF_MONTH: i128 = 30;
 const NANOSECONDS_OF_DAY: i128 = 86_400_000_000_000;
 

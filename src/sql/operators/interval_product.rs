@@ -7,7 +7,6 @@ use arrow::array::{AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit,
 };
 use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, plan_err};
@@ -23,8 +22,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use crate::sql::error::SqlError;
 use crate::sql::functions::call_rows::CallRows;
 use crate::sql::planner::external;
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// The function that takes an interval several times.
 pub const PRODUCT: &str = "interval_product";

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
@@ -23,8 +23,7 @@ use super::comparison::is_comparison;
 use super::lists_meet::ListsMeeting;
 use crate::sql::functions::scalar::Extracts;
 use crate::sql::texts::written_values::value_of;
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// What plans operators and parts of times before DataFusion's own planners do.
 pub fn planners() -> Vec<Arc<dyn ExprPlanner>> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, exec_err, plan_err};
 use datafusion::error::Result;
@@ -22,13 +22,14 @@ use datafusion::scalar::ScalarValue;
 
 use super::written_values::value_of;
 use crate::sql::functions::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 /// Whether it is a cast to intervals, or to lists whose elements are read one by one.
 pub fn is_reading_cast(part: &Expr) -> bool {
     match part {
         Expr::Cast(cast) => match cast.field.data_type() {
             DataType::List(item) => is_read(item.data_type()),
-            other => *other == DataType::Interval(IntervalUnit::MonthDayNano),
+            other => *other == INTERVAL,
         },
         _ => false,
     }

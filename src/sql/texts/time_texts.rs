@@ -12,8 +12,7 @@ use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit, TimeUnit,
+    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -31,6 +30,7 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
 use crate::sql::functions::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
 const SECONDS_OF_DAY: i64 = 86_400;
@@ -186,8 +186,7 @@ pub fn texts_of(values: &ArrayRef) -> Result<ArrayRef> {
         | DataType::Time64(unit)
         | DataType::Duration(unit) => *unit,
         DataType::Interval(_) => {
-            let wanted = DataType::Interval(IntervalUnit::MonthDayNano);
-            let intervals = cast(values, &wanted)?;
+            let intervals = cast(values, &INTERVAL)?;
             let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
             let texts = intervals.iter().map(|interval| interval.map(of_interval));
             return Ok(Arc::new(texts.collect::<StringArray>()));

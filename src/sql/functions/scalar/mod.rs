@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 };
 
 use super::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 pub use interval::PARTS as INTERVAL_PARTS;
 pub use part::Extracts;
@@ -183,7 +184,7 @@ impl ScalarUDFImpl for Function {
             | Does::Justify
             | Does::JustifyDays
             | Does::JustifyHours
-            | Does::MakeInterval => interval::INTERVAL,
+            | Does::MakeInterval => INTERVAL,
             Does::Date => DataType::Date32,
             Does::MakeTime => DataType::Timestamp(TimeUnit::Microsecond, None),
             Does::Split => DataType::new_list(DataType::Utf8, true),

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -23,8 +23,8 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::super::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const SECONDS_OF_DAY: f64 = 86_400.0;
 
 /// A year has 365.25 days and a month 30, as in Postgres.
