@@ -7,10 +7,12 @@
 //! make others of calls while plans are analysed, as does `lists_by_row` of what `||` stands for.
 //! `bounded` is registered behind all of them: it wraps what makes much of little, which `amounts`
 //! reckons. `otherwise` is what those are made of that are another function but for how they are
-//! computed, and `call_rows` says for how many rows any of them is.
+//! computed; `call_rows` says for how many rows any of them is, and `call_column` what its arguments
+//! tell of its column.
 
 pub(super) mod amounts;
 pub(super) mod bounded;
+pub(super) mod call_column;
 pub(super) mod call_rows;
 pub(super) mod clock;
 pub(super) mod constants;

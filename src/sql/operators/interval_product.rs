@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_column::operator_name;
 use crate::sql::functions::call_rows::CallRows;
 use crate::sql::planner::external;
 use crate::sql::types::INTERVAL;
@@ -102,11 +103,8 @@ impl ScalarUDFImpl for IntervalProduct {
 
     /// As the operator calls its column.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        let names = arguments
-            .iter()
-            .map(|value| value.schema_name().to_string());
-        let operator = if self.is_quotient { " / " } else { " * " };
-        Ok(names.collect::<Vec<_>>().join(operator))
+        let operator = if self.is_quotient { "/" } else { "*" };
+        Ok(operator_name(arguments, operator))
     }
 
     fn signature(&self) -> &Signature {

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::parameters::in_type;
+use crate::sql::functions::call_column::operator_name;
 use crate::sql::functions::call_rows::CallRows;
 
 /// Puts the function in the place of the operators.
@@ -102,9 +103,7 @@ impl ScalarUDFImpl for ListsMeet {
 
     /// As the operator would call its column.
     fn schema_name(&self, lists: &[Expr]) -> Result<String> {
-        let names = lists.iter().map(|list| list.schema_name().to_string());
-        let operator = format!(" {} ", self.name());
-        Ok(names.collect::<Vec<_>>().join(&operator))
+        Ok(operator_name(lists, self.name()))
     }
 
     fn signature(&self) -> &Signature {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, exec_err, plan_err};
 use datafusion::error::Result;
@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::written_values::value_of;
+use crate::sql::functions::call_column::strict_field;
 use crate::sql::functions::call_rows::CallRows;
 use crate::sql::types::INTERVAL;
 
@@ -85,9 +86,7 @@ impl ScalarUDFImpl for ReadText {
 
     /// NULL only where the text is.
     fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = given.arg_fields.iter().any(|field| field.is_nullable());
-        let field = Field::new(self.name(), self.data_type.clone(), is_nullable);
-        Ok(Arc::new(field))
+        strict_field(self, given)
     }
 
     fn is_strict(&self) -> bool {
@@ -126,6 +125,7 @@ fn values_of(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use arrow::array::StringArray;
+    use arrow::datatypes::Field;
 
     use super::*;
 

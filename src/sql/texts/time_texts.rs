@@ -12,7 +12,7 @@ use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+    DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -29,6 +29,7 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
+use crate::sql::functions::call_column::strict_field;
 use crate::sql::functions::call_rows::CallRows;
 use crate::sql::types::INTERVAL;
 
@@ -156,12 +157,7 @@ impl ScalarUDFImpl for TimeText {
 
     /// NULL only where the time is.
     fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = given.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(
-            self.name(),
-            DataType::Utf8,
-            is_nullable,
-        )))
+        strict_field(self, given)
     }
 
     fn is_strict(&self) -> bool {
