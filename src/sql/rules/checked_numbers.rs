@@ -14,7 +14,7 @@ use arrow::compute::cast;
 use arrow::compute::kernels::numeric::{add, div, mul, sub};
 use arrow::datatypes::{DataType, FieldRef, Float64Type};
 use arrow::error::ArrowError;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -33,6 +33,7 @@ use datafusion::scalar::ScalarValue;
 use crate::sql::aggregates::checked_sums;
 use crate::sql::aggregates::interval_sums;
 use crate::sql::functions::call_column::{operator_name, strict_field};
+use crate::sql::node::has_expression;
 use crate::sql::plan::Expression;
 
 /// The rule; it stands before those that compute constants.
@@ -63,12 +64,7 @@ impl OptimizerRule for CheckedNumbers {
         if matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(plan));
         }
-        let mut is_concerned = false;
-        plan.apply_expressions(|expression| {
-            is_concerned |= self.concerns(expression)?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        if !is_concerned {
+        if !has_expression(&plan, |expression| self.concerns(expression))? {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());

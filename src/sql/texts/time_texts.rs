@@ -15,7 +15,7 @@ use arrow::datatypes::{
     DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
@@ -31,6 +31,7 @@ use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
 use crate::sql::functions::call_column::strict_field;
 use crate::sql::functions::call_rows::CallRows;
+use crate::sql::node::has_part;
 use crate::sql::types::INTERVAL;
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
@@ -58,13 +59,8 @@ impl OptimizerRule for TimeTexts {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let mut is_concerned = false;
-        plan.apply_expressions(|expression| {
-            let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
-            is_concerned |= expression.exists(|part| Ok(concerns(part)))?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        if !is_concerned || matches!(plan, LogicalPlan::TableScan(_)) {
+        let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
+        if !has_part(&plan, concerns)? || matches!(plan, LogicalPlan::TableScan(_)) {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
