@@ -83,6 +83,11 @@ pub fn is_null(value: &Expr) -> bool {
     matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Null))
 }
 
+/// Whether a value is a parameter, `$1`.
+pub fn is_parameter(value: &Expr) -> bool {
+    matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Placeholder(_)))
+}
+
 /// A value that is taken out of the tree: NULL stands there until another does.
 pub fn take_value(value: &mut Expr) -> Expr {
     replace(value, Expr::value(Value::Null))

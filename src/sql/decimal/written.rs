@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Number;
-use crate::sql::syntax::{cast, edit_expressions, edit_queries, is_text, take_value};
+use crate::sql::syntax::{cast, edit_expressions, edit_queries, is_parameter, is_text, take_value};
 
 /// Writes literals with more digits than a double holds as casts of their text. Those that are rows
 /// of VALUES by themselves stay doubles, as the others of their column may be.
@@ -133,7 +133,7 @@ pub fn keep_in_column(cells: &mut [&mut Expr], precision: u8, scale: i8) {
         return;
     }
     let are_texts = cells.iter().all(|cell| {
-        let is_fixed = matches!(cell, Expr::Value(_)) && !is_placeholder(cell);
+        let is_fixed = matches!(cell, Expr::Value(_)) && !is_parameter(cell);
         is_fixed || written_number(cell).is_some()
     });
     for cell in cells {
@@ -143,16 +143,12 @@ pub fn keep_in_column(cells: &mut [&mut Expr], precision: u8, scale: i8) {
             }
             Some(text) => **cell = cast_text(text, decimal(precision, scale)),
             // A parameter gets the type of its column elsewhere.
-            None if are_texts || is_placeholder(cell) => {}
+            None if are_texts || is_parameter(cell) => {}
             None => {
                 **cell = cast(take_value(cell), decimal(precision, scale));
             }
         }
     }
-}
-
-fn is_placeholder(cell: &Expr) -> bool {
-    matches!(cell, Expr::Value(literal) if matches!(literal.value, Value::Placeholder(_)))
 }
 
 fn decimal(precision: u8, scale: i8) -> DataType {

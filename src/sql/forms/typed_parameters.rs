@@ -4,10 +4,10 @@
 //! or for nothing at all, and finds no function.
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
 };
 
-use crate::sql::syntax::{cast, take_value};
+use crate::sql::syntax::{cast, is_parameter, take_value};
 
 /// The functions, with the places of their arguments of one type, which begin with 0.
 const PLACES: &[(&str, &[usize], Kind)] = &[
@@ -61,13 +61,6 @@ pub fn in_call(expression: &mut Expr) {
         {
             *value = cast(take_value(value), kind.data_type());
         }
-    }
-}
-
-fn is_parameter(value: &Expr) -> bool {
-    match value {
-        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
-        _ => false,
     }
 }
 
