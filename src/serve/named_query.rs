@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Query, Value, ValueWithSpan};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Query, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::sql::SqlError;
 use crate::sql::statement::parse_query;
-use crate::sql::syntax::edit_expressions;
+use crate::sql::syntax::{cast, edit_expressions};
 
 /// A query that is asked by its name.
 #[derive(Clone, Debug)]
@@ -223,7 +222,7 @@ impl NamedQuery {
     pub fn without_values(&self) -> Result<String, NamedQueryError> {
         let literal = |parameter: &Parameter| match &parameter.default {
             Some(default) => parameter.literal(default),
-            None => Ok(parameter.cast(plain(Value::Null))),
+            None => Ok(parameter.cast(Value::Null)),
         };
         let literals = self.parameters.iter().map(|parameter| {
             let literal = literal(parameter).map_err(|error| NamedQueryError::Value {
@@ -285,34 +284,21 @@ impl Parameter {
             DataType::BigInt(_) | DataType::Int(_) | DataType::Integer(_) => {
                 let number: i64 = value.parse().map_err(|_| wrong("whole number"))?;
                 match number < 0 {
-                    true => Ok(self.cast(plain(Value::SingleQuotedString(number.to_string())))),
-                    false => Ok(plain(Value::Number(number.to_string(), false))),
+                    true => Ok(self.cast(Value::SingleQuotedString(number.to_string()))),
+                    false => Ok(Expr::value(Value::Number(number.to_string(), false))),
                 }
             }
             DataType::Boolean | DataType::Bool => match value {
-                "true" | "false" => Ok(plain(Value::Boolean(value == "true"))),
+                "true" | "false" => Ok(Expr::value(Value::Boolean(value == "true"))),
                 _ => Err(wrong("true or false")),
             },
-            _ => Ok(self.cast(plain(Value::SingleQuotedString(value.to_owned())))),
+            _ => Ok(self.cast(Value::SingleQuotedString(value.to_owned()))),
         }
     }
 
-    fn cast(&self, value: Expr) -> Expr {
-        Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(value),
-            data_type: self.data_type.clone(),
-            array: false,
-            format: None,
-        }
+    fn cast(&self, value: Value) -> Expr {
+        cast(Expr::value(value), self.data_type.clone())
     }
-}
-
-fn plain(value: Value) -> Expr {
-    Expr::Value(ValueWithSpan {
-        value,
-        span: Span::empty(),
-    })
 }
 
 /// The name of a `$name`.

@@ -14,6 +14,7 @@ pub mod functions;
 mod lower;
 pub mod mapping;
 mod names;
+mod node;
 mod operators;
 pub mod overview;
 mod place;

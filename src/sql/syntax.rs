@@ -1,13 +1,16 @@
-//! One walk over SQL's syntax tree for all who look for something in it.
+//! One walk over SQL's syntax tree for all who look for something in it; what values are that are
+//! written there, and how others are.
 //!
 //! The parser's own walk is generic: every closure given to it compiles into a thousand functions,
 //! one for each part of the language. This one goes by a pointer, and compiles once.
 
+use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
-    VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, Query, Select, TableFactor, TableWithJoins, Value,
+    Values, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// Shows every expression of a tree to `edit`, the parts of an expression before itself, until it
@@ -38,6 +41,93 @@ pub fn has_queries(expression: &Expr) -> bool {
         _ => ControlFlow::Continue(()),
     });
     found.is_break()
+}
+
+/// A value without parentheses.
+pub fn bare(value: &Expr) -> &Expr {
+    match value {
+        Expr::Nested(inner) => bare(inner),
+        value => value,
+    }
+}
+
+/// The text that a value is, as it is written; `None`: it is no literal, or that of something else.
+pub fn text_of(value: &Expr) -> Option<&str> {
+    match value {
+        Expr::Value(literal) => match &literal.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The same, to be written anew.
+pub fn text_of_mut(value: &mut Expr) -> Option<&mut String> {
+    match value {
+        Expr::Value(literal) => match &mut literal.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a value is a text, as it is written.
+pub fn is_text(value: &Expr) -> bool {
+    text_of(value).is_some()
+}
+
+/// Whether a value is the word NULL.
+pub fn is_null(value: &Expr) -> bool {
+    matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Null))
+}
+
+/// Whether a value is a parameter, `$1`.
+pub fn is_parameter(value: &Expr) -> bool {
+    matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Placeholder(_)))
+}
+
+/// A value that is taken out of the tree: NULL stands there until another does.
+pub fn take_value(value: &mut Expr) -> Expr {
+    replace(value, Expr::value(Value::Null))
+}
+
+/// A call of a function.
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// A cast of a value.
+pub fn cast(value: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(value),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+/// The values of a column of `VALUES`, of the rows that have so many.
+pub fn cells(values: &mut Values, column: usize) -> impl Iterator<Item = &mut Expr> {
+    let rows = values.rows.iter_mut();
+    rows.filter_map(move |row| row.content.get_mut(column))
 }
 
 /// Shows every expression of a tree outside of the queries within it to `edit`, the parts of an

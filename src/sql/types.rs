@@ -1,14 +1,17 @@
 //! The names of types: Arrow's as SQL calls them, names that no type has, and those that DataFusion
-//! takes for another type than columns have.
+//! takes for another type than columns have; and the type of intervals.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
 
 use super::error::{SqlError, nearest};
+
+/// The type of intervals.
+pub const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 /// Names of the types that columns have and values are cast to.
 const KNOWN: [&str; 28] = [

@@ -7,7 +7,7 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value, Values};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Values};
 use futures::TryStreamExt;
 
 use crate::model::{ColumnDefinition, TableDefinition};
@@ -15,6 +15,7 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::syntax::{cells, is_null, is_text};
 use crate::sql::texts::time_texts;
 use crate::sql::texts::written_bytes;
 use crate::sql::texts::written_times;
@@ -107,10 +108,7 @@ pub(super) fn asks_for_time(table: &TableDefinition, given: &[String]) -> bool {
 fn keep_decimals(values: &mut Values, types: &[DataType]) {
     for (position, data_type) in types.iter().enumerate() {
         if let DataType::Decimal128(precision, scale) = data_type {
-            let rows = values.rows.iter_mut();
-            let mut cells: Vec<&mut Expr> = rows
-                .filter_map(|row| row.content.get_mut(position))
-                .collect();
+            let mut cells: Vec<&mut Expr> = cells(values, position).collect();
             decimal::keep_in_column(&mut cells, *precision, *scale);
         }
     }
@@ -124,27 +122,14 @@ fn read_texts(values: &mut Values, types: &[DataType]) -> Result<(), SqlError> {
         if matches!(data_type, DataType::Utf8 | DataType::Decimal128(..)) {
             continue;
         }
-        let rows = values.rows.iter_mut();
-        let cells: Vec<&mut Expr> = rows
-            .filter_map(|row| row.content.get_mut(position))
-            .collect();
-        let is_other = |cell: &&mut Expr| !is_text(cell) && !is_null(cell);
-        if !cells.iter().any(is_other) {
+        if cells(values, position).all(|cell| is_text(cell) || is_null(cell)) {
             continue;
         }
-        for cell in cells.into_iter().filter(|cell| is_text(cell)) {
+        for cell in cells(values, position).filter(|cell| is_text(cell)) {
             *cell = expression(&format!("CAST({cell} AS {})", sql_name(data_type)))?;
         }
     }
     Ok(())
-}
-
-fn is_text(value: &Expr) -> bool {
-    matches!(value, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
-}
-
-fn is_null(value: &Expr) -> bool {
-    matches!(value, Expr::Value(value) if matches!(value.value, Value::Null))
 }
 
 /// The default of a column as SQL.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use datafusion::common::{not_impl_err, plan_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
@@ -21,9 +21,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::operators::interval_length::{length, length_of};
+use crate::sql::types::INTERVAL;
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const LEAST: &str = "least";
 const GREATEST: &str = "greatest";
 
@@ -98,22 +99,17 @@ impl ScalarUDFImpl for IntervalExtreme {
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let mut found = vec![None; rows];
+        let rows = CallRows::of(&given);
+        let mut found = vec![None; rows.count];
         for values in &given.args {
-            let values: ArrayRef = cast(&values.to_array(rows)?, &INTERVAL)?;
+            let values: ArrayRef = cast(&values.to_array(rows.count)?, &INTERVAL)?;
             let values = values.as_primitive::<IntervalMonthDayNanoType>();
             for (found, value) in found.iter_mut().zip(values) {
                 *found = self.chosen(*found, value);
             }
         }
         let found = IntervalMonthDayNanoArray::from(found);
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(Arc::new(found)),
-        })
+        rows.answer(Arc::new(found))
     }
 }
 

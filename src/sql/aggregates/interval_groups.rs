@@ -10,7 +10,6 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Decimal128Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit,
 };
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, exec_err, plan_err};
@@ -21,11 +20,10 @@ use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Projection, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
 
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::operators::interval_length::{LENGTH, length, length_of};
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// Turns the order of signed days into that of unsigned ones.
 const SIGN: u32 = 1 << 31;
@@ -162,20 +160,15 @@ impl ScalarUDFImpl for FormOfInterval {
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let arguments = given.args.iter().map(|value| value.to_array(rows));
+        let rows = CallRows::of(&given);
+        let arguments = given.args.iter().map(|value| value.to_array(rows.count));
         let arguments = arguments.collect::<Result<Vec<ArrayRef>>>()?;
         let found: ArrayRef = match &arguments[..] {
             [intervals] => Arc::new(forms_of(intervals)?),
             [lengths, forms] => Arc::new(intervals_of(lengths, forms)?),
             _ => return exec_err!("{}() is for groups of intervals only", self.name()),
         };
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(found)
     }
 }
 

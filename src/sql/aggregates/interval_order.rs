@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Case, Cast, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::{interval_extremes, interval_groups};
+use crate::sql::node::has_part;
 use crate::sql::operators::interval_length::{has_length, length_of};
 
 /// Functions that choose by the order of their arguments.
@@ -86,12 +87,7 @@ fn joined_by_length(mut join: Join) -> Transformed<LogicalPlan> {
 }
 
 fn in_expressions(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let mut is_concerned = false;
-    node.apply_expressions(|expression| {
-        is_concerned |= expression.exists(|part| Ok(concerns(part)))?;
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    if !is_concerned {
+    if !has_part(&node, concerns)? {
         return Ok(Transformed::no(node));
     }
     let schema = merge_schema(&node.inputs());

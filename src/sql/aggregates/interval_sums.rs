@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{
     DataType, Decimal128Type, Field, FieldRef, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit,
+    IntervalMonthDayNanoType,
 };
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -20,10 +20,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use crate::sql::types::INTERVAL;
+
 /// The function in the place of `sum`, for arguments of a type; `None` for other functions and types.
 pub fn in_place_of(function: &Arc<AggregateUDF>, argument: &DataType) -> Option<Arc<AggregateUDF>> {
     let is_meant = function.name() == "sum"
-        && *argument == DataType::Interval(IntervalUnit::MonthDayNano)
+        && *argument == INTERVAL
         && function.inner().downcast_ref::<IntervalSum>().is_none();
     is_meant.then(|| {
         Arc::new(AggregateUDF::new_from_impl(IntervalSum {

@@ -4,17 +4,13 @@
 //! makes no further groups, and is none any more. Of several casts of one value, calls around them
 //! that leave their values as they are give each a name of its own.
 
-use std::mem::replace;
-
-use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, GroupByExpr, Ident, Query, Select, SelectItem, Value,
-};
+use datafusion::sql::sqlparser::ast::{Expr as Ast, GroupByExpr, Ident, Query, Select, SelectItem};
 
 use super::output_columns::meant;
 use super::same_names::{column_name, name_of_value, without_casts};
-use crate::sql::forms::call;
-use crate::sql::forms::grouping_elements::bare;
-use crate::sql::syntax::{edit_own_expressions, edit_queries, edit_selects};
+use crate::sql::syntax::{
+    bare, call, edit_own_expressions, edit_queries, edit_selects, take_value,
+};
 
 /// A cast that gets a name of its own.
 struct Told {
@@ -130,8 +126,7 @@ fn keep_name(item: &mut SelectItem, casts: &[Told]) {
 fn put_calls_around(part: &mut Ast, casts: &[Told]) {
     let told = casts.iter().find(|told| is_same_cast(&told.cast, part));
     for _ in 0..told.map_or(0, |told| told.calls) {
-        let value = replace(part, Ast::value(Value::Null));
-        *part = call("coalesce", vec![value]);
+        *part = call("coalesce", vec![take_value(part)]);
     }
 }
 

@@ -13,9 +13,9 @@ use super::output_columns::position_of;
 use super::relation_columns::merges_columns;
 use super::same_names::column_name;
 use crate::sql::error::SqlError;
-use crate::sql::forms::grouping_elements::bare;
 use crate::sql::forms::over_rows::ROWS;
 use crate::sql::statement::{identifier, parse_query};
+use crate::sql::syntax::bare;
 
 /// Makes a key a column of its own that is not shown.
 pub fn hide(key: &mut Expr, added: &mut Vec<SelectItem>) {

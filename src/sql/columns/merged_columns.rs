@@ -6,15 +6,15 @@
 //! out here, and joins that may have no left row are written with `ON`.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Distinct, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName,
-    OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, TableFactor, TableWithJoins, WildcardAdditionalOptions,
+    BinaryOperator, Distinct, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator,
+    ObjectName, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins,
+    WildcardAdditionalOptions,
 };
 
 use crate::sql::error::SqlError;
 use crate::sql::statement::identifier;
-use crate::sql::syntax::{edit_own_expressions, edit_queries};
+use crate::sql::syntax::{call, edit_own_expressions, edit_queries};
 
 /// Writes names and `*` beside such joins so that they mean what they do in SQL.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -279,29 +279,9 @@ fn taken(parts: &mut Vec<Part>, column: &Ident) -> Option<Expr> {
 fn merged(operator: &JoinOperator, left: Expr, right: Expr) -> Expr {
     match operator {
         JoinOperator::Right(_) | JoinOperator::RightOuter(_) => right,
-        JoinOperator::FullOuter(_) => first_of(left, right),
+        JoinOperator::FullOuter(_) => call("coalesce", vec![left, right]),
         _ => left,
     }
-}
-
-/// `coalesce(left, right)`
-fn first_of(left: Expr, right: Expr) -> Expr {
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("coalesce")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: [left, right]
-                .map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)))
-                .into(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 fn equal(left: Expr, right: Expr) -> Expr {

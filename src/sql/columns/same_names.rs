@@ -13,7 +13,7 @@ use datafusion::common::{Column, TableReference};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+    Expr as Ast, Ident, OrderByKind, Query, Select, SelectItem, SetExpr,
 };
 
 use super::cast_keys;
@@ -21,7 +21,7 @@ use super::doubled_columns;
 use super::output_columns::value_of;
 use crate::sql::error::SqlError;
 use crate::sql::statement::{calls_functions, identifier};
-use crate::sql::syntax::{edit_expressions, edit_queries, edit_selects};
+use crate::sql::syntax::{edit_expressions, edit_queries, edit_selects, take_value};
 
 /// Plans a query, with columns of one name told apart if it cannot be planned otherwise.
 pub fn planned(
@@ -179,9 +179,8 @@ impl Names {
         };
         let shown = written.clone().unwrap_or_else(|| value.to_string());
         let name = format!("{shown} [{}]", self.given.len() + 1);
-        let value = std::mem::replace(value, Ast::value(Value::Null));
         *item = SelectItem::ExprWithAlias {
-            expr: value,
+            expr: take_value(value),
             alias: Ident::with_quote('"', name.clone()),
         };
         self.given.insert(name, written);
@@ -337,7 +336,7 @@ pub fn without_casts(value: &Ast) -> Ast {
     // It never breaks off.
     let _ = edit_expressions(&mut value, &mut |part| {
         while let Ast::Cast { expr, .. } | Ast::Nested(expr) = part {
-            *part = std::mem::replace(expr.as_mut(), Ast::value(Value::Null));
+            *part = take_value(expr);
         }
         ControlFlow::Continue(())
     });

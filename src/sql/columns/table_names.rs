@@ -20,12 +20,12 @@ use super::output_columns::{meant, position_of, value_of};
 use super::relation_columns::{Columns, Relation, of_source};
 use super::same_names::column_name;
 use crate::sql::error::SqlError;
-use crate::sql::forms::grouping_elements::{bare, behind_distinct};
+use crate::sql::forms::grouping_elements::behind_distinct;
 use crate::sql::place::of_part;
 use crate::sql::planner::Sources;
 use crate::sql::statement::identifier;
 use crate::sql::syntax::{
-    edit_expressions, edit_own_expressions, edit_queries, edit_selects, has_queries,
+    bare, edit_expressions, edit_own_expressions, edit_queries, edit_selects, has_queries,
 };
 
 /// Has names in ORDER BY and HAVING mean what they do in Postgres.

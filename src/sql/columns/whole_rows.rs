@@ -11,10 +11,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::relation_columns::{self, Columns, Relation};
-use crate::sql::forms::call;
 use crate::sql::planner::Sources;
 use crate::sql::statement::identifier;
-use crate::sql::syntax::{edit_expressions, edit_own_expressions, edit_selects};
+use crate::sql::syntax::{call, edit_expressions, edit_own_expressions, edit_selects};
 
 /// Functions that give the JSON of their one argument, which the object is already.
 const OF_ONE_ROW: [&str; 3] = ["row_to_json", "to_json", "to_jsonb"];

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Between, Cast, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -13,6 +13,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{DIGITS_MAX, Number};
+use crate::sql::node::has_expression;
 use crate::sql::operators::comparison::{common_type, in_type, pair_in_one_type};
 
 /// How deep computations of literals (`0.06 - 0.01`) are looked into.
@@ -171,12 +172,7 @@ fn long(value: &Expr) -> Option<(Number, f64)> {
 /// known; what the literals are part of is called as before.
 pub fn in_conditions(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
-        let mut is_concerned = false;
-        node.apply_expressions(|expression| {
-            is_concerned |= concerns(expression)?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        if !is_concerned {
+        if !has_expression(&node, concerns)? {
             return Ok(Transformed::no(node));
         }
         let schema = merge_schema(&node.inputs());

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, UnaryOperator, Value, ValueWithSpan,
+    DataType, ExactNumberInfo, Expr, Query, SetExpr, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::Number;
-use crate::sql::syntax::{edit_expressions, edit_queries};
+use crate::sql::syntax::{cast, edit_expressions, edit_queries, is_parameter, is_text, take_value};
 
 /// Writes literals with more digits than a double holds as casts of their text. Those that are rows
 /// of VALUES by themselves stay doubles, as the others of their column may be.
@@ -29,7 +29,7 @@ fn keep_double(cell: &mut Expr) {
     if let Some(text) = written_number(cell)
         && is_long(&text)
     {
-        *cell = cast(text, DataType::Double(ExactNumberInfo::None));
+        *cell = cast_text(text, DataType::Double(ExactNumberInfo::None));
     }
 }
 
@@ -57,7 +57,7 @@ fn keep_digits(expression: &mut Expr) {
     if let Some(number) = Number::of_text(&text)
         && (is_beyond || is_long(&text))
     {
-        *literal = cast(text, decimal(number.precision() as u8, number.scale as i8));
+        *literal = cast_text(text, decimal(number.precision() as u8, number.scale as i8));
     }
 }
 
@@ -127,13 +127,13 @@ fn plain(text: &str) -> Option<String> {
 /// Writes the values that VALUES has for a decimal column so that none of them becomes a double:
 /// numbers as text, which the column reads, or, where others are computed, all as its type.
 pub fn keep_in_column(cells: &mut [&mut Expr], precision: u8, scale: i8) {
-    let is_mixed = cells.iter().any(|cell| is_quoted(cell))
+    let is_mixed = cells.iter().any(|cell| is_text(cell))
         && cells.iter().any(|cell| written_number(cell).is_some());
     if !is_mixed && cells.iter().all(|cell| inexact(cell).is_none()) {
         return;
     }
     let are_texts = cells.iter().all(|cell| {
-        let is_fixed = matches!(cell, Expr::Value(_)) && !is_placeholder(cell);
+        let is_fixed = matches!(cell, Expr::Value(_)) && !is_parameter(cell);
         is_fixed || written_number(cell).is_some()
     });
     for cell in cells {
@@ -141,23 +141,14 @@ pub fn keep_in_column(cells: &mut [&mut Expr], precision: u8, scale: i8) {
             Some(text) if are_texts => {
                 **cell = Expr::value(Value::SingleQuotedString(text));
             }
-            Some(text) => **cell = cast(text, decimal(precision, scale)),
+            Some(text) => **cell = cast_text(text, decimal(precision, scale)),
             // A parameter gets the type of its column elsewhere.
-            None if are_texts || is_placeholder(cell) => {}
+            None if are_texts || is_parameter(cell) => {}
             None => {
-                let value = std::mem::replace(*cell, Expr::value(Value::Null));
-                **cell = cast_value(value, decimal(precision, scale));
+                **cell = cast(take_value(cell), decimal(precision, scale));
             }
         }
     }
-}
-
-fn is_quoted(cell: &Expr) -> bool {
-    matches!(cell, Expr::Value(literal) if matches!(literal.value, Value::SingleQuotedString(_)))
-}
-
-fn is_placeholder(cell: &Expr) -> bool {
-    matches!(cell, Expr::Value(literal) if matches!(literal.value, Value::Placeholder(_)))
 }
 
 fn decimal(precision: u8, scale: i8) -> DataType {
@@ -167,18 +158,8 @@ fn decimal(precision: u8, scale: i8) -> DataType {
     ))
 }
 
-fn cast(text: String, data_type: DataType) -> Expr {
-    cast_value(Expr::value(Value::SingleQuotedString(text)), data_type)
-}
-
-fn cast_value(value: Expr, data_type: DataType) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(value),
-        data_type,
-        array: false,
-        format: None,
-    }
+fn cast_text(text: String, data_type: DataType) -> Expr {
+    cast(Expr::value(Value::SingleQuotedString(text)), data_type)
 }
 
 #[cfg(test)]

@@ -11,12 +11,11 @@ use datafusion::sql::sqlparser::ast::{
     OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, Value,
 };
 
-use super::call;
 use super::over_rows::{ROWS, STAND_IN, taken, with_rows};
 use crate::sql::columns::output_columns::{name_of, position_of, value_of};
 use crate::sql::error::SqlError;
 use crate::sql::statement::identifier;
-use crate::sql::syntax::{edit_expressions, edit_own_expressions, edit_selects};
+use crate::sql::syntax::{call, edit_expressions, edit_own_expressions, edit_selects};
 
 /// Writes those of a query as aggregates.
 pub fn rewrite(query: &mut Query, is_aggregate: &dyn Fn(&str) -> bool) -> Result<(), SqlError> {

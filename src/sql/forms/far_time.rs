@@ -8,11 +8,12 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr as Ast, SelectItem, SetExpr, TimezoneInfo, Value, ValueWithSpan,
+    DataType as SqlType, Expr as Ast, SelectItem, SetExpr, TimezoneInfo, Value,
 };
 
 use crate::sql::error::SqlError;
 use crate::sql::statement::parse_query;
+use crate::sql::syntax::{is_text, text_of};
 
 /// The years that nanoseconds reach as a whole.
 const NEAR: std::ops::RangeInclusive<u16> = 1678..=2261;
@@ -41,13 +42,13 @@ pub fn in_microseconds(expression: &mut Ast) -> Result<(), SqlError> {
         return Ok(());
     }
     let written = match &*expression {
-        Ast::TypedString(typed) => text_of(&typed.value).zip(zone_of(&typed.data_type)),
-        Ast::Cast {
-            expr, data_type, ..
-        } => match expr.as_ref() {
-            Ast::Value(value) => text_of(value).zip(zone_of(data_type)),
+        Ast::TypedString(typed) => match &typed.value.value {
+            Value::SingleQuotedString(text) => Some(text.as_str()).zip(zone_of(&typed.data_type)),
             _ => None,
         },
+        Ast::Cast {
+            expr, data_type, ..
+        } => text_of(expr).zip(zone_of(data_type)),
         _ => None,
     };
     let Some((text, zone)) = written.filter(|(text, _)| is_far(text)) else {
@@ -61,17 +62,6 @@ pub fn in_microseconds(expression: &mut Ast) -> Result<(), SqlError> {
         *expression = literal;
     }
     Ok(())
-}
-
-fn is_text(value: &Ast) -> bool {
-    matches!(value, Ast::Value(value) if text_of(value).is_some())
-}
-
-fn text_of(value: &ValueWithSpan) -> Option<&str> {
-    match &value.value {
-        Value::SingleQuotedString(text) => Some(text),
-        _ => None,
-    }
 }
 
 /// The zone of a type of times as Arrow writes it; `None` of other types.

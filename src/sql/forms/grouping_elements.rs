@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::row_keys::columns;
 use crate::sql::columns::output_columns::{at_position, position_of};
 use crate::sql::error::SqlError;
+use crate::sql::syntax::bare;
 
 /// Writes those of a SELECT anew.
 pub fn rewrite(select: &mut Select) -> Result<(), SqlError> {
@@ -204,14 +205,6 @@ fn read(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
         None => name.value.to_lowercase(),
-    }
-}
-
-/// A value without parentheses.
-pub fn bare(value: &Expr) -> &Expr {
-    match value {
-        Expr::Nested(inner) => bare(inner),
-        value => value,
     }
 }
 

@@ -10,12 +10,9 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, Value,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Value};
 
-use crate::sql::syntax::edit_expressions;
+use crate::sql::syntax::{call, edit_expressions, text_of_mut};
 
 /// The function that writes a pattern with backslashes.
 const FUNCTION: &str = "pattern_with_backslashes";
@@ -41,45 +38,17 @@ pub fn with_backslashes(query: &mut Query) {
         {
             let character = character.chars().next();
             let escape = Expr::Value(escape.clone());
-            match fixed_text(pattern) {
+            match text_of_mut(pattern) {
                 Some(text) => *text = escaped(text, character),
                 None => {
                     let computed = std::mem::replace(pattern.as_mut(), escape.clone());
-                    **pattern = call([computed, escape]);
+                    **pattern = call(FUNCTION, vec![computed, escape]);
                 }
             }
             *escape_char = None;
         }
         ControlFlow::Continue(())
     });
-}
-
-fn fixed_text(pattern: &mut Expr) -> Option<&mut String> {
-    match pattern {
-        Expr::Value(value) => match &mut value.value {
-            Value::SingleQuotedString(text) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn call(arguments: [Expr; 2]) -> Expr {
-    let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(FUNCTION)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.into(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// The function of a pattern and its escape character that gives the pattern with backslashes.

@@ -27,12 +27,14 @@ mod value_rows;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CharacterLength, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem, Value,
+    CharacterLength, DataType, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Query, SelectItem, Value,
 };
 
 use super::error::SqlError;
-use super::syntax::{edit_expressions, edit_queries, edit_selects};
+use super::syntax::{
+    call, edit_expressions, edit_queries, edit_selects, is_text, take_value, text_of,
+};
 use super::texts::time_pattern::as_strftime;
 use super::texts::written_bytes::bytes_of;
 use super::texts::written_intervals::in_units;
@@ -108,11 +110,7 @@ fn substring_by_pattern(expression: &mut Expr) -> Result<(), SqlError> {
     else {
         return Ok(());
     };
-    let is_text = match pattern.as_ref() {
-        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
-        _ => false,
-    };
-    if !is_text {
+    if !is_text(pattern) {
         return Ok(());
     }
     let text = format!("SELECT (regexp_match({expr}, {pattern}))[1]");
@@ -147,8 +145,7 @@ fn written_bytes(expression: &mut Expr) {
     else {
         return;
     };
-    if let (Expr::Value(value), DataType::Bytea) = (expr.as_ref(), data_type)
-        && let Value::SingleQuotedString(text) = &value.value
+    if let (Some(text), DataType::Bytea) = (text_of(expr), data_type)
         && text.contains('\\')
         && let Some(bytes) = bytes_of(text)
     {
@@ -233,7 +230,7 @@ fn cut_to_length(expression: &mut Expr) {
     let Some(CharacterLength::IntegerLength { length, .. }) = length else {
         return;
     };
-    let text = std::mem::replace(expression, Expr::value(Value::Null));
+    let text = take_value(expression);
     let length = Expr::value(Value::Number(length.to_string(), false));
     *expression = call("left", vec![text, length]);
 }
@@ -256,26 +253,6 @@ fn list_of_columns(expression: &mut Expr) {
         let elements = array.elem.clone();
         *expression = call("make_array", elements);
     }
-}
-
-/// A call of a function.
-pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let arguments = arguments.into_iter();
-    let arguments = arguments.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// `FLOAT` is a double, as it is for columns, unless it is said to be shorter.

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use crate::sql::syntax::has_queries;
+use crate::sql::syntax::{has_queries, is_null, is_text};
 use crate::sql::texts::written_lists::{connected, elements_of};
 
 /// How long a value may be, written once for each of its patterns.
@@ -93,17 +93,11 @@ fn patterns(list: &Expr) -> Option<Vec<Expr>> {
             expr,
             data_type: DataType::Array(_),
             ..
-        } => patterns(expr).filter(|patterns| patterns.iter().all(is_text)),
-        other => elements_of(other).ok().flatten(),
-    }
-}
-
-fn is_text(value: &Expr) -> bool {
-    match value {
-        Expr::Value(value) => {
-            matches!(value.value, Value::SingleQuotedString(_) | Value::Null)
+        } => {
+            let are_texts = |pattern: &Expr| is_text(pattern) || is_null(pattern);
+            patterns(expr).filter(|patterns| patterns.iter().all(are_texts))
         }
-        _ => false,
+        other => elements_of(other).ok().flatten(),
     }
 }
 

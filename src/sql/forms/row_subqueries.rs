@@ -4,14 +4,13 @@
 //! DataFusion has subqueries of one column only, so the comparison goes into the subquery, whose one
 //! column it becomes.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, Select, UnaryOperator, Value,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Query, Select, UnaryOperator};
 
 use super::over_rows::{ROWS, STAND_IN, taken, with_rows};
 use super::row_values::{compare_values, values};
 use crate::sql::error::SqlError;
 use crate::sql::operators::comparison::is_comparison;
+use crate::sql::syntax::take_value;
 
 /// Writes the tests among the conditions of a WHERE as whether there is such a row, or certainly
 /// none.
@@ -42,8 +41,7 @@ fn in_condition(condition: &mut Expr) -> Result<(), SqlError> {
             match expr.as_mut() {
                 Expr::InSubquery { negated, .. } => {
                     *negated = !*negated;
-                    let test = std::mem::replace(expr.as_mut(), Expr::value(Value::Null));
-                    *condition = test;
+                    *condition = take_value(expr);
                     in_condition(condition)
                 }
                 _ => Ok(()),

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, Ident, ObjectName, Select, SelectItem,
 };
 
-use super::call;
+use crate::sql::syntax::call;
 
 /// The functions, and those that give a list of the same elements.
 const FUNCTIONS: &[(&str, &str)] = &[

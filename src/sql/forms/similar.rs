@@ -7,6 +7,7 @@ use std::str::Chars;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 
 use crate::sql::error::SqlError;
+use crate::sql::syntax::take_value;
 
 /// Writes a comparison by `SIMILAR TO` as one by a regular expression.
 pub fn as_regular_expression(expression: &mut Expr) -> Result<(), SqlError> {
@@ -46,9 +47,8 @@ pub fn as_regular_expression(expression: &mut Expr) -> Result<(), SqlError> {
         true => BinaryOperator::PGRegexNotMatch,
         false => BinaryOperator::PGRegexMatch,
     };
-    let left = std::mem::replace(expr.as_mut(), Expr::value(Value::Null));
     *expression = Expr::BinaryOp {
-        left: Box::new(left),
+        left: Box::new(take_value(expr)),
         op: compared,
         right: Box::new(Expr::value(written)),
     };

@@ -3,11 +3,11 @@
 //! Nothing is known of a parameter that no type is declared for. The planner takes it for a text,
 //! or for nothing at all, and finds no function.
 
-use std::mem::replace;
-
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
 };
+
+use crate::sql::syntax::{cast, is_parameter, take_value};
 
 /// The functions, with the places of their arguments of one type, which begin with 0.
 const PLACES: &[(&str, &[usize], Kind)] = &[
@@ -59,22 +59,8 @@ pub fn in_call(expression: &mut Expr) {
         if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.get_mut(*place)
             && is_parameter(value)
         {
-            let parameter = replace(value, Expr::value(Value::Null));
-            *value = Expr::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(parameter),
-                data_type: kind.data_type(),
-                array: false,
-                format: None,
-            };
+            *value = cast(take_value(value), kind.data_type());
         }
-    }
-}
-
-fn is_parameter(value: &Expr) -> bool {
-    match value {
-        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
-        _ => false,
     }
 }
 

@@ -4,15 +4,15 @@
 //!
 //! `x IN (VALUES (1), (2))`, too, whose column DataFusion does not find: it is `x IN (1, 2)`.
 
-use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
+    ArrayElemTypeDef, DataType, Expr, Query, SetExpr, UnaryOperator, Value, Values,
 };
 
-use super::grouping_elements::bare;
-use crate::sql::syntax::{edit_expressions, edit_queries};
+use crate::sql::syntax::{
+    bare, cast, cells, edit_expressions, edit_queries, is_null, is_text, take_value,
+};
 
 /// Casts those in the queries within a query. Rows that are all of a statement may be those of an
 /// INSERT, which take the types of its columns.
@@ -87,21 +87,12 @@ fn has_only_values(body: &SetExpr) -> bool {
 fn in_columns(values: &mut Values) {
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for column in 0..width {
-        let cells = values.rows.iter().filter_map(|row| row.content.get(column));
-        let Some(data_type) = type_beside_texts(cells) else {
+        let found = cells(values, column).map(|cell| &*cell);
+        let Some(data_type) = type_beside_texts(found) else {
             continue;
         };
-        let cells = values.rows.iter_mut();
-        let cells = cells.filter_map(|row| row.content.get_mut(column));
-        for cell in cells.filter(|cell| is_text(cell)) {
-            let text = replace(cell, Expr::value(Value::Null));
-            *cell = Expr::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(text),
-                data_type: data_type.clone(),
-                array: false,
-                format: None,
-            };
+        for cell in cells(values, column).filter(|cell| is_text(bare(cell))) {
+            *cell = cast(take_value(cell), data_type.clone());
         }
     }
 }
@@ -111,7 +102,7 @@ fn in_columns(values: &mut Values) {
 fn type_beside_texts<'c>(cells: impl Iterator<Item = &'c Expr>) -> Option<DataType> {
     let mut has_texts = false;
     let mut found = None;
-    for cell in cells {
+    for cell in cells.map(bare) {
         if is_text(cell) {
             has_texts = true;
         } else if !is_null(cell) {
@@ -123,20 +114,6 @@ fn type_beside_texts<'c>(cells: impl Iterator<Item = &'c Expr>) -> Option<DataTy
         }
     }
     found.filter(|_| has_texts)
-}
-
-fn is_text(cell: &Expr) -> bool {
-    match bare(cell) {
-        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
-        _ => false,
-    }
-}
-
-fn is_null(cell: &Expr) -> bool {
-    match bare(cell) {
-        Expr::Value(value) => matches!(value.value, Value::Null),
-        _ => false,
-    }
 }
 
 /// The type of a value, if it is one that a cast of a text changes in no other way.
@@ -177,7 +154,7 @@ fn type_of(cell: &Expr) -> Option<DataType> {
 
 /// The type of all elements of a list that is written.
 fn element_type(elements: &[Expr]) -> Option<DataType> {
-    if !elements.is_empty() && elements.iter().all(is_text) {
+    if !elements.is_empty() && elements.iter().map(bare).all(is_text) {
         return Some(DataType::Text);
     }
     let types = elements.iter().map(type_of);

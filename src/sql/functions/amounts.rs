@@ -6,8 +6,10 @@ use arrow::array::{
     Array, ArrayRef, AsArray, GenericListArray, Int64Array, OffsetSizeTrait, StructArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType};
 use datafusion::error::Result;
+
+use crate::sql::types::INTERVAL;
 
 /// Nanoseconds of a day.
 const DAY: f64 = 86_400e9;
@@ -114,7 +116,7 @@ pub fn series(arguments: &[ArrayRef], rows: usize) -> Result<Vec<f64>> {
 fn positions(values: &ArrayRef) -> Result<Vec<Option<f64>>> {
     let (data_type, unit) = match values.data_type() {
         DataType::Interval(_) => {
-            let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            let intervals = cast(values, &INTERVAL)?;
             let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
             let nanoseconds = intervals.iter().map(|interval| {
                 let (months, days, nanoseconds) = IntervalMonthDayNanoType::to_parts(interval?);

@@ -7,15 +7,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
-
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use regex::Regex;
 
 use super::amounts::{Measure, bytes_of, counts_of, leaves_of, series, widest_of};
+use super::call_rows::CallRows;
+use super::otherwise::{Computation, is_computed_by, otherwise};
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
 
@@ -75,13 +74,8 @@ const BOUNDED: &[(&str, Growth)] = &[
 
 /// The functions with their bounds, of those that are there.
 pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
-    let functions = BOUNDED.iter().filter_map(|(name, growth)| {
-        let bounded = Bounded {
-            function: named(name)?,
-            growth: *growth,
-        };
-        Some(Arc::new(ScalarUDF::new_from_impl(bounded)))
-    });
+    let functions = BOUNDED.iter();
+    let functions = functions.filter_map(|(name, growth)| Some(otherwise(named(name)?, *growth)));
     functions.collect()
 }
 
@@ -94,70 +88,28 @@ pub fn gathering(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
     if known.is_none() || is_bounded(function) {
         return None;
     }
-    Some(Arc::new(ScalarUDF::new_from_impl(Bounded {
-        function: Arc::clone(function),
-        growth: Growth::Gathered,
-    })))
+    Some(otherwise(Arc::clone(function), Growth::Gathered))
 }
 
 /// Whether a function has a bound.
 pub fn is_bounded(function: &ScalarUDF) -> bool {
-    function.inner().downcast_ref::<Bounded>().is_some()
+    is_computed_by::<Growth>(function)
 }
 
-/// A function that is asked only for what it may make.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Bounded {
-    function: Arc<ScalarUDF>,
-    growth: Growth,
-}
-
-impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.growth.check(self.name(), &given)?;
-        self.function.invoke_with_args(given)
+/// The function is asked only for what it may make.
+impl Computation for Growth {
+    fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.check(function.name(), &given)?;
+        function.invoke_with_args(given)
     }
 }
 
 impl Growth {
     /// Refuses a call that would make too much.
     pub fn check(self, function: &str, given: &ScalarFunctionArgs) -> Result<()> {
-        let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let rows = match given.args.iter().all(is_constant) {
-            true => 1,
-            false => given.number_rows,
-        };
         let arguments = Arguments {
             given: &given.args,
-            rows,
+            rows: CallRows::of(given).count,
         };
         let (values, bytes) = self.made(&arguments)?;
         within(function, values, VALUES_MAX, "values")?;

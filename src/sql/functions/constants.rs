@@ -10,16 +10,15 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, make_array};
 use arrow::compute::cast;
 use arrow::compute::kernels::length::length;
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
-use datafusion::common::config::ConfigOptions;
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
-use datafusion::scalar::ScalarValue;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+
+use super::call_rows::CallRows;
+use super::otherwise::{Computation, otherwise};
 
 const MAP: &str = "map";
 
@@ -39,83 +38,42 @@ const CONCERNED: [&str; 9] = [
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for name in CONCERNED {
         let function = registry.udf(name)?;
-        let as_column = AsColumn { function };
-        registry.register_udf(Arc::new(ScalarUDF::new_from_impl(as_column)))?;
+        registry.register_udf(otherwise(function, AsColumn))?;
     }
     Ok(())
 }
 
-/// A function whose first argument is always a column, and whose answer has the promised type.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AsColumn {
-    function: Arc<ScalarUDF>,
-}
+/// The first argument is always a column, and the answer has the promised type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AsColumn;
 
-impl ScalarUDFImpl for AsColumn {
-    fn name(&self) -> &str {
-        self.function.name()
+impl Computation for AsColumn {
+    fn output_ordering(
+        &self,
+        function: &ScalarUDF,
+        given: &[ExprProperties],
+    ) -> Result<SortProperties> {
+        function.output_ordering(given)
     }
 
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
-        let function = self.function.inner().with_updated_config(config)?;
-        Some(ScalarUDF::new_from_impl(AsColumn {
-            function: Arc::new(function),
-        }))
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn output_ordering(&self, given: &[ExprProperties]) -> Result<SortProperties> {
-        self.function.output_ordering(given)
-    }
-
-    fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        if is_constant {
-            given.number_rows = 1;
-        }
+    fn invoke(&self, function: &ScalarUDF, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = CallRows::of(&given);
+        given.number_rows = rows.count;
         if let Some(first) = given.args.first_mut() {
             *first = ColumnarValue::Array(first.to_array(given.number_rows)?);
         }
         if let [keys, values] = &given.args[..]
-            && self.name() == MAP
+            && function.name() == MAP
         {
             check_pairs(keys, values, given.number_rows)?;
         }
         let promised = Arc::clone(&given.return_field);
         // Not by way of the outer function, which checks the type in builds for tests.
-        let found = self.function.inner().invoke_with_args(given)?;
+        let found = function.inner().invoke_with_args(given)?;
         let ColumnarValue::Array(found) = found else {
             return Ok(found);
         };
-        let found = in_zone(found, promised.data_type())?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(in_zone(found, promised.data_type())?)
     }
 }
 

@@ -16,21 +16,20 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 
 use super::bounded::is_bounded;
+use super::otherwise::{Computation, is_computed_by, otherwise};
 
-/// What has to be seen to.
+/// What has to be seen to, so that the answer for a row is that which is given for the row alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Care {
     /// Each row has an order of its own.
@@ -63,14 +62,10 @@ const CONCERNED: [(&str, Care); 12] = [
 /// Puts them in the place of DataFusion's.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for (name, care) in CONCERNED {
-        let function = by_row(registry.udf(name)?, care);
-        registry.register_udf(function)?;
+        let function = registry.udf(name)?;
+        registry.register_udf(otherwise(function, care))?;
     }
     Ok(())
-}
-
-fn by_row(function: Arc<ScalarUDF>, care: Care) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(ByRow { function, care }))
 }
 
 /// Puts them in the place of those that DataFusion takes for `||`, which are not found by name.
@@ -93,7 +88,7 @@ impl FunctionRewrite for ListsByRow {
         };
         let care = care_of(&call.func);
         if let Some(care) = care {
-            call.func = by_row(call.func, care);
+            call.func = otherwise(call.func, care);
         }
         let call = Expr::ScalarFunction(call);
         Ok(Transformed::new_transformed(call, care.is_some()))
@@ -103,150 +98,116 @@ impl FunctionRewrite for ListsByRow {
 /// What has to be seen to in a function; `None`: nothing, or it is one of those here.
 fn care_of(function: &ScalarUDF) -> Option<Care> {
     // Those that have a bound were found by name.
-    if is_bounded(function) || function.inner().downcast_ref::<ByRow>().is_some() {
+    if is_bounded(function) || is_computed_by::<Care>(function) {
         return None;
     }
     let found = CONCERNED.iter().find(|(name, _)| *name == function.name());
     found.map(|(_, care)| *care)
 }
 
-/// A function whose answer for a row is that which it gives for the row alone.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ByRow {
-    function: Arc<ScalarUDF>,
-    care: Care,
-}
-
-impl ScalarUDFImpl for ByRow {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Computation for Care {
+    fn invoke(&self, function: &ScalarUDF, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         for argument in &mut given.args {
             if let ColumnarValue::Array(values) = argument {
                 *values = without_hidden(values)?;
             }
         }
-        match self.care {
-            Care::Hidden => self.function.invoke_with_args(given),
-            Care::Orders => self.in_orders(given),
-            Care::Beginnings => self.positions_behind_beginnings(given),
-            Care::Depths => self.of_depths(given),
-            Care::Removals => self.without_elements(given),
+        match self {
+            Care::Hidden => function.invoke_with_args(given),
+            Care::Orders => in_orders(function, given),
+            Care::Beginnings => positions_behind_beginnings(function, given),
+            Care::Depths => of_depths(function, given),
+            Care::Removals => without_elements(function, given),
         }
     }
 }
 
-impl ByRow {
-    /// Lists in the order that stands in their row.
-    fn in_orders(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_column = |value: &ColumnarValue| matches!(value, ColumnarValue::Array(_));
-        if given.number_rows <= 1 || !given.args.iter().skip(1).any(is_column) {
-            return self.function.invoke_with_args(given);
-        }
-        let mut sorted: Vec<ArrayRef> = Vec::with_capacity(given.number_rows);
-        for row in 0..given.number_rows {
-            let alone = given.args.iter().map(|value| alone(value, row));
-            let alone = ScalarFunctionArgs {
-                args: alone.collect(),
-                arg_fields: given.arg_fields.clone(),
-                number_rows: 1,
-                return_field: Arc::clone(&given.return_field),
-                config_options: Arc::clone(&given.config_options),
-            };
-            sorted.push(self.function.invoke_with_args(alone)?.into_array(1)?);
-        }
-        let sorted: Vec<&dyn Array> = sorted.iter().map(|list| list.as_ref()).collect();
-        Ok(ColumnarValue::Array(concat(&sorted)?))
+/// Lists in the order that stands in their row.
+fn in_orders(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let is_column = |value: &ColumnarValue| matches!(value, ColumnarValue::Array(_));
+    if given.number_rows <= 1 || !given.args.iter().skip(1).any(is_column) {
+        return function.invoke_with_args(given);
     }
+    let mut sorted: Vec<ArrayRef> = Vec::with_capacity(given.number_rows);
+    for row in 0..given.number_rows {
+        let alone = given.args.iter().map(|value| alone(value, row));
+        let alone = ScalarFunctionArgs {
+            args: alone.collect(),
+            arg_fields: given.arg_fields.clone(),
+            number_rows: 1,
+            return_field: Arc::clone(&given.return_field),
+            config_options: Arc::clone(&given.config_options),
+        };
+        sorted.push(function.invoke_with_args(alone)?.into_array(1)?);
+    }
+    let sorted: Vec<&dyn Array> = sorted.iter().map(|list| list.as_ref()).collect();
+    Ok(ColumnarValue::Array(concat(&sorted)?))
+}
 
-    /// Positions from a beginning on, NULL where that is NULL.
-    fn positions_behind_beginnings(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if given.args.len() < 3 {
-            return self.function.invoke_with_args(given);
-        }
-        let rows = given.number_rows;
-        let beginnings = cast(&given.args[2].to_array(rows)?, &DataType::Int64)?;
-        let beginnings = beginnings.as_primitive::<Int64Type>();
-        if beginnings.null_count() == 0 {
-            return self.function.invoke_with_args(given);
-        }
-        // Any that is never out of bounds.
-        let filled = beginnings.iter().map(|beginning| beginning.unwrap_or(1));
-        let filled: ArrayRef = Arc::new(Int64Array::from_iter_values(filled));
-        given.args[2] = ColumnarValue::Array(filled);
-        let found = self.function.invoke_with_args(given)?.into_array(rows)?;
-        known(&found, beginnings.nulls())
+/// Positions from a beginning on, NULL where that is NULL.
+fn positions_behind_beginnings(
+    function: &ScalarUDF,
+    mut given: ScalarFunctionArgs,
+) -> Result<ColumnarValue> {
+    if given.args.len() < 3 {
+        return function.invoke_with_args(given);
     }
+    let rows = given.number_rows;
+    let beginnings = cast(&given.args[2].to_array(rows)?, &DataType::Int64)?;
+    let beginnings = beginnings.as_primitive::<Int64Type>();
+    if beginnings.null_count() == 0 {
+        return function.invoke_with_args(given);
+    }
+    // Any that is never out of bounds.
+    let filled = beginnings.iter().map(|beginning| beginning.unwrap_or(1));
+    let filled: ArrayRef = Arc::new(Int64Array::from_iter_values(filled));
+    given.args[2] = ColumnarValue::Array(filled);
+    let found = function.invoke_with_args(given)?.into_array(rows)?;
+    known(&found, beginnings.nulls())
+}
 
-    /// Joined lists, NULL where all of them are.
-    fn of_depths(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = given.number_rows;
-        let Some(lists) = lists_somewhere(&given.args, rows) else {
-            return self.function.invoke_with_args(given);
-        };
-        match lists.null_count() {
-            0 => self.function.invoke_with_args(given),
-            nulls if nulls == rows => {
-                let null = ScalarValue::try_new_null(given.return_field.data_type())?;
-                Ok(ColumnarValue::Scalar(null))
-            }
-            _ => {
-                let joined = self.function.invoke_with_args(given)?.into_array(rows)?;
-                known(&joined, Some(&lists))
-            }
+/// Joined lists, NULL where all of them are.
+fn of_depths(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let rows = given.number_rows;
+    let Some(lists) = lists_somewhere(&given.args, rows) else {
+        return function.invoke_with_args(given);
+    };
+    match lists.null_count() {
+        0 => function.invoke_with_args(given),
+        nulls if nulls == rows => {
+            let null = ScalarValue::try_new_null(given.return_field.data_type())?;
+            Ok(ColumnarValue::Scalar(null))
+        }
+        _ => {
+            let joined = function.invoke_with_args(given)?.into_array(rows)?;
+            known(&joined, Some(&lists))
         }
     }
+}
 
-    /// Lists without an element, without those that are NULL where it is.
-    fn without_elements(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = given.number_rows;
-        let [lists, elements] = &given.args[..] else {
-            return self.function.invoke_with_args(given);
-        };
-        let elements = elements.to_array(rows)?;
-        let absent = elements.logical_nulls();
-        let Some(absent) = absent.filter(|absent| absent.null_count() > 0) else {
-            return self.function.invoke_with_args(given);
-        };
-        let lists = lists.to_array(rows)?;
-        let lists = match lists.data_type() {
-            DataType::List(_) => without_nulls(lists.as_list::<i32>())?,
-            DataType::LargeList(_) => without_nulls(lists.as_list::<i64>())?,
-            _ => return self.function.invoke_with_args(given),
-        };
-        if absent.null_count() == rows {
-            return Ok(ColumnarValue::Array(lists));
-        }
-        let removed = self.function.invoke_with_args(given)?.into_array(rows)?;
-        let is_known = BooleanArray::new(absent.into_inner(), None);
-        Ok(ColumnarValue::Array(zip(&is_known, &removed, &lists)?))
+/// Lists without an element, without those that are NULL where it is.
+fn without_elements(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let rows = given.number_rows;
+    let [lists, elements] = &given.args[..] else {
+        return function.invoke_with_args(given);
+    };
+    let elements = elements.to_array(rows)?;
+    let absent = elements.logical_nulls();
+    let Some(absent) = absent.filter(|absent| absent.null_count() > 0) else {
+        return function.invoke_with_args(given);
+    };
+    let lists = lists.to_array(rows)?;
+    let lists = match lists.data_type() {
+        DataType::List(_) => without_nulls(lists.as_list::<i32>())?,
+        DataType::LargeList(_) => without_nulls(lists.as_list::<i64>())?,
+        _ => return function.invoke_with_args(given),
+    };
+    if absent.null_count() == rows {
+        return Ok(ColumnarValue::Array(lists));
     }
+    let removed = function.invoke_with_args(given)?.into_array(rows)?;
+    let is_known = BooleanArray::new(absent.into_inner(), None);
+    Ok(ColumnarValue::Array(zip(&is_known, &removed, &lists)?))
 }
 
 /// A column, if it is one of lists, with nothing below those that are NULL.

@@ -10,17 +10,18 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, UInt64Array};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, FieldRef, UInt64Type};
+use arrow::datatypes::{DataType, UInt64Type};
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
+
+use super::call_rows::CallRows;
+use super::otherwise::{Computation, is_computed_by, otherwise};
 
 /// What a function says of NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,8 +62,7 @@ impl FunctionRewrite for NullLists {
         };
         let answer = answer_of(&call.func);
         if let Some(answer) = answer {
-            let function = Arc::clone(&call.func);
-            call.func = Arc::new(ScalarUDF::new_from_impl(Minding { function, answer }));
+            call.func = otherwise(call.func, answer);
         }
         let call = Expr::ScalarFunction(call);
         Ok(Transformed::new_transformed(call, answer.is_some()))
@@ -71,152 +71,119 @@ impl FunctionRewrite for NullLists {
 
 /// What a function should answer; `None`: it is none of those, or does so already.
 fn answer_of(function: &ScalarUDF) -> Option<Answer> {
-    if function.inner().downcast_ref::<Minding>().is_some() {
+    if is_computed_by::<Answer>(function) {
         return None;
     }
     let found = CONCERNED.iter().find(|(name, _)| *name == function.name());
     found.map(|(_, answer)| *answer)
 }
 
-/// A function of lists that minds NULL.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Minding {
-    function: Arc<ScalarUDF>,
-    answer: Answer,
-}
-
-impl ScalarUDFImpl for Minding {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
+impl Computation for Answer {
+    fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match self {
+            Answer::Strict => of_lists(function, given),
+            Answer::Membership => of_elements(function, given),
+            Answer::Length => of_lengths(function, given),
+        }
     }
 
     /// A list without elements has none that is NULL.
-    fn is_strict(&self) -> bool {
-        self.answer == Answer::Strict
+    fn is_strict(&self, _function: &ScalarUDF) -> bool {
+        *self == Answer::Strict
     }
 
     /// Constant lists become `IN`, which minds NULL.
-    fn simplify(&self, given: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        match self.answer {
-            Answer::Membership => self.function.simplify(given, context),
+    fn simplify(
+        &self,
+        function: &ScalarUDF,
+        given: Vec<Expr>,
+        context: &SimplifyContext,
+    ) -> Result<ExprSimplifyResult> {
+        match self {
+            Answer::Membership => function.simplify(given, context),
             Answer::Strict | Answer::Length => Ok(ExprSimplifyResult::Original(given)),
-        }
-    }
-
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match self.answer {
-            Answer::Strict => self.of_lists(given),
-            Answer::Membership => self.of_elements(given),
-            Answer::Length => self.of_lengths(given),
         }
     }
 }
 
-impl Minding {
-    /// NULL where an argument is.
-    fn of_lists(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = given.number_rows;
-        let is_null = |argument: &ColumnarValue| match argument {
-            ColumnarValue::Scalar(value) => value.is_null(),
-            ColumnarValue::Array(_) => false,
-        };
-        if given.args.iter().any(is_null) {
-            return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
+/// NULL where an argument is.
+fn of_lists(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let rows = given.number_rows;
+    let is_null = |argument: &ColumnarValue| match argument {
+        ColumnarValue::Scalar(value) => value.is_null(),
+        ColumnarValue::Array(_) => false,
+    };
+    if given.args.iter().any(is_null) {
+        return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
+    }
+    let nulls = given.args.iter().filter_map(|argument| match argument {
+        ColumnarValue::Scalar(_) => None,
+        ColumnarValue::Array(lists) => lists.logical_nulls(),
+    });
+    let nulls = nulls.reduce(|left, right| {
+        let both = NullBuffer::union(Some(&left), Some(&right));
+        both.unwrap_or(left)
+    });
+    let answers = function.invoke_with_args(given)?;
+    let Some(nulls) = nulls else {
+        return Ok(answers);
+    };
+    let answers = answers.into_array(rows)?;
+    let answers = answers.as_boolean();
+    let nulls = NullBuffer::union(Some(&nulls), answers.nulls());
+    let answers = BooleanArray::new(answers.values().clone(), nulls);
+    Ok(ColumnarValue::Array(Arc::new(answers)))
+}
+
+/// NULL where what is looked for may be an element that is NULL, or is NULL itself.
+fn of_elements(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let [lists, wanted] = &given.args[..] else {
+        return function.invoke_with_args(given);
+    };
+    let Some(contents) = contents_of(lists)? else {
+        return function.invoke_with_args(given);
+    };
+    let wanted = wanted.clone();
+    let rows = CallRows::of(&given);
+    let of_all_rows = matches!(lists, ColumnarValue::Scalar(_));
+    let absent = match &wanted {
+        ColumnarValue::Array(wanted) => wanted.logical_nulls(),
+        ColumnarValue::Scalar(_) => None,
+    };
+    let is_absent = |row: usize| match &wanted {
+        ColumnarValue::Array(_) => absent.as_ref().is_some_and(|absent| absent.is_null(row)),
+        ColumnarValue::Scalar(wanted) => wanted.is_null(),
+    };
+    let answers = function.invoke_with_args(given)?.into_array(rows.count)?;
+    let answers = answers.as_boolean();
+    let answers: BooleanArray = (0..rows.count)
+        .map(|row| match contents[if of_all_rows { 0 } else { row }] {
+            Contents::Unknown => None,
+            Contents::Nothing => Some(false),
+            _ if is_absent(row) => None,
+            contents => {
+                let is_found = answers.is_valid(row) && answers.value(row);
+                (is_found || contents == Contents::Known).then_some(is_found)
+            }
+        })
+        .collect();
+    rows.answer(Arc::new(answers))
+}
+
+/// NULL where there are no elements.
+fn of_lengths(function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    Ok(match function.invoke_with_args(given)? {
+        ColumnarValue::Scalar(ScalarValue::UInt64(length)) => {
+            let length = length.filter(|length| *length > 0);
+            ColumnarValue::Scalar(ScalarValue::UInt64(length))
         }
-        let nulls = given.args.iter().filter_map(|argument| match argument {
-            ColumnarValue::Scalar(_) => None,
-            ColumnarValue::Array(lists) => lists.logical_nulls(),
-        });
-        let nulls = nulls.reduce(|left, right| {
-            let both = NullBuffer::union(Some(&left), Some(&right));
-            both.unwrap_or(left)
-        });
-        let answers = self.function.invoke_with_args(given)?;
-        let Some(nulls) = nulls else {
-            return Ok(answers);
-        };
-        let answers = answers.into_array(rows)?;
-        let answers = answers.as_boolean();
-        let nulls = NullBuffer::union(Some(&nulls), answers.nulls());
-        let answers = BooleanArray::new(answers.values().clone(), nulls);
-        Ok(ColumnarValue::Array(Arc::new(answers)))
-    }
-
-    /// NULL where what is looked for may be an element that is NULL, or is NULL itself.
-    fn of_elements(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [lists, wanted] = &given.args[..] else {
-            return self.function.invoke_with_args(given);
-        };
-        let Some(contents) = contents_of(lists)? else {
-            return self.function.invoke_with_args(given);
-        };
-        let wanted = wanted.clone();
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let of_all_rows = is_scalar(lists);
-        let absent = match &wanted {
-            ColumnarValue::Array(wanted) => wanted.logical_nulls(),
-            ColumnarValue::Scalar(_) => None,
-        };
-        let is_absent = |row: usize| match &wanted {
-            ColumnarValue::Array(_) => absent.as_ref().is_some_and(|absent| absent.is_null(row)),
-            ColumnarValue::Scalar(wanted) => wanted.is_null(),
-        };
-        let answers = self.function.invoke_with_args(given)?.into_array(rows)?;
-        let answers = answers.as_boolean();
-        let answers: BooleanArray = (0..rows)
-            .map(|row| match contents[if of_all_rows { 0 } else { row }] {
-                Contents::Unknown => None,
-                Contents::Nothing => Some(false),
-                _ if is_absent(row) => None,
-                contents => {
-                    let is_found = answers.is_valid(row) && answers.value(row);
-                    (is_found || contents == Contents::Known).then_some(is_found)
-                }
-            })
-            .collect();
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
-            false => ColumnarValue::Array(Arc::new(answers)),
-        })
-    }
-
-    /// NULL where there are no elements.
-    fn of_lengths(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(match self.function.invoke_with_args(given)? {
-            ColumnarValue::Scalar(ScalarValue::UInt64(length)) => {
-                let length = length.filter(|length| *length > 0);
-                ColumnarValue::Scalar(ScalarValue::UInt64(length))
-            }
-            ColumnarValue::Scalar(other) => ColumnarValue::Scalar(other),
-            ColumnarValue::Array(lengths) => {
-                let lengths = lengths.as_primitive::<UInt64Type>().iter();
-                let lengths = lengths.map(|length| length.filter(|length| *length > 0));
-                ColumnarValue::Array(Arc::new(lengths.collect::<UInt64Array>()))
-            }
-        })
-    }
+        ColumnarValue::Scalar(other) => ColumnarValue::Scalar(other),
+        ColumnarValue::Array(lengths) => {
+            let lengths = lengths.as_primitive::<UInt64Type>().iter();
+            let lengths = lengths.map(|length| length.filter(|length| *length > 0));
+            ColumnarValue::Array(Arc::new(lengths.collect::<UInt64Array>()))
+        }
+    })
 }
 
 /// What there is in a list, as far as it says something of NULL.

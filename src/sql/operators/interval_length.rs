@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::plan_err;
 use datafusion::error::Result;
@@ -17,12 +17,13 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
+
+use crate::sql::functions::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 /// The type of lengths: all nanoseconds of the longest interval.
 pub const LENGTH: DataType = DataType::Decimal128(38, 0);
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const DAYS_OF_MONTH: i128 = 30;
 const NANOSECONDS_OF_DAY: i128 = 86_400_000_000_000;
 
@@ -78,14 +79,10 @@ impl ScalarUDFImpl for IntervalLength {
         let [intervals] = &given.args[..] else {
             return plan_err!("one interval is needed");
         };
-        let is_constant = matches!(intervals, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let lengths = lengths(&intervals.to_array(rows)?)?;
+        let rows = CallRows::of(&given);
+        let lengths = lengths(&intervals.to_array(rows.count)?)?;
         let lengths = lengths.with_precision_and_scale(38, 0)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&lengths, 0)?),
-            false => ColumnarValue::Array(Arc::new(lengths)),
-        })
+        rows.answer(Arc::new(lengths))
     }
 }
 

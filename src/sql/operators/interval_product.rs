@@ -7,7 +7,6 @@ use arrow::array::{AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit,
 };
 use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, plan_err};
@@ -18,13 +17,13 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_column::operator_name;
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::planner::external;
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// The function that takes an interval several times.
 pub const PRODUCT: &str = "interval_product";
@@ -104,11 +103,8 @@ impl ScalarUDFImpl for IntervalProduct {
 
     /// As the operator calls its column.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        let names = arguments
-            .iter()
-            .map(|value| value.schema_name().to_string());
-        let operator = if self.is_quotient { " / " } else { " * " };
-        Ok(names.collect::<Vec<_>>().join(operator))
+        let operator = if self.is_quotient { "/" } else { "*" };
+        Ok(operator_name(arguments, operator))
     }
 
     fn signature(&self) -> &Signature {
@@ -137,14 +133,10 @@ impl ScalarUDFImpl for IntervalProduct {
         let [intervals, numbers] = &given.args[..] else {
             return plan_err!("an interval and a number are needed");
         };
-        let is_constant = matches!(
-            (intervals, numbers),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let intervals = cast(&intervals.to_array(rows)?, &INTERVAL)?;
+        let rows = CallRows::of(&given);
+        let intervals = cast(&intervals.to_array(rows.count)?, &INTERVAL)?;
         let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-        let numbers = numbers.to_array(rows)?;
+        let numbers = numbers.to_array(rows.count)?;
         let products: Result<IntervalMonthDayNanoArray> = match numbers.data_type() {
             DataType::Int64 => {
                 let numbers = numbers.as_primitive::<Int64Type>();
@@ -166,11 +158,7 @@ impl ScalarUDFImpl for IntervalProduct {
                     .collect()
             }
         };
-        let products = products?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&products, 0)?),
-            false => ColumnarValue::Array(Arc::new(products)),
-        })
+        rows.answer(Arc::new(products?))
     }
 }
 

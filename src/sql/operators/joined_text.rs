@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
 use arrow::compute::kernels::concat_elements::concat_elements_dyn;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -17,10 +17,11 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::sql::functions::bounded::Growth;
+use crate::sql::functions::call_column::{operator_name, strict_field};
+use crate::sql::functions::call_rows::CallRows;
 
 const NAME: &str = "||";
 /// Types of texts, the widest first.
@@ -84,11 +85,7 @@ impl ScalarUDFImpl for JoinedText {
 
     /// As the operator calls its column.
     fn schema_name(&self, texts: &[Expr]) -> Result<String> {
-        let names: Vec<String> = texts
-            .iter()
-            .map(|text| text.schema_name().to_string())
-            .collect();
-        Ok(names.join(" || "))
+        Ok(operator_name(texts, NAME))
     }
 
     fn signature(&self) -> &Signature {
@@ -102,14 +99,7 @@ impl ScalarUDFImpl for JoinedText {
     }
 
     fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        let fields = given.arg_fields;
-        let types: Vec<DataType> = fields
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect();
-        let is_nullable = fields.iter().any(|field| field.is_nullable());
-        let data_type = self.return_type(&types)?;
-        Ok(Arc::new(Field::new(NAME, data_type, is_nullable)))
+        strict_field(self, given)
     }
 
     fn is_strict(&self) -> bool {
@@ -118,22 +108,17 @@ impl ScalarUDFImpl for JoinedText {
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         Growth::Joined.check(NAME, &given)?;
-        let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_constant);
-        let rows = if is_constant { 1 } else { given.number_rows };
+        let rows = CallRows::of(&given);
         let mut joined: Option<ArrayRef> = None;
         for text in &given.args {
-            let text = cast(&text.to_array(rows)?, given.return_type())?;
+            let text = cast(&text.to_array(rows.count)?, given.return_type())?;
             joined = Some(match joined {
                 Some(before) => concat_elements_dyn(&before, &text)?,
                 None => text,
             });
         }
         match joined {
-            Some(joined) if is_constant => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &joined, 0,
-            )?)),
-            Some(joined) => Ok(ColumnarValue::Array(joined)),
+            Some(joined) => rows.answer(joined),
             None => plan_err!("|| joins texts"),
         }
     }

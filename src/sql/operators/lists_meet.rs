@@ -20,10 +20,11 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::parameters::in_type;
+use crate::sql::functions::call_column::operator_name;
+use crate::sql::functions::call_rows::CallRows;
 
 /// Puts the function in the place of the operators.
 #[derive(Debug)]
@@ -102,9 +103,7 @@ impl ScalarUDFImpl for ListsMeet {
 
     /// As the operator would call its column.
     fn schema_name(&self, lists: &[Expr]) -> Result<String> {
-        let names = lists.iter().map(|list| list.schema_name().to_string());
-        let operator = format!(" {} ", self.name());
-        Ok(names.collect::<Vec<_>>().join(&operator))
+        Ok(operator_name(lists, self.name()))
     }
 
     fn signature(&self) -> &Signature {
@@ -142,20 +141,13 @@ impl ScalarUDFImpl for ListsMeet {
         let [left, right] = &given.args[..] else {
             return plan_err!("{} takes two lists", self.name());
         };
-        let is_constant = matches!(
-            (left, right),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let left = left.to_array(rows)?;
-        let right = cast(&right.to_array(rows)?, left.data_type())?;
+        let rows = CallRows::of(&given);
+        let left = left.to_array(rows.count)?;
+        let right = cast(&right.to_array(rows.count)?, left.data_type())?;
         let found = self
             .asked
             .of(left.as_list::<i32>(), right.as_list::<i32>())?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(Arc::new(found)),
-        })
+        rows.answer(Arc::new(found))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::comparison::is_planned_comparison;
+use crate::sql::types::INTERVAL;
 
 /// Functions whose arguments stand for each other.
 const OF_ALTERNATIVES: [&str; 6] = ["coalesce", "greatest", "ifnull", "least", "nullif", "nvl"];
@@ -49,7 +50,7 @@ impl ExprPlanner for TimeParameters {
 
 /// A value that is an interval if it is a parameter of which nothing is known.
 pub(super) fn as_interval(value: Expr) -> Expr {
-    in_type(value, &DataType::Interval(IntervalUnit::MonthDayNano))
+    in_type(value, &INTERVAL)
 }
 
 /// The same of another type.

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -22,9 +22,9 @@ use super::alternatives::{common_type, meant};
 use super::comparison::is_comparison;
 use super::lists_meet::ListsMeeting;
 use crate::sql::functions::scalar::Extracts;
+use crate::sql::node::has_part;
 use crate::sql::texts::written_values::value_of;
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// What plans operators and parts of times before DataFusion's own planners do.
 pub fn planners() -> Vec<Arc<dyn ExprPlanner>> {
@@ -138,12 +138,7 @@ fn wanted(
 pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut is_retyped = false;
     let typed = plan.transform_up_with_subqueries(|node| {
-        let mut is_concerned = false;
-        node.apply_expressions(|expression| {
-            is_concerned |= expression.exists(|part| Ok(concerns(part)))?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        let node = match is_concerned {
+        let node = match has_part(&node, concerns)? {
             true => in_node(node, &mut is_retyped)?,
             false => node,
         };

@@ -3,9 +3,8 @@
 //!
 //! They are planned together with what stands before them, so that no join is needed: the lists
 //! become columns of its rows, and are taken apart. Those that read nothing of each other are joined.
+//! `element_functions` has the functions, `element_joins` tells which joins with them these are.
 
-use std::mem::take;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -16,164 +15,22 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator, ObjectName,
-    TableAlias, TableFactor, TableWithJoins, Value, ValueWithSpan,
+    Expr as Ast, FunctionArg, FunctionArgExpr, Join, TableAlias, TableFactor,
 };
 
 use super::call::own_column;
+use super::element_functions::{Function, function_of, refusal, unnest};
+use super::element_joins::{Joined, is_joined};
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
 use crate::sql::rules::group_keys;
-use crate::sql::syntax::edit_expressions;
 
 /// How the names of lists begin, before they are taken apart.
 const LIST: &str = "[list ";
 
-/// One of the functions.
-struct Function {
-    name: &'static str,
-    /// What makes the list of its elements; `None`: its arguments are lists.
-    list: Option<&'static str>,
-    /// What gives the member of a JSON object by the element, for those that give both.
-    member: Option<&'static str>,
-}
-
-const fn function(name: &'static str, list: &'static str) -> Function {
-    Function {
-        name,
-        list: Some(list),
-        member: None,
-    }
-}
-
-const fn members(name: &'static str, member: &'static str) -> Function {
-    Function {
-        name,
-        list: Some("json_object_keys"),
-        member: Some(member),
-    }
-}
-
-static FUNCTIONS: [Function; 13] = [
-    Function {
-        name: "unnest",
-        list: None,
-        member: None,
-    },
-    function("generate_series", "generate_series"),
-    function("range", "range"),
-    function("string_to_table", "string_to_array"),
-    function("regexp_split_to_table", "regexp_split_to_array"),
-    function("json_array_elements", "json_get_array"),
-    function("jsonb_array_elements", "json_get_array"),
-    function("json_object_keys", "json_object_keys"),
-    function("jsonb_object_keys", "json_object_keys"),
-    members("json_each", "json_get"),
-    members("jsonb_each", "json_get"),
-    members("json_each_text", "json_as_text"),
-    members("jsonb_each_text", "json_as_text"),
-];
-
-/// The first of them, which the parser knows by itself.
-fn unnest() -> &'static Function {
-    &FUNCTIONS[0]
-}
-
-/// What is said of other functions in FROM.
-pub fn refusal(name: &str) -> SqlError {
-    let known: Vec<&str> = FUNCTIONS.iter().map(|known| known.name).collect();
-    SqlError::unsupported(format!("{name}() is no function for FROM"))
-        .about(name)
-        .with_hint(format!(
-            "in FROM may stand {}, tumble, hop and session; a function that gives a list is taken \
-             apart by unnest({name}(…))",
-            known.join(", ")
-        ))
-}
-
 /// Whether a column is a list of such a function.
 pub fn is_list_in_from(column: &Column) -> bool {
     column.name.starts_with(LIST)
-}
-
-/// Makes one list of joins of a list of tables with such functions, which are for each row of all
-/// tables before them.
-pub fn gather(from: &mut Vec<TableWithJoins>) {
-    let is_gathered = |table: &TableWithJoins| {
-        let keeps_rows = |join: &Join| {
-            !matches!(
-                join.join_operator,
-                JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)
-            )
-        };
-        function_of(&table.relation).is_some() && table.joins.iter().all(keeps_rows)
-    };
-    let Some(last) = from.iter().rposition(is_gathered).filter(|last| *last > 0) else {
-        return;
-    };
-    let behind = from.split_off(last + 1);
-    let mut tables = take(from).into_iter();
-    if let Some(mut first) = tables.next() {
-        for table in tables {
-            match is_gathered(&table) || table.joins.is_empty() {
-                true => {
-                    first.joins.push(crossed(table.relation));
-                    first.joins.extend(table.joins);
-                }
-                false => first.joins.push(crossed(TableFactor::NestedJoin {
-                    table_with_joins: Box::new(table),
-                    alias: None,
-                })),
-            }
-        }
-        from.push(first);
-    }
-    from.extend(behind);
-}
-
-fn crossed(relation: TableFactor) -> Join {
-    Join {
-        relation,
-        global: false,
-        join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
-    }
-}
-
-/// Whether a join is one with such a function that is planned with the rows before it, those of a
-/// first table and of joins with it.
-pub fn is_joined(first: &TableFactor, before: &[Join], join: &Join) -> bool {
-    if function_of(&join.relation).is_none() {
-        return false;
-    }
-    match Joined::of(&join.join_operator) {
-        None => false,
-        Some(_) if has_columns(&join.relation) => true,
-        // What is the same list for all rows is better joined by its elements.
-        Some(Joined {
-            condition: Some(_), ..
-        }) => false,
-        // Beside rows of other functions, too, as all of them are there at once: the lists of all
-        // of them would be. The rows of a table come and go, and are not kept for the list.
-        Some(Joined { nulls, .. }) => {
-            !matches!(nulls, NullHandling::Drop) || !are_the_same(first, before)
-        }
-    }
-}
-
-/// Whether all of some joined relations are such functions that ask for no columns.
-fn are_the_same(first: &TableFactor, joins: &[Join]) -> bool {
-    let is_the_same = |relation: &TableFactor| match relation {
-        TableFactor::NestedJoin {
-            table_with_joins, ..
-        } => are_the_same(&table_with_joins.relation, &table_with_joins.joins),
-        other => function_of(other).is_some() && !has_columns(other),
-    };
-    is_the_same(first) && joins.iter().all(|join| is_the_same(&join.relation))
-}
-
-/// Whether a join leaves all rows, or those for which a condition holds.
-pub fn is_filter(operator: &JoinOperator) -> bool {
-    Joined::of(operator).is_some()
 }
 
 /// Plans such a function, alone or with the rows before it.
@@ -234,82 +91,6 @@ fn joined(
     };
     let condition = context.sql_to_expr(condition, plan.schema())?;
     LogicalPlanBuilder::from(plan).filter(condition)?.build()
-}
-
-/// A join with the elements of each row.
-struct Joined {
-    /// What becomes of a row without elements.
-    nulls: NullHandling,
-    condition: Option<Ast>,
-}
-
-impl Joined {
-    fn of(operator: &JoinOperator) -> Option<Joined> {
-        let (nulls, constraint) = match operator {
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::CrossJoin(constraint) => (NullHandling::Drop, constraint),
-            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-                (NullHandling::PreserveAndExpandEmpty, constraint)
-            }
-            _ => return None,
-        };
-        let condition = match constraint {
-            JoinConstraint::None => None,
-            JoinConstraint::On(condition) if is_true(condition) => None,
-            JoinConstraint::On(condition) => Some(condition.clone()),
-            JoinConstraint::Using(_) | JoinConstraint::Natural => return None,
-        };
-        match (nulls, condition) {
-            // Rows none of whose elements meets the condition would have to stay.
-            (NullHandling::PreserveAndExpandEmpty, Some(_)) => None,
-            (nulls, condition) => Some(Joined { nulls, condition }),
-        }
-    }
-}
-
-fn is_true(condition: &Ast) -> bool {
-    match condition {
-        Ast::Nested(inner) => is_true(inner),
-        Ast::Value(ValueWithSpan { value, .. }) => *value == Value::Boolean(true),
-        _ => false,
-    }
-}
-
-/// Whether a function asks for columns.
-pub fn has_columns(relation: &TableFactor) -> bool {
-    let found = edit_expressions(&mut relation.clone(), &mut |part| match part {
-        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
-}
-
-/// What the function that stands in FROM is called, if it is one of these.
-pub fn name_of(relation: &TableFactor) -> Option<&'static str> {
-    function_of(relation).map(|function| function.name)
-}
-
-/// The function that stands in FROM, if it is one of these.
-fn function_of(relation: &TableFactor) -> Option<&'static Function> {
-    match relation {
-        TableFactor::UNNEST {
-            with_offset: false, ..
-        } => Some(unnest()),
-        TableFactor::Table {
-            name,
-            args: Some(_),
-            ..
-        }
-        | TableFactor::Function { name, .. } => named(name),
-        _ => None,
-    }
-}
-
-fn named(name: &ObjectName) -> Option<&'static Function> {
-    let name = name.to_string().to_lowercase();
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    FUNCTIONS.iter().find(|known| known.name == name)
 }
 
 /// A call of such a function.

@@ -7,7 +7,8 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, TableFunctionArgs,
 };
 
-use super::elements::{has_columns, is_filter, name_of};
+use super::element_functions::{has_columns, name_of};
+use super::element_joins::is_filter;
 use crate::sql::error::SqlError;
 use crate::sql::statement::parse_query;
 

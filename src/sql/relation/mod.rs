@@ -5,6 +5,8 @@
 
 mod as_of;
 mod call;
+mod element_functions;
+mod element_joins;
 mod elements;
 mod lateral;
 mod latest;
@@ -30,7 +32,8 @@ use super::error::SqlError;
 use super::place::of_part;
 use super::syntax::{edit_joins, edit_selects};
 use call::{Call, Function};
-pub use elements::{is_list_in_from, refusal};
+pub use element_functions::refusal;
+pub use elements::is_list_in_from;
 pub use latest::LATEST;
 pub use session::{SESSION_END, SESSION_START, gap_in_microseconds};
 
@@ -49,7 +52,7 @@ pub fn arrange(query: &mut Query) -> Result<(), SqlError> {
         if let Err(error) = values::as_lists(select) {
             refusal = Err(error);
         }
-        elements::gather(&mut select.from);
+        element_joins::gather(&mut select.from);
     });
     edit_joins(query, &mut |tables| {
         if let Err(error) = nest(tables) {
@@ -65,7 +68,8 @@ fn nest(tables: &mut TableWithJoins) -> Result<(), SqlError> {
         lateral::as_table(&mut join.relation);
         lateral::keep_rows(&mut join)?;
         let is_as_of = matches!(join.join_operator, JoinOperator::AsOf { .. });
-        let is_nested = is_as_of || elements::is_joined(&tables.relation, &tables.joins, &join);
+        let is_nested =
+            is_as_of || element_joins::is_joined(&tables.relation, &tables.joins, &join);
         tables.joins.push(join);
         if is_nested {
             let inner = TableWithJoins {

@@ -11,9 +11,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::lateral::set_relation;
 use crate::sql::error::SqlError;
-use crate::sql::forms::call;
 use crate::sql::statement::parse_query;
-use crate::sql::syntax::edit_own_expressions;
+use crate::sql::syntax::{call, edit_own_expressions};
 
 /// What Postgres calls rows without a name.
 const NAMELESS: &str = "*VALUES*";

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Datum, Float64Array};
 use arrow::compute::cast;
 use arrow::compute::kernels::numeric::{add, div, mul, sub};
-use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, FieldRef, Float64Type};
 use arrow::error::ArrowError;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -32,6 +32,8 @@ use datafusion::scalar::ScalarValue;
 
 use crate::sql::aggregates::checked_sums;
 use crate::sql::aggregates::interval_sums;
+use crate::sql::functions::call_column::{operator_name, strict_field};
+use crate::sql::node::has_expression;
 use crate::sql::plan::Expression;
 
 /// The rule; it stands before those that compute constants.
@@ -62,12 +64,7 @@ impl OptimizerRule for CheckedNumbers {
         if matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(plan));
         }
-        let mut is_concerned = false;
-        plan.apply_expressions(|expression| {
-            is_concerned |= self.concerns(expression)?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        if !is_concerned {
+        if !has_expression(&plan, |expression| self.concerns(expression))? {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
@@ -257,11 +254,7 @@ impl ScalarUDFImpl for Arithmetic {
 
     /// As the operator calls its column.
     fn schema_name(&self, sides: &[Expr]) -> Result<String> {
-        let names: Vec<String> = sides
-            .iter()
-            .map(|side| side.schema_name().to_string())
-            .collect();
-        Ok(names.join(&format!(" {} ", self.name())))
+        Ok(operator_name(sides, self.name()))
     }
 
     fn signature(&self) -> &Signature {
@@ -276,14 +269,7 @@ impl ScalarUDFImpl for Arithmetic {
     }
 
     fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        let fields = given.arg_fields;
-        let types: Vec<DataType> = fields
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect();
-        let is_nullable = fields.iter().any(|field| field.is_nullable());
-        let data_type = self.return_type(&types)?;
-        Ok(Arc::new(Field::new(self.name(), data_type, is_nullable)))
+        strict_field(self, given)
     }
 
     fn is_strict(&self) -> bool {

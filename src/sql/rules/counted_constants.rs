@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -21,6 +21,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::sql::functions::amounts::amount;
 use crate::sql::functions::bounded::{self, BYTES_MAX, VALUES_MAX, within};
+use crate::sql::node::has_expression;
 use crate::sql::operators::joined_text;
 
 /// Lists of fewer values stay as they are where they are taken apart: a batch of rows makes no more
@@ -101,12 +102,7 @@ fn in_expressions(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if matches!(plan, LogicalPlan::Values(_) | LogicalPlan::TableScan(_)) {
         return Ok(Transformed::no(plan));
     }
-    let mut is_concerned = false;
-    plan.apply_expressions(|expression| {
-        is_concerned |= concerns(expression)?;
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    if !is_concerned {
+    if !has_expression(&plan, concerns)? {
         return Ok(Transformed::no(plan));
     }
     let names = NamePreserver::new(&plan);

@@ -6,12 +6,14 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+use crate::sql::node::has_part;
 
 /// The rule; it stands before those that simplify.
 #[derive(Debug)]
@@ -31,11 +33,7 @@ impl OptimizerRule for GuardedCases {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let mut has_cases = false;
-        plan.apply_expressions(|expression| {
-            has_cases |= expression.exists(|part| Ok(matches!(part, Expr::Case(_))))?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+        let has_cases = has_part(&plan, |part| matches!(part, Expr::Case(_)))?;
         let is_left_out = matches!(
             plan,
             LogicalPlan::TableScan(_) | LogicalPlan::Values(_) | LogicalPlan::Distinct(_)

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan, Operator, bi
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::failing::may_fail;
+use crate::sql::node::has_part;
 use crate::sql::subqueries::decorrelate::is_subquery;
 
 /// How deep AND and OR are taken apart within one another, as each is written twice.
@@ -69,12 +70,7 @@ impl OptimizerRule for GuardedParts {
 
 /// Whether AND or OR stands in an expression of a plan.
 fn has_connectives(plan: &LogicalPlan) -> Result<bool> {
-    let mut is_found = false;
-    plan.apply_expressions(|expression| {
-        is_found |= expression.exists(|part| Ok(connective(part).is_some()))?;
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(is_found)
+    has_part(plan, |part| connective(part).is_some())
 }
 
 fn connective(part: &Expr) -> Option<Operator> {

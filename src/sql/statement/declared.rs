@@ -7,14 +7,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    SelectItem, Statement as Ast, Value,
+    BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem,
+    Statement as Ast, Value,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::MainstemDialect;
 use crate::sql::SqlError;
-use crate::sql::syntax::{edit_expressions, edit_selects};
+use crate::sql::syntax::{cast, edit_expressions, edit_selects, take_value};
 
 /// The types of parameters as far as they are declared, by their numbers.
 #[derive(Default)]
@@ -110,13 +110,7 @@ impl Declared {
         let position = number.and_then(|number: usize| number.checked_sub(1));
         let declared = position.and_then(|position| self.0.get(position));
         if let Some(Some(data_type)) = declared {
-            *value = Expr::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(value.clone()),
-                data_type: data_type.clone(),
-                array: false,
-                format: None,
-            };
+            *value = cast(take_value(value), data_type.clone());
         }
     }
 }

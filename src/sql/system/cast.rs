@@ -1,11 +1,12 @@
 //! Casts to the types by which Postgres names what is in its catalog.
 
-use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Ident, ObjectName, Value};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Value};
 
 use super::facts::Facts;
 use super::pg_catalog::SCHEMAS;
 use super::pg_types::by_name;
 use crate::sql::SqlError;
+use crate::sql::syntax::{call, text_of};
 
 /// A cast to one of Postgres's own types; other casts only lose the schema of their type.
 pub(super) fn cast(
@@ -18,13 +19,7 @@ pub(super) fn cast(
         .strip_prefix("pg_catalog.")
         .unwrap_or(&text)
         .trim_matches('"');
-    let literal = match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text.as_str()),
-            _ => None,
-        },
-        _ => None,
-    };
+    let literal = text_of(value);
     let integer = |oid: i32| Expr::value(Value::Number(oid.to_string(), false));
     let is_number = |text: &str| text.parse::<i32>().ok();
     Ok(match name {
@@ -33,7 +28,7 @@ pub(super) fn cast(
                 Some(oid) => integer(oid),
                 None => return Err(SqlError::undefined_table(text)),
             },
-            None => call("regclass_name", value.clone()),
+            None => call("regclass_name", vec![value.clone()]),
         }),
         "regtype" => Some(match literal {
             Some(text) => match is_number(text).or_else(|| by_name(text).map(|found| found.oid)) {
@@ -43,7 +38,7 @@ pub(super) fn cast(
                     return Err(SqlError::new("42704", message));
                 }
             },
-            None => call("format_type", value.clone()),
+            None => call("format_type", vec![value.clone()]),
         }),
         "regnamespace" => Some(match literal {
             Some(text) => match is_number(text).or_else(|| schema_oid(text)) {
@@ -53,7 +48,7 @@ pub(super) fn cast(
                     return Err(SqlError::new("3F000", message));
                 }
             },
-            None => call("regnamespace_name", value.clone()),
+            None => call("regnamespace_name", vec![value.clone()]),
         }),
         "regproc" => {
             *data_type = DataType::Text;
@@ -109,30 +104,7 @@ fn unqualified(name: &str) -> String {
 /// The function whose number is asked for: a text that is none.
 fn named_function(value: &Expr) -> Option<&str> {
     match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(name) => Some(name.as_str()),
-            _ => None,
-        },
         Expr::Cast { expr, .. } => named_function(expr).filter(|name| name.parse::<i64>().is_err()),
-        _ => None,
+        value => text_of(value),
     }
-}
-
-/// A function of one value.
-fn call(name: &str, value: Expr) -> Expr {
-    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value));
-    Expr::Function(ast::Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }

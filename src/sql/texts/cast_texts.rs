@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, exec_err, plan_err};
 use datafusion::error::Result;
@@ -21,13 +21,16 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::written_values::value_of;
+use crate::sql::functions::call_column::strict_field;
+use crate::sql::functions::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 /// Whether it is a cast to intervals, or to lists whose elements are read one by one.
 pub fn is_reading_cast(part: &Expr) -> bool {
     match part {
         Expr::Cast(cast) => match cast.field.data_type() {
             DataType::List(item) => is_read(item.data_type()),
-            other => *other == DataType::Interval(IntervalUnit::MonthDayNano),
+            other => *other == INTERVAL,
         },
         _ => false,
     }
@@ -83,9 +86,7 @@ impl ScalarUDFImpl for ReadText {
 
     /// NULL only where the text is.
     fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = given.arg_fields.iter().any(|field| field.is_nullable());
-        let field = Field::new(self.name(), self.data_type.clone(), is_nullable);
-        Ok(Arc::new(field))
+        strict_field(self, given)
     }
 
     fn is_strict(&self) -> bool {
@@ -96,13 +97,9 @@ impl ScalarUDFImpl for ReadText {
         let [texts] = &given.args[..] else {
             return plan_err!("one text is read at a time");
         };
-        let is_constant = matches!(texts, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let values = values_of(&texts.to_array(rows)?, &self.data_type)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?),
-            false => ColumnarValue::Array(values),
-        })
+        let rows = CallRows::of(&given);
+        let values = values_of(&texts.to_array(rows.count)?, &self.data_type)?;
+        rows.answer(values)
     }
 }
 
@@ -128,6 +125,7 @@ fn values_of(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use arrow::array::StringArray;
+    use arrow::datatypes::Field;
 
     use super::*;
 

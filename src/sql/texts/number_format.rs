@@ -11,12 +11,11 @@ use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
 
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_rows::CallRows;
 use crate::sql::planner::external;
 
 /// The function for times, which takes numbers, too.
@@ -76,10 +75,6 @@ impl ScalarUDFImpl for ToChar {
         self.function.is_strict()
     }
 
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
-    }
-
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [numbers, patterns] = &given.args[..] else {
             return plan_err!("to_char() takes a value and a pattern");
@@ -87,18 +82,11 @@ impl ScalarUDFImpl for ToChar {
         if !numbers.data_type().is_numeric() {
             return self.function.invoke_with_args(given);
         }
-        let is_constant = matches!(
-            (numbers, patterns),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let numbers = digits_of(&numbers.to_array(rows)?)?;
-        let patterns = cast(&patterns.to_array(rows)?, &DataType::Utf8)?;
+        let rows = CallRows::of(&given);
+        let numbers = digits_of(&numbers.to_array(rows.count)?)?;
+        let patterns = cast(&patterns.to_array(rows.count)?, &DataType::Utf8)?;
         let texts = formatted(&numbers, patterns.as_string::<i32>())?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-            false => ColumnarValue::Array(Arc::new(texts)),
-        })
+        rows.answer(Arc::new(texts))
     }
 }
 

@@ -11,21 +11,21 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::config::ConfigOptions;
+use arrow::datatypes::DataType;
 use datafusion::error::Result as PlanResult;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
 };
 
 use super::number_format;
 use super::time_format::{self, Format};
 use crate::sql::error::SqlError;
+use crate::sql::functions::call_rows::CallRows;
+use crate::sql::functions::otherwise::{Computation, otherwise};
 use crate::sql::planner::external;
+use crate::sql::syntax::text_of_mut;
 
 /// The functions that read times, and that which writes them.
 const READING: [&str; 2] = ["to_date", "to_timestamp"];
@@ -125,7 +125,7 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
     let names = READING.iter().chain([&WRITING]);
     let functions = names.filter_map(|name| {
         let function = named(name)?;
-        let patterned = Arc::new(ScalarUDF::new_from_impl(Patterned { function }));
+        let patterned = otherwise(function, Patterned);
         Some(match *name == WRITING {
             true => number_format::with_numbers(patterned),
             false => patterned,
@@ -134,57 +134,24 @@ pub fn functions(named: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Arc<Scal
     functions.collect()
 }
 
-/// A function whose second of two arguments is a pattern.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Patterned {
-    function: Arc<ScalarUDF>,
-}
+/// The second of two arguments is a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Patterned;
 
-impl ScalarUDFImpl for Patterned {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> PlanResult<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
-        let function = self.function.inner().with_updated_config(config)?;
-        Some(ScalarUDF::new_from_impl(Patterned {
-            function: Arc::new(function),
-        }))
-    }
-
-    fn return_type(&self, given: &[DataType]) -> PlanResult<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> PlanResult<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
-        if self.name() == WRITING
+impl Computation for Patterned {
+    fn invoke(
+        &self,
+        function: &ScalarUDF,
+        mut given: ScalarFunctionArgs,
+    ) -> PlanResult<ColumnarValue> {
+        if function.name() == WRITING
             && let [moments, pattern] = &given.args[..]
-            && let Some(texts) = formatted(moments, pattern, given.number_rows)?
+            && let Some(texts) = formatted(moments, pattern, CallRows::of(&given))?
         {
             return Ok(texts);
         }
         if let [_, pattern] = &mut given.args[..]
-            && let Some(written) = rewritten_values(self.name(), pattern)?
+            && let Some(written) = rewritten_values(function.name(), pattern)?
         {
             *pattern = written;
         }
@@ -192,7 +159,7 @@ impl ScalarUDFImpl for Patterned {
         if let [moment @ ColumnarValue::Scalar(_), ColumnarValue::Array(_)] = &mut given.args[..] {
             *moment = ColumnarValue::Array(moment.to_array(given.number_rows)?);
         }
-        self.function.invoke_with_args(given)
+        function.invoke_with_args(given)
     }
 }
 
@@ -200,17 +167,12 @@ impl ScalarUDFImpl for Patterned {
 fn formatted(
     moments: &ColumnarValue,
     patterns: &ColumnarValue,
-    rows: usize,
+    rows: CallRows,
 ) -> PlanResult<Option<ColumnarValue>> {
-    let is_constant = matches!(
-        (moments, patterns),
-        (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-    );
-    let rows = if is_constant { 1 } else { rows };
     let formats = match patterns {
         ColumnarValue::Scalar(pattern) => {
             let format = pattern.try_as_str().flatten().and_then(format_of);
-            format.map(|format| vec![Some(format); rows])
+            format.map(|format| vec![Some(format); rows.count])
         }
         ColumnarValue::Array(patterns) if patterns.data_type().is_string() => {
             let patterns = cast(patterns, &DataType::Utf8)?;
@@ -227,17 +189,14 @@ fn formatted(
     let Some(formats) = formats.filter(is_any) else {
         return Ok(None);
     };
-    let moments = time_format::moments(&moments.to_array(rows)?)?;
+    let moments = time_format::moments(&moments.to_array(rows.count)?)?;
     let texts = moments.iter().zip(&formats);
     let texts = texts.map(|pair| match pair {
         (Some(moment), Some(format)) => Some(format.write(moment)),
         _ => None,
     });
     let texts: StringArray = texts.collect();
-    Ok(Some(match is_constant {
-        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-        false => ColumnarValue::Array(Arc::new(texts)),
-    }))
+    rows.answer(Arc::new(texts)).map(Some)
 }
 
 /// Patterns as those of `strftime`; `None`: they are no texts, or there is nothing to be changed.
@@ -282,15 +241,8 @@ fn pattern_of(call: &mut Function) -> Option<&mut String> {
     let FunctionArguments::List(list) = &mut call.args else {
         return None;
     };
-    let [
-        _,
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(pattern))),
-    ] = &mut list.args[..]
-    else {
-        return None;
-    };
-    match &mut pattern.value {
-        Value::SingleQuotedString(pattern) => Some(pattern),
+    match &mut list.args[..] {
+        [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))] => text_of_mut(pattern),
         _ => None,
     }
 }

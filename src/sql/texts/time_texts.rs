@@ -12,11 +12,10 @@ use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit, TimeUnit,
+    DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
@@ -27,10 +26,13 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
-use datafusion::scalar::ScalarValue;
 
 use super::cast_texts::{self, is_reading_cast};
 use super::list_text;
+use crate::sql::functions::call_column::strict_field;
+use crate::sql::functions::call_rows::CallRows;
+use crate::sql::node::has_part;
+use crate::sql::types::INTERVAL;
 
 const NANOSECONDS_OF_SECOND: i64 = 1_000_000_000;
 const SECONDS_OF_DAY: i64 = 86_400;
@@ -57,13 +59,8 @@ impl OptimizerRule for TimeTexts {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let mut is_concerned = false;
-        plan.apply_expressions(|expression| {
-            let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
-            is_concerned |= expression.exists(|part| Ok(concerns(part)))?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        if !is_concerned || matches!(plan, LogicalPlan::TableScan(_)) {
+        let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
+        if !has_part(&plan, concerns)? || matches!(plan, LogicalPlan::TableScan(_)) {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
@@ -156,12 +153,7 @@ impl ScalarUDFImpl for TimeText {
 
     /// NULL only where the time is.
     fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = given.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(
-            self.name(),
-            DataType::Utf8,
-            is_nullable,
-        )))
+        strict_field(self, given)
     }
 
     fn is_strict(&self) -> bool {
@@ -172,13 +164,9 @@ impl ScalarUDFImpl for TimeText {
         let [times] = &given.args[..] else {
             return plan_err!("one time is written at a time");
         };
-        let is_constant = matches!(times, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let texts = texts_of(&times.to_array(rows)?)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-            false => ColumnarValue::Array(texts),
-        })
+        let rows = CallRows::of(&given);
+        let texts = texts_of(&times.to_array(rows.count)?)?;
+        rows.answer(texts)
     }
 }
 
@@ -190,8 +178,7 @@ pub fn texts_of(values: &ArrayRef) -> Result<ArrayRef> {
         | DataType::Time64(unit)
         | DataType::Duration(unit) => *unit,
         DataType::Interval(_) => {
-            let wanted = DataType::Interval(IntervalUnit::MonthDayNano);
-            let intervals = cast(values, &wanted)?;
+            let intervals = cast(values, &INTERVAL)?;
             let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
             let texts = intervals.iter().map(|interval| interval.map(of_interval));
             return Ok(Arc::new(texts.collect::<StringArray>()));

@@ -2,10 +2,10 @@
 //!
 //! Arrow, which reads texts as intervals, takes numbers with their units alone.
 
-use std::mem::replace;
-
 use arrow::datatypes::IntervalMonthDayNano;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, UnaryOperator};
+
+use crate::sql::syntax::{take_value, text_of_mut};
 
 const DAYS_OF_MONTH: f64 = 30.0;
 const MICROSECONDS_OF_SECOND: i64 = 1_000_000;
@@ -62,8 +62,7 @@ pub fn in_units(expression: &mut Ast) {
     } = expression
         && let Ast::Interval(_) = expr.as_ref()
     {
-        let interval = replace(expr.as_mut(), Ast::value(Value::Null));
-        **expr = Ast::Nested(Box::new(interval));
+        **expr = Ast::Nested(Box::new(take_value(expr)));
         return;
     }
     let value = match expression {
@@ -79,8 +78,7 @@ pub fn in_units(expression: &mut Ast) {
         } => expr.as_mut(),
         _ => return,
     };
-    if let Ast::Value(value) = value
-        && let Value::SingleQuotedString(text) = &mut value.value
+    if let Some(text) = text_of_mut(value)
         && let Some(plain) = plain(text)
     {
         *text = plain;

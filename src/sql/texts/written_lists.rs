@@ -7,8 +7,6 @@
 //! `n < ANY(list)` is written as `NOT n >= ALL(list)`: DataFusion minds NULL among the elements where
 //! all of them are asked, and gives false where some are.
 
-use std::mem::replace;
-
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, DataType as SqlType, Expr as Ast, UnaryOperator, Value,
 };
@@ -16,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::list_text;
 use crate::sql::error::SqlError;
 use crate::sql::operators::comparison::is_comparison;
-use crate::sql::syntax::has_queries;
+use crate::sql::syntax::{bare, has_queries, take_value, text_of};
 
 /// Writes a list that is a text with its elements.
 pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
@@ -54,7 +52,7 @@ pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
         return Ok(());
     }
     if let Some(list) = elements_of(right)? {
-        let left = replace(left.as_mut(), Ast::value(Value::Null));
+        let left = take_value(left);
         *expression = match list.is_empty() {
             true => Ast::value(Value::Boolean(is_all)),
             false if is_membership => Ast::InList {
@@ -92,11 +90,10 @@ fn as_exception(expression: &mut Ast) {
     if matches!(right.as_ref(), Ast::Subquery(_)) {
         return;
     }
-    let take = |value: &mut Ast| Box::new(replace(value, Ast::value(Value::Null)));
     let all = Ast::AllOp {
-        left: take(left.as_mut()),
+        left: Box::new(take_value(left)),
         compare_op: opposite,
-        right: take(right.as_mut()),
+        right: Box::new(take_value(right)),
     };
     let negated = Ast::UnaryOp {
         op: UnaryOperator::Not,
@@ -145,13 +142,8 @@ pub fn connected(conditions: Vec<Ast>, connective: &BinaryOperator) -> Ast {
 
 /// The elements of a list that is a text, as texts of their own; `None`: it is something else.
 pub fn elements_of(value: &Ast) -> Result<Option<Vec<Ast>>, SqlError> {
-    let text = match value {
-        Ast::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => text,
-            _ => return Ok(None),
-        },
-        Ast::Nested(inner) => return elements_of(inner),
-        _ => return Ok(None),
+    let Some(text) = text_of(bare(value)) else {
+        return Ok(None);
     };
     let elements = list_text::elements(text)?.into_iter();
     let elements = elements.map(|element| {

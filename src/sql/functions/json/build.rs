@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::super::call_rows::CallRows;
 use super::text::{json_texts, list, member, object};
 use super::value;
 
@@ -120,10 +121,8 @@ impl ScalarUDFImpl for BuildFunction {
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let arguments = given.args.iter().map(|value| value.to_array(rows));
+        let rows = CallRows::of(&given);
+        let arguments = given.args.iter().map(|value| value.to_array(rows.count));
         let arguments = arguments.collect::<Result<Vec<ArrayRef>>>()?;
         let texts = match self.made {
             Made::Value => {
@@ -143,19 +142,13 @@ impl ScalarUDFImpl for BuildFunction {
                 let columns = arguments.iter().enumerate();
                 let columns = columns.map(|(number, values)| self.texts(number, values));
                 let columns = columns.collect::<Result<Vec<_>>>()?;
-                let rows = 0..rows;
-                rows.map(|row| Some(list(columns.iter().map(|texts| &texts[row]))))
+                (0..rows.count)
+                    .map(|row| Some(list(columns.iter().map(|texts| &texts[row]))))
                     .collect()
             }
-            Made::Object => self.objects(&arguments, rows)?,
+            Made::Object => self.objects(&arguments, rows.count)?,
         };
-        let texts: ArrayRef = Arc::new(StringArray::from(texts));
-        Ok(match is_constant {
-            true => {
-                ColumnarValue::Scalar(datafusion::scalar::ScalarValue::try_from_array(&texts, 0)?)
-            }
-            false => ColumnarValue::Array(texts),
-        })
+        rows.answer(Arc::new(StringArray::from(texts)))
     }
 }
 

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::super::call_rows::CallRows;
 use super::value::{self, Step};
 
 /// What is told about the value that is found.
@@ -122,21 +123,14 @@ impl ScalarUDFImpl for JsonFunction {
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = given.args.iter().all(is_scalar);
-        let rows = if is_constant { 1 } else { given.number_rows };
+        let rows = CallRows::of(&given);
         let Some((json, steps)) = given.args.split_first() else {
             return exec_err!("{}() takes a JSON text", self.name);
         };
-        let json = json.to_array(rows)?;
-        let steps = steps.iter().map(|step| Steps::new(step, rows));
+        let json = json.to_array(rows.count)?;
+        let steps = steps.iter().map(|step| Steps::new(step, rows.count));
         let steps = steps.collect::<Result<Vec<_>>>()?;
-        let found = self.answer.of(json.as_string::<i32>(), &steps);
-        Ok(match is_constant {
-            true => {
-                ColumnarValue::Scalar(datafusion::scalar::ScalarValue::try_from_array(&found, 0)?)
-            }
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(self.answer.of(json.as_string::<i32>(), &steps))
     }
 }
 
@@ -145,10 +139,6 @@ fn is_text(data_type: &DataType) -> bool {
         data_type,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
     )
-}
-
-fn is_scalar(value: &ColumnarValue) -> bool {
-    matches!(value, ColumnarValue::Scalar(_))
 }
 
 /// A step of each row.
@@ -160,7 +150,7 @@ struct Steps {
 
 impl Steps {
     fn new(values: &ColumnarValue, rows: usize) -> Result<Steps> {
-        let is_constant = is_scalar(values);
+        let is_constant = matches!(values, ColumnarValue::Scalar(_));
         Ok(Steps {
             values: values.to_array(if is_constant { 1 } else { rows })?,
             is_constant,

@@ -14,8 +14,8 @@ use datafusion::logical_expr::{
     Coercion, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, TypeSignatureClass,
 };
-use datafusion::scalar::ScalarValue;
 
+use super::super::call_rows::CallRows;
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
 
@@ -83,15 +83,11 @@ impl ScalarUDFImpl for OfBytes {
         if !given.args.first().is_some_and(is_bytes) {
             return self.function.invoke_with_args(given);
         }
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
+        let rows = CallRows::of(&given);
         let found = self
             .does
             .of(&ColumnarValue::values_to_arrays(&given.args)?)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(found)
     }
 }
 

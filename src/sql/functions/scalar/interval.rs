@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray};
 use arrow::datatypes::{
-    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
 };
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
-
-/// The type of intervals.
-pub const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use crate::sql::types::INTERVAL;
 
 /// The names of an interval's parts, in their order; each is 0 where nothing is said of it.
 pub const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];

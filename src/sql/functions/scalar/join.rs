@@ -9,11 +9,10 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
-use datafusion::scalar::ScalarValue;
 
+use super::super::call_rows::CallRows;
 use crate::sql::texts::time_texts::texts_of;
 
 /// Puts the functions in the place of DataFusion's.
@@ -99,23 +98,15 @@ impl ScalarUDFImpl for Joining {
         self.function.is_strict()
     }
 
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
-    }
-
     fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let joined = given.return_type().clone();
         for value in &mut given.args {
             if value.data_type() != DataType::Boolean {
                 continue;
             }
-            let is_constant = matches!(value, ColumnarValue::Scalar(_));
-            let rows = if is_constant { 1 } else { given.number_rows };
-            let texts = cast(&parts_of(&value.to_array(rows)?)?, &joined)?;
-            *value = match is_constant {
-                true => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-                false => ColumnarValue::Array(texts),
-            };
+            let rows = CallRows::of_one(value, given.number_rows);
+            let texts = cast(&parts_of(&value.to_array(rows.count)?)?, &joined)?;
+            *value = rows.answer(texts)?;
         }
         self.function.invoke_with_args(given)
     }

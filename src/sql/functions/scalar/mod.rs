@@ -21,7 +21,9 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
+
+use super::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
 
 pub use interval::PARTS as INTERVAL_PARTS;
 pub use part::Extracts;
@@ -182,7 +184,7 @@ impl ScalarUDFImpl for Function {
             | Does::Justify
             | Does::JustifyDays
             | Does::JustifyHours
-            | Does::MakeInterval => interval::INTERVAL,
+            | Does::MakeInterval => INTERVAL,
             Does::Date => DataType::Date32,
             Does::MakeTime => DataType::Timestamp(TimeUnit::Microsecond, None),
             Does::Split => DataType::new_list(DataType::Utf8, true),
@@ -190,16 +192,10 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let is_constant = given.args.iter().all(is_scalar);
-        let rows = if is_constant { 1 } else { given.number_rows };
-        let arguments = given.args.iter().map(|value| value.to_array(rows));
+        let rows = CallRows::of(&given);
+        let arguments = given.args.iter().map(|value| value.to_array(rows.count));
         let arguments = arguments.collect::<Result<Vec<ArrayRef>>>()?;
-        let found = self.does.of(&arguments, rows)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(self.does.of(&arguments, rows.count)?)
     }
 }
 

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -18,12 +18,13 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 use datafusion::scalar::ScalarValue;
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+use super::super::call_rows::CallRows;
+use crate::sql::types::INTERVAL;
+
 const SECONDS_OF_DAY: f64 = 86_400.0;
 
 /// A year has 365.25 days and a month 30, as in Postgres.
@@ -153,32 +154,25 @@ impl ScalarUDFImpl for DatePart {
         })
     }
 
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
-    }
-
     fn invoke_with_args(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [ColumnarValue::Scalar(part), moments] = &given.args[..] else {
             return self.function.invoke_with_args(given);
         };
         let is_interval = matches!(moments.data_type(), DataType::Interval(_));
         let is_length = is_interval || matches!(moments.data_type(), DataType::Duration(_));
-        let is_constant = matches!(moments, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
+        let rows = CallRows::of(&given);
         let found: ArrayRef = match Part::of(part) {
-            Some(Part::Seconds(units)) => Arc::new(seconds(&moments.to_array(rows)?, units)?),
-            Some(Part::Epoch) if is_length => Arc::new(length(&moments.to_array(rows)?)?),
+            Some(Part::Seconds(units)) => Arc::new(seconds(&moments.to_array(rows.count)?, units)?),
+            Some(Part::Epoch) if is_length => Arc::new(length(&moments.to_array(rows.count)?)?),
             Some(part @ (Part::Decade | Part::Years(_))) => {
                 given.args[0] = ColumnarValue::Scalar(ScalarValue::from("year"));
-                let years = self.function.invoke_with_args(given)?.to_array(rows)?;
+                let years = self.function.invoke_with_args(given)?;
+                let years = years.to_array(rows.count)?;
                 Arc::new(spans(&years, part, is_interval))
             }
             _ => return self.function.invoke_with_args(given),
         };
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
-            false => ColumnarValue::Array(found),
-        })
+        rows.answer(found)
     }
 }
 

@@ -7,15 +7,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::functions::math;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
+use super::super::otherwise::{Computation, otherwise};
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
 
@@ -39,23 +37,19 @@ const CHECKING: [&str; 1] = ["sqrt"];
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for (name, does) in CHECKED {
         let function = registry.udf(name)?;
-        registry.register_udf(checked(function, does))?;
+        registry.register_udf(otherwise(function, does))?;
     }
     Ok(())
 }
 
 /// `power`, for the operator.
 pub fn power() -> Arc<ScalarUDF> {
-    checked(math::power(), Does::Power)
+    otherwise(math::power(), Does::Power)
 }
 
 /// Whether a function of this name fails for some numbers.
 pub fn may_fail(name: &str) -> bool {
     CHECKED.iter().any(|(checked, _)| *checked == name) || CHECKING.contains(&name)
-}
-
-fn checked(function: Arc<ScalarUDF>, does: Does) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(Checked { function, does }))
 }
 
 /// What a function computes.
@@ -66,50 +60,11 @@ enum Does {
     Power,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Checked {
-    /// DataFusion's.
-    function: Arc<ScalarUDF>,
-    does: Does,
-}
-
-impl ScalarUDFImpl for Checked {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(given)
-    }
-
-    fn return_type(&self, taken: &[DataType]) -> Result<DataType> {
-        self.function.return_type(taken)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
-    }
-
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Computation for Does {
+    fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arguments = given.args.clone();
-        let found = self.function.invoke_with_args(given)?;
-        self.does.check(&arguments, &found)?;
+        let found = function.invoke_with_args(given)?;
+        self.check(&arguments, &found)?;
         Ok(found)
     }
 }

@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::super::call_rows::CallRows;
+
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
@@ -84,11 +86,10 @@ impl ScalarUDFImpl for DateTrunc {
         let [_, moments] = &given.args[..] else {
             return exec_err!("date_trunc() takes a unit and a time");
         };
-        let is_constant = matches!(moments, ColumnarValue::Scalar(_));
-        let rows = if is_constant { 1 } else { given.number_rows };
+        let rows = CallRows::of(&given);
         let given_type = moments.data_type();
         let in_microseconds = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
-        let moments = cast(&moments.to_array(rows)?, &in_microseconds)?;
+        let moments = cast(&moments.to_array(rows.count)?, &in_microseconds)?;
         let moments = moments.as_primitive::<TimestampMicrosecondType>();
         let truncated = moments.try_unary::<_, TimestampMicrosecondType, ArrowError>(|moment| {
             let begin = unit.begin(moment);
@@ -97,10 +98,7 @@ impl ScalarUDFImpl for DateTrunc {
         })?;
         let truncated: ArrayRef = Arc::new(truncated.with_timezone_opt(zone));
         let truncated = cast(&truncated, &given_type)?;
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&truncated, 0)?),
-            false => ColumnarValue::Array(truncated),
-        })
+        rows.answer(truncated)
     }
 }
 
