@@ -3,7 +3,7 @@
 //! Reading: `written_values` reads a text as a value of any type, with `written_bytes`,
 //! `written_times`, `written_intervals` and `written_lists` for what Arrow reads otherwise. Where a
 //! query's texts are read at all is for `forms` and `operators` to say. `cast_texts` reads those of
-//! columns, in the place of casts to lists and intervals.
+//! columns, in the place of casts to lists, intervals and times.
 //!
 //! Writing: `list_text`, `interval_text`, `time_texts` (the casts to text of all times and lists, found
 //! among the optimiser's rules). By the patterns of `to_char` and its like: `time_pattern` translates what

@@ -113,8 +113,12 @@ pub fn beside_moment(value: Expr, column: &DataType) -> Expr {
 /// Texts as they are read as moments or dates.
 pub fn of_texts(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     let texts = cast(texts, &DataType::Utf8)?;
-    let complete = texts
-        .as_string::<i32>()
+    let values = texts.as_string::<i32>();
+    let mut written = values.iter().flatten();
+    if written.all(|text| readable(text, data_type).is_none()) {
+        return Ok(Arc::clone(&texts));
+    }
+    let complete = values
         .iter()
         .map(|text| text.map(|text| readable(text, data_type).unwrap_or_else(|| text.to_owned())));
     let complete: StringArray = complete.collect();
