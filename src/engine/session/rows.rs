@@ -116,27 +116,47 @@ fn keep_decimals(values: &mut Values, types: &[DataType]) {
     }
 }
 
-/// Casts texts that stand among other values of a column to its type. `VALUES` would give all of them
-/// one type, whichever column they are for.
+/// Casts texts that stand among other values of a column to its type, and in a column of texts the
+/// others. `VALUES` would give all of them one type, whichever column they are for.
 fn read_texts(values: &mut Values, types: &[DataType]) -> Result<(), SqlError> {
     for (position, data_type) in types.iter().enumerate() {
-        // Columns of texts take them as they are, those of decimals digit by digit.
-        if matches!(data_type, DataType::Utf8 | DataType::Decimal128(..)) {
+        // Columns of decimals take texts digit by digit.
+        if matches!(data_type, DataType::Decimal128(..)) {
             continue;
         }
         let rows = values.rows.iter_mut();
         let cells: Vec<&mut Expr> = rows
             .filter_map(|row| row.content.get_mut(position))
             .collect();
-        let is_other = |cell: &&mut Expr| !is_text(cell) && !is_null(cell);
-        if !cells.iter().any(is_other) {
+        let is_other = |cell: &Expr| !is_text(cell) && !is_null(cell);
+        let are_mixed =
+            cells.iter().any(|cell| is_text(cell)) && cells.iter().any(|cell| is_other(cell));
+        if !are_mixed {
             continue;
         }
-        for cell in cells.into_iter().filter(|cell| is_text(cell)) {
-            *cell = expression(&format!("CAST({cell} AS {})", sql_name(data_type)))?;
+        for cell in cells {
+            let is_cast = match data_type {
+                DataType::Utf8 => is_other(cell),
+                _ => is_text(cell),
+            };
+            if is_cast {
+                *cell = in_type(cell, data_type)?;
+            }
         }
     }
     Ok(())
+}
+
+/// A value as one of a type; a number that is to be a text keeps the digits that are written.
+fn in_type(value: &Expr, data_type: &DataType) -> Result<Expr, SqlError> {
+    let number = match data_type {
+        DataType::Utf8 => decimal::written_number(value),
+        _ => None,
+    };
+    match number {
+        Some(digits) => Ok(Expr::value(Value::SingleQuotedString(digits))),
+        None => expression(&format!("CAST({value} AS {})", sql_name(data_type))),
+    }
 }
 
 fn is_text(value: &Expr) -> bool {
