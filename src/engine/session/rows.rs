@@ -15,9 +15,9 @@ use crate::sql::decimal;
 use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
+use crate::sql::texts::readable;
 use crate::sql::texts::time_texts;
 use crate::sql::texts::written_bytes;
-use crate::sql::texts::written_times;
 use crate::sql::types::sql_name;
 use crate::sql::{SqlError, nearest};
 
@@ -302,12 +302,10 @@ pub(super) fn fit(
             if let Some(hint) = unlike(value.data_type(), &column.data_type) {
                 return Err(wrong_type(table, column, value.data_type()).with_hint(hint));
             }
+            let is_text = value.data_type().is_string();
             let complete = match column.data_type {
-                DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_)
-                    if value.data_type().is_string() =>
-                {
-                    written_times::of_texts(value, &column.data_type)
-                        .map_err(DataFusionError::from)?
+                _ if is_text && readable::is_concerned(&column.data_type) => {
+                    readable::of_texts(value, &column.data_type).map_err(DataFusionError::from)?
                 }
                 DataType::Utf8 if time_texts::is_written_here(value.data_type()) => {
                     time_texts::texts_of(value)?

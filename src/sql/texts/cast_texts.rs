@@ -1,9 +1,10 @@
-//! Texts of columns that are cast to lists, intervals and times: `tags::text[]` of `{a,b}`,
-//! `took::interval` of `01:30`, `at::timestamp` of `2026-05-04 10:20`.
+//! Texts of columns that are cast to lists, intervals, times and decimals: `tags::text[]` of `{a,b}`,
+//! `took::interval` of `01:30`, `at::timestamp` of `2026-05-04 10:20`, `price::numeric` of `1e1`.
 //!
-//! Arrow makes a list of the whole text as its one element, reads numbers with their units alone, and
-//! asks for the seconds of times. Those that are written in a query are read by `written_lists`,
-//! `written_intervals` and `written_times`, before types are known.
+//! Arrow makes a list of the whole text as its one element, reads numbers with their units alone, asks
+//! for the seconds of times and knows no exponents of decimals. Lists, intervals and times that are
+//! written in a query are read by `written_lists`, `written_intervals` and `written_times`, before
+//! types are known.
 
 use std::sync::Arc;
 
@@ -20,28 +21,25 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::written_times;
+use super::readable;
 use super::written_values::value_of;
 
 /// What the function is called that reads them.
 pub const NAME: &str = "read_text";
 
-/// Whether it is a cast to times or intervals, or to lists whose elements are read one by one.
+/// Whether it is a cast to times, decimals or intervals, or to lists whose elements are read one by
+/// one.
 pub fn is_reading_cast(part: &Expr) -> bool {
     match part {
         Expr::Cast(cast) => match cast.field.data_type() {
             DataType::List(item) => is_read(item.data_type()),
-            other => is_time(other) || *other == DataType::Interval(IntervalUnit::MonthDayNano),
+            other => {
+                readable::is_concerned(other)
+                    || *other == DataType::Interval(IntervalUnit::MonthDayNano)
+            }
         },
         _ => false,
     }
-}
-
-fn is_time(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_)
-    )
 }
 
 fn is_read(item: &DataType) -> bool {
@@ -122,8 +120,8 @@ fn values_of(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if texts.is_empty() {
         return Ok(new_empty_array(data_type));
     }
-    if is_time(data_type) {
-        return times_of(texts, data_type);
+    if readable::is_concerned(data_type) {
+        return at_once(texts, data_type);
     }
     let texts = cast(texts, &DataType::Utf8)?;
     let values = texts.as_string::<i32>().iter().map(|text| {
@@ -139,9 +137,9 @@ fn values_of(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     ScalarValue::iter_to_array(values.collect::<Result<Vec<ScalarValue>>>()?)
 }
 
-/// The times that texts stand for, all of them at once.
-fn times_of(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
-    let readable = written_times::of_texts(texts, data_type)?;
+/// The times or decimals that texts stand for, all of them at once.
+fn at_once(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    let readable = readable::of_texts(texts, data_type)?;
     let options = CastOptions {
         safe: false,
         ..Default::default()

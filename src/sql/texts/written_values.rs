@@ -5,9 +5,9 @@ use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 
 use super::list_text;
+use super::readable::readable;
 use super::written_bytes::{self, bytes_of};
 use super::written_intervals;
-use super::written_times::readable;
 use crate::sql::decimal;
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
@@ -20,10 +20,13 @@ pub fn value_of(text: &str, data_type: &DataType) -> Result<Option<ScalarValue>>
     let read = |text: String| as_text(text).cast_to(data_type);
     let value = match data_type {
         DataType::Boolean => ScalarValue::Boolean(Some(truth_of(trimmed)?)),
-        DataType::Decimal128(..) => match decimal::of_text(trimmed) {
-            Some(number) => number,
-            None => read(trimmed.to_owned())?,
-        },
+        DataType::Decimal128(..) => {
+            let digits = readable(trimmed, data_type).unwrap_or_else(|| trimmed.to_owned());
+            match decimal::of_text(&digits) {
+                Some(number) => number,
+                None => read(digits)?,
+            }
+        }
         DataType::Time64(_) | DataType::Date32 | DataType::Timestamp(..) => {
             read(readable(trimmed, data_type).unwrap_or_else(|| trimmed.to_owned()))?
         }
@@ -103,6 +106,8 @@ mod tests {
         }
         let number = value_of("1.005", &DataType::Decimal128(6, 2)).expect("a number");
         assert_eq!(number, Some(ScalarValue::Decimal128(Some(1005), 4, 3)));
+        let number = value_of("1.5e1", &DataType::Decimal128(6, 2)).expect("a number");
+        assert_eq!(number, Some(ScalarValue::Decimal128(Some(15), 2, 0)));
         assert_eq!(read("a", &DataType::Utf8), None);
         let numbers = DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true)));
         assert_eq!(read("{1,NULL,3}", &numbers).as_deref(), Some("[1, , 3]"));
