@@ -43,6 +43,9 @@ pub fn is_reading_cast(part: &Expr) -> bool {
 }
 
 fn is_read(item: &DataType) -> bool {
+    if let DataType::List(inner) = item {
+        return is_read(inner.data_type());
+    }
     let is_other = matches!(item, DataType::Boolean | DataType::Utf8 | DataType::Binary);
     is_other || item.is_numeric() || item.is_temporal() && !matches!(item, DataType::Duration(_))
 }

@@ -44,6 +44,16 @@ pub fn value_of(text: &str, data_type: &DataType) -> Result<Option<ScalarValue>>
 /// A list whose elements are read one by one.
 fn list_of(text: &str, item: &DataType) -> Result<Option<ScalarValue>> {
     let mut values = Vec::new();
+    if let DataType::List(inner) = item {
+        for list in list_text::lists(text)? {
+            let Some(list) = list_of(list, inner.data_type())? else {
+                return Ok(None);
+            };
+            values.push(list);
+        }
+        let list = ScalarValue::new_list(&values, item, true);
+        return Ok(Some(ScalarValue::List(list)));
+    }
     for element in list_text::elements(text)? {
         let value = match element {
             None => Some(ScalarValue::try_from(item)?),
@@ -111,6 +121,9 @@ mod tests {
         assert_eq!(read("a", &DataType::Utf8), None);
         let numbers = DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true)));
         assert_eq!(read("{1,NULL,3}", &numbers).as_deref(), Some("[1, , 3]"));
+        let lists = DataType::List(Arc::new(Field::new_list_field(numbers, true)));
+        let read = read("{{1,2},{3,NULL}}", &lists);
+        assert_eq!(read.as_deref(), Some("[[1, 2], [3, ]]"));
     }
 
     #[test]
