@@ -11,7 +11,7 @@ mod distinct_in_frame;
 pub mod extremes;
 pub(super) mod filtered_arguments;
 mod interval_extremes;
-mod interval_groups;
+pub(super) mod interval_groups;
 pub(super) mod interval_order;
 pub(super) mod interval_sums;
 pub mod mode;
