@@ -85,6 +85,17 @@ impl ScalarUDFImpl for ReadText {
         NAME
     }
 
+    /// With the type: one text may be read as values of several.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        let names = arguments.iter();
+        let names: Vec<String> = names.map(|value| value.schema_name().to_string()).collect();
+        Ok(format!(
+            "{NAME}({} AS {})",
+            names.join(", "),
+            self.data_type
+        ))
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }
