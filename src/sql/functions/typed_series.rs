@@ -36,6 +36,7 @@ fn typed(given: &[DataType]) -> Vec<DataType> {
     };
     let moment = of_bounds(|found| matches!(found, DataType::Timestamp(..)));
     let time = moment.or_else(|| of_bounds(|found| *found == DataType::Date32));
+    let is_of_times = time.is_some();
     let (bound, step) = match time {
         Some(time) => (time, DataType::Interval(IntervalUnit::MonthDayNano)),
         None if given.iter().any(DataType::is_integer) => (DataType::Int64, DataType::Int64),
@@ -47,6 +48,8 @@ fn typed(given: &[DataType]) -> Vec<DataType> {
         let wanted = if is_bound { &bound } else { &step };
         match found {
             text if text.is_string() => wanted.clone(),
+            // Parameters of which nothing is known, too.
+            DataType::Null if is_of_times => wanted.clone(),
             DataType::Date32 if is_bound => wanted.clone(),
             other => other.clone(),
         }
@@ -123,6 +126,10 @@ mod tests {
             ),
             (
                 [day.clone(), moment.clone(), interval.clone()],
+                [moment.clone(), moment.clone(), interval.clone()],
+            ),
+            (
+                [moment.clone(), DataType::Null, DataType::Null],
                 [moment.clone(), moment.clone(), interval.clone()],
             ),
             (
