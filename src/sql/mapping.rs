@@ -27,6 +27,7 @@ use super::rules::register_rewrites;
 use super::session_state::session_config;
 use super::statement::{self, Insert, OnConflict, Statement};
 use super::syntax::edit_expressions;
+use super::texts::time_texts::TimeTexts;
 
 /// The relation that a mapping reads.
 pub const RAW: &str = "raw";
@@ -174,7 +175,10 @@ impl MappingPlanner {
     /// A planner with all of DataFusion's functions.
     pub fn new() -> MappingPlanner {
         let builder = SessionStateBuilder::new().with_config(session_config());
-        let mut state = builder.with_default_features().build();
+        // Times are written as they always were: a file that is read again gives the same rows.
+        let reading = Arc::new(TimeTexts { reads_only: true });
+        let builder = builder.with_default_features().with_optimizer_rule(reading);
+        let mut state = builder.build();
         // Registering only fails for registries that take no functions.
         let _ = register_rewrites(&mut state);
         MappingPlanner {
@@ -379,6 +383,18 @@ mod tests {
         let (rows, origins) = query.evaluate(&raw()).unwrap();
         assert_eq!(rows.num_rows(), 2);
         assert_eq!(origins.values(), &[0, 2]);
+    }
+
+    #[test]
+    fn texts_are_read_as_in_queries() {
+        let texts = vec!["2026-05-04 10:20", "2026-05-05 10:20:30"];
+        let texts: ArrayRef = Arc::new(StringArray::from(texts));
+        let raw = RecordBatch::try_from_iter([("placed", texts)]).unwrap();
+        let sql = "SELECT CAST(placed AS TIMESTAMP) AS at FROM raw";
+        let mapping = Mapping::new("t", sql).unwrap();
+        let query = MappingPlanner::new().plan(&raw.schema(), &mapping).unwrap();
+        let (rows, _) = query.evaluate(&raw).expect("moments");
+        assert_eq!(rows.num_rows(), 2);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::functions::constants;
 use super::functions::json;
 use super::functions::lists_by_row;
 use super::functions::scalar;
+use super::functions::typed_series;
 use super::functions::version;
 use super::operators::alternatives;
 use super::operators::comparison::Comparisons;
@@ -75,6 +76,7 @@ pub fn session_state() -> SessionState {
     let _ = scalar::register(&mut state);
     let _ = lists_by_row::register(&mut state);
     let _ = constants::register(&mut state);
+    let _ = typed_series::register(&mut state);
     // It tells of a column what differs between plans of one query: its name, and whether it may be
     // NULL.
     let _ = state.deregister_udf("arrow_field");

@@ -16,9 +16,9 @@ use crate::sql::query::QueryContext;
 use crate::sql::reason;
 use crate::sql::statement::{calls_functions, parse_query};
 use crate::sql::syntax::{cells, is_null, is_text};
+use crate::sql::texts::readable;
 use crate::sql::texts::time_texts;
 use crate::sql::texts::written_bytes;
-use crate::sql::texts::written_times;
 use crate::sql::types::sql_name;
 use crate::sql::{SqlError, nearest};
 
@@ -114,22 +114,42 @@ fn keep_decimals(values: &mut Values, types: &[DataType]) {
     }
 }
 
-/// Casts texts that stand among other values of a column to its type. `VALUES` would give all of them
-/// one type, whichever column they are for.
+/// Casts texts that stand among other values of a column to its type, and in a column of texts the
+/// others. `VALUES` would give all of them one type, whichever column they are for.
 fn read_texts(values: &mut Values, types: &[DataType]) -> Result<(), SqlError> {
     for (position, data_type) in types.iter().enumerate() {
-        // Columns of texts take them as they are, those of decimals digit by digit.
-        if matches!(data_type, DataType::Utf8 | DataType::Decimal128(..)) {
+        // Columns of decimals take texts digit by digit.
+        if matches!(data_type, DataType::Decimal128(..)) {
             continue;
         }
-        if cells(values, position).all(|cell| is_text(cell) || is_null(cell)) {
+        let is_other = |cell: &Expr| !is_text(cell) && !is_null(cell);
+        let has_texts = cells(values, position).any(|cell| is_text(cell));
+        if !has_texts || !cells(values, position).any(|cell| is_other(cell)) {
             continue;
         }
-        for cell in cells(values, position).filter(|cell| is_text(cell)) {
-            *cell = expression(&format!("CAST({cell} AS {})", sql_name(data_type)))?;
+        for cell in cells(values, position) {
+            let is_cast = match data_type {
+                DataType::Utf8 => is_other(cell),
+                _ => is_text(cell),
+            };
+            if is_cast {
+                *cell = in_type(cell, data_type)?;
+            }
         }
     }
     Ok(())
+}
+
+/// A value as one of a type; a number that is to be a text keeps the digits that are written.
+fn in_type(value: &Expr, data_type: &DataType) -> Result<Expr, SqlError> {
+    let number = match data_type {
+        DataType::Utf8 => decimal::written_number(value),
+        _ => None,
+    };
+    match number {
+        Some(digits) => Ok(Expr::value(Value::SingleQuotedString(digits))),
+        None => expression(&format!("CAST({value} AS {})", sql_name(data_type))),
+    }
 }
 
 /// The default of a column as SQL.
@@ -267,12 +287,10 @@ pub(super) fn fit(
             if let Some(hint) = unlike(value.data_type(), &column.data_type) {
                 return Err(wrong_type(table, column, value.data_type()).with_hint(hint));
             }
+            let is_text = value.data_type().is_string();
             let complete = match column.data_type {
-                DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_)
-                    if value.data_type().is_string() =>
-                {
-                    written_times::of_texts(value, &column.data_type)
-                        .map_err(DataFusionError::from)?
+                _ if is_text && readable::is_concerned(&column.data_type) => {
+                    readable::of_texts(value, &column.data_type).map_err(DataFusionError::from)?
                 }
                 DataType::Utf8 if time_texts::is_written_here(value.data_type()) => {
                     time_texts::texts_of(value)?

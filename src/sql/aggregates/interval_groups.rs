@@ -104,6 +104,17 @@ fn by_length(groups: Aggregate) -> Result<LogicalPlan> {
     )?))
 }
 
+/// An interval as two numbers: its length, and the form in which it is written.
+pub fn parts_of(interval: Expr) -> [Expr; 2] {
+    let form = called(Part::Form, vec![interval.clone()]);
+    [length_of(interval), form]
+}
+
+/// The interval that has these parts.
+pub fn of_parts(parts: [Expr; 2]) -> Expr {
+    called(Part::Whole, parts.to_vec())
+}
+
 fn is_interval(value: &Expr, schema: &DFSchema) -> bool {
     let found = value.get_type(schema);
     found.is_ok_and(|found| matches!(found, DataType::Interval(_)))
@@ -184,23 +195,21 @@ fn form(interval: IntervalMonthDayNano) -> i64 {
 }
 
 fn intervals_of(lengths: &ArrayRef, forms: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
+    // Of no rows they may have become NULL without a type.
+    let (lengths, forms) = (cast(lengths, &LENGTH)?, cast(forms, &DataType::Int64)?);
     let lengths = lengths.as_primitive::<Decimal128Type>().iter();
     let pairs = lengths.zip(forms.as_primitive::<Int64Type>());
-    let found = pairs.map(|pair| match pair {
-        (Some(length), Some(form)) => interval(length, form).map(Some),
-        _ => Ok(None),
-    });
-    found.collect()
+    let found = pairs.map(|(length, form)| interval(length?, form?));
+    Ok(found.collect())
 }
 
-fn interval(whole: i128, form: i64) -> Result<IntervalMonthDayNano> {
+/// `None`: the parts are those of several intervals, as those of rows that nobody may ask for.
+fn interval(whole: i128, form: i64) -> Option<IntervalMonthDayNano> {
     // The halves of the number are months and days.
     let (months, days) = ((form >> 32) as i32, (form as u32 ^ SIGN) as i32);
     let rest = whole - length(IntervalMonthDayNano::new(months, days, 0));
-    match i64::try_from(rest) {
-        Ok(rest) => Ok(IntervalMonthDayNano::new(months, days, rest)),
-        Err(_) => exec_err!("an interval is out of range"),
-    }
+    let rest = i64::try_from(rest).ok()?;
+    Some(IntervalMonthDayNano::new(months, days, rest))
 }
 
 #[cfg(test)]

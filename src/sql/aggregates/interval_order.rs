@@ -1,5 +1,5 @@
 //! Intervals by their length, wherever no operator compares them: in an order, as extremes, as keys of
-//! groups, partitions and joins, in `CASE x WHEN`, `nullif` and beside subqueries.
+//! groups, partitions and joins, in `CASE x WHEN`, `nullif` and beside subqueries and lists.
 //!
 //! DataFusion compares their months, then their days, then the rest. Here a day has 24 hours and a
 //! month 30 days, as in Postgres.
@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::{interval_extremes, interval_groups};
+use super::{interval_elements, interval_extremes, interval_groups};
 use crate::sql::node::has_part;
 use crate::sql::operators::interval_length::{has_length, length_of};
 
@@ -103,11 +103,12 @@ fn concerns(part: &Expr) -> bool {
     match part {
         Expr::AggregateFunction(_) | Expr::WindowFunction(_) => true,
         Expr::ScalarFunction(call) => {
-            EXTREMES.contains(&call.name()) || call.name() == UNLESS_EQUAL
+            let name = call.name();
+            EXTREMES.contains(&name) || name == UNLESS_EQUAL || interval_elements::concerns(part)
         }
         Expr::Case(case) => case.expr.is_some(),
         Expr::InSubquery(_) | Expr::SetComparison(_) => true,
-        _ => false,
+        other => interval_elements::concerns(other),
     }
 }
 
@@ -154,6 +155,9 @@ fn in_expression(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let is_changed = beside_rows(&mut test.expr, &mut test.subquery, schema)?;
             let test = Expr::SetComparison(test);
             Ok(Transformed::new_transformed(test, is_changed))
+        }
+        other if interval_elements::concerns(&other) => {
+            Ok(interval_elements::by_length(other, schema))
         }
         other => Ok(Transformed::no(other)),
     }

@@ -1,7 +1,7 @@
 //! Aggregate and window functions: those that DataFusion computes otherwise than Postgres or not at
 //! all, and what they are given.
 //!
-//! On the plan, in their order: `interval_order` (with `interval_extremes` and
+//! On the plan, in their order: `interval_order` (with `interval_elements`, `interval_extremes` and
 //! `interval_groups`), `peer_frames`, `filtered_arguments`. Among the optimiser's rules: `checked_sums` (with `wide_sums` and
 //! `distinct_in_frame`) and `interval_sums`. `quantile` tells where in a group a percentile is. The
 //! others are functions that [`session_state`](super::session_state) registers.
@@ -10,8 +10,9 @@ pub(super) mod checked_sums;
 mod distinct_in_frame;
 pub mod extremes;
 pub(super) mod filtered_arguments;
+mod interval_elements;
 mod interval_extremes;
-mod interval_groups;
+pub(super) mod interval_groups;
 pub(super) mod interval_order;
 pub(super) mod interval_sums;
 pub mod mode;

@@ -10,7 +10,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 
 pub use met::{DecimalOperators, in_conditions};
-pub use written::{inexact, keep_in_column, keep_long};
+pub use written::{inexact, keep_in_column, keep_long, written_number};
 
 /// The decimal that a text without an exponent says, with all of its digits.
 pub fn of_text(text: &str) -> Option<ScalarValue> {

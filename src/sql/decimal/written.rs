@@ -79,7 +79,8 @@ pub fn inexact(expression: &Expr) -> Option<String> {
     written_number(expression).filter(|text| text.parse::<i64>().is_err())
 }
 
-fn written_number(expression: &Expr) -> Option<String> {
+/// The text of a number literal, with or without a sign.
+pub fn written_number(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Nested(inner) => written_number(inner),
         Expr::UnaryOp {

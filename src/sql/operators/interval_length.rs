@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, ListArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+    DataType, Field, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::plan_err;
 use datafusion::error::Result;
@@ -32,7 +32,8 @@ pub fn has_length(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
 }
 
-/// The length of a value; of a text that of the interval that it stands for.
+/// The length of a value; of a text that of the interval that it stands for, of a list those of its
+/// elements.
 pub fn length_of(value: Expr) -> Expr {
     let function = IntervalLength {
         signature: Signature::user_defined(Volatility::Immutable),
@@ -66,13 +67,17 @@ impl ScalarUDFImpl for IntervalLength {
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
             [DataType::Duration(unit)] => Ok(vec![DataType::Duration(*unit)]),
+            [DataType::List(item)] if has_length(item.data_type()) => Ok(given.to_vec()),
             [_] => Ok(vec![INTERVAL]),
             _ => plan_err!("one interval is needed"),
         }
     }
 
-    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
-        Ok(LENGTH)
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        Ok(match given {
+            [DataType::List(_)] => DataType::new_list(LENGTH, true),
+            _ => LENGTH,
+        })
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -80,33 +85,52 @@ impl ScalarUDFImpl for IntervalLength {
             return plan_err!("one interval is needed");
         };
         let rows = CallRows::of(&given);
-        let lengths = lengths(&intervals.to_array(rows.count)?)?;
-        let lengths = lengths.with_precision_and_scale(38, 0)?;
-        rows.answer(Arc::new(lengths))
+        let intervals = intervals.to_array(rows.count)?;
+        let lengths: ArrayRef = match intervals.as_list_opt::<i32>() {
+            Some(lists) => Arc::new(lengths_within(lists)?),
+            None => Arc::new(lengths(&intervals)?),
+        };
+        rows.answer(lengths)
     }
 }
 
+fn lengths_within(lists: &ListArray) -> Result<ListArray> {
+    let lengths: ArrayRef = Arc::new(lengths(lists.values())?);
+    let item = Arc::new(Field::new_list_field(LENGTH, true));
+    let offsets = lists.offsets().clone();
+    let nulls = lists.nulls().cloned();
+    Ok(ListArray::try_new(item, offsets, lengths, nulls)?)
+}
+
 fn lengths(intervals: &ArrayRef) -> Result<Decimal128Array> {
-    let DataType::Duration(unit) = intervals.data_type() else {
-        let intervals = cast(intervals, &INTERVAL)?;
-        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-        return Ok(intervals
-            .iter()
-            .map(|interval| interval.map(length))
-            .collect());
+    let lengths: Decimal128Array = match intervals.data_type() {
+        DataType::Duration(unit) => {
+            let nanoseconds = nanoseconds_of(*unit);
+            let units = cast(intervals, &DataType::Int64)?;
+            let units = units.as_primitive::<Int64Type>().iter();
+            units
+                .map(|units| units.map(|units| i128::from(units) * nanoseconds))
+                .collect()
+        }
+        _ => {
+            let intervals = cast(intervals, &INTERVAL)?;
+            let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+            intervals
+                .iter()
+                .map(|interval| interval.map(length))
+                .collect()
+        }
     };
-    let nanoseconds = match unit {
+    Ok(lengths.with_precision_and_scale(38, 0)?)
+}
+
+fn nanoseconds_of(unit: TimeUnit) -> i128 {
+    match unit {
         TimeUnit::Second => 1_000_000_000,
         TimeUnit::Millisecond => 1_000_000,
         TimeUnit::Microsecond => 1000,
         TimeUnit::Nanosecond => 1,
-    };
-    let units = cast(intervals, &DataType::Int64)?;
-    let units = units.as_primitive::<Int64Type>();
-    Ok(units
-        .iter()
-        .map(|units| units.map(|units| i128::from(units) * nanoseconds))
-        .collect())
+    }
 }
 
 /// The nanoseconds of an interval.

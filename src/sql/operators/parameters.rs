@@ -54,7 +54,7 @@ pub(super) fn as_interval(value: Expr) -> Expr {
 }
 
 /// The same of another type.
-pub(super) fn in_type(value: Expr, data_type: &DataType) -> Expr {
+pub(in crate::sql) fn in_type(value: Expr, data_type: &DataType) -> Expr {
     match value {
         Expr::Placeholder(Placeholder { id, field: None }) => of_type(id, data_type),
         other => other,

@@ -43,7 +43,22 @@ fn no_value(text: &str) -> Option<SqlError> {
         _ if name.contains("Int") => state_of_number(value, is_whole(value)),
         _ => "22P02",
     };
-    Some(refused(value, sqlstate, &type_name(name)))
+    Some(match name.starts_with("Time64") {
+        true => no_time_of_day(value),
+        false => refused(value, sqlstate, &type_name(name)),
+    })
+}
+
+/// A text that is no time of day: it may be that of the end of one, which a value here cannot be.
+fn no_time_of_day(value: &str) -> SqlError {
+    let error = refused(value, state_of_time(value), "TIME");
+    match value.trim().starts_with("24:00") {
+        true => SqlError {
+            message: format!("{}, which ends at 23:59:59.999999", error.message),
+            ..error
+        },
+        false => error,
+    }
 }
 
 /// A text that is no time.
@@ -65,7 +80,7 @@ fn no_time(text: &str) -> Option<SqlError> {
     }
     if let Some(rest) = text.strip_prefix("Failed to parse '") {
         let (value, _) = rest.rsplit_once("' as time")?;
-        return Some(refused(value, state_of_time(value), "TIME"));
+        return Some(no_time_of_day(value));
     }
     if let Some(rest) = text.strip_prefix("Overflow converting ") {
         let (value, _) = rest.split_once(" to ")?;
@@ -288,6 +303,11 @@ mod tests {
                 "Cast error: Cannot cast string 'soon' to value of Date32 type",
                 "22007",
                 "'soon' cannot be cast to DATE",
+            ),
+            (
+                "Cast error: Cannot cast string '24:00' to value of Time64(ns) type",
+                "22008",
+                "'24:00' is out of range of TIME, which ends at 23:59:59.999999",
             ),
             (
                 "Cast error: Cannot cast value 'maybe' to value of Boolean type",

@@ -7,6 +7,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
 use crate::sql::functions::scalar::real;
+use crate::sql::texts::cast_texts;
 
 /// Whether an expression over columns divides, takes a logarithm, computes with a function what may
 /// become too large, or casts to what may not hold it.
@@ -20,7 +21,8 @@ pub fn may_fail(expression: &Expr, schema: &DFSchema) -> Result<bool> {
                 .map_or(true, |from| !holds_all(cast.field.data_type(), &from)),
             Expr::ScalarFunction(call) => {
                 let name = call.func.name();
-                matches!(name, "+" | "-" | "*" | "/") || real::may_fail(name)
+                let computes = matches!(name, "+" | "-" | "*" | "/");
+                computes || name == cast_texts::NAME || real::may_fail(name)
             }
             _ => false,
         })

@@ -62,7 +62,7 @@ pub fn optimizer_rules(purpose: Purpose) -> Vec<Rule> {
         }
     }
     // Before constants are computed.
-    rules.insert(0, Arc::new(TimeTexts));
+    rules.insert(0, Arc::new(TimeTexts { reads_only: false }));
     let checked = CheckedNumbers {
         constants_only: purpose == Purpose::LiveView,
     };

@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::decorrelate::is_hard;
+use crate::sql::aggregates::interval_groups;
 
 /// An expression over `rows` whose scalar subqueries fail for those of them for which they are
 /// evaluated and give several rows.
@@ -89,23 +90,30 @@ fn guard(expression: Expr, asking: Option<&Column>, is_strict: bool) -> Result<T
 }
 
 fn is_ordered(plan: &LogicalPlan) -> bool {
-    let data_type = plan.schema().field(0).data_type();
-    !data_type.is_nested() && !matches!(data_type, DataType::Interval(_))
+    !plan.schema().field(0).data_type().is_nested()
 }
 
 /// One row for those of a query of one column.
 fn gathered(plan: LogicalPlan) -> Result<LogicalPlan> {
     let (relation, field) = plan.schema().qualified_field(0);
-    let column = Column::new(relation.cloned(), field.name());
+    let value = Expr::Column(Column::new(relation.cloned(), field.name()));
     let name = field.name().clone();
-    let aggregates = [
-        min(Expr::Column(column)).alias("value"),
-        count(lit(1i64)).alias("rows"),
-    ];
+    let (mut aggregates, value) = match field.data_type() {
+        DataType::Interval(_) => {
+            let [length, form] = interval_groups::parts_of(value);
+            let parts = [unqualified("[length]"), unqualified("[form]")];
+            (
+                vec![min(length).alias("[length]"), min(form).alias("[form]")],
+                interval_groups::of_parts(parts),
+            )
+        }
+        _ => (vec![min(value).alias("value")], unqualified("value")),
+    };
+    aggregates.push(count(lit(1i64)).alias("rows"));
     let gathered = ScalarUDF::new_from_impl(Gathered {
         signature: Signature::any(2, Volatility::Immutable),
     });
-    let gathered = gathered.call(vec![unqualified("value"), unqualified("rows")]);
+    let gathered = gathered.call(vec![value, unqualified("rows")]);
     LogicalPlanBuilder::from(plan)
         .aggregate(Vec::<Expr>::new(), aggregates)?
         .project([gathered.alias(name)])?

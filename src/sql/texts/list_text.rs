@@ -129,16 +129,66 @@ fn is_plain(element: &str) -> bool {
 
 /// The elements of a list, of which `None` is NULL.
 pub fn elements(text: &str) -> Result<Vec<Option<String>>> {
+    let inner = between_braces(text);
+    inner.and_then(read).ok_or_else(|| malformed(text.trim()))
+}
+
+/// The lists that a list of lists consists of, as texts. As in Postgres they have one length.
+pub fn lists(text: &str) -> Result<Vec<&str>> {
+    let lists = between_braces(text).and_then(parts);
+    let lists = lists.ok_or_else(|| malformed(text.trim()))?;
+    let lengths = lists.iter().map(|list| match list.starts_with('{') {
+        true => between_braces(list)
+            .and_then(parts)
+            .map(|parts| parts.len()),
+        false => None,
+    });
+    let lengths = lengths.collect::<Option<Vec<usize>>>().unwrap_or_default();
+    let first = lengths.first().copied().unwrap_or_default();
+    let is_even = first > 0 && lengths.iter().all(|length| *length == first);
+    match is_even || lists.is_empty() {
+        true => Ok(lists),
+        false => Err(malformed(text.trim())),
+    }
+}
+
+/// What stands between the braces of a list.
+fn between_braces(text: &str) -> Option<&str> {
     let text = text.trim();
     // Where the positions begin may stand in front: [2:3]={1,2}.
     let list = match text.starts_with('[') {
         true => text.split_once('=').map_or("", |(_, list)| list.trim()),
         false => text,
     };
-    let inner = list
-        .strip_prefix('{')
-        .and_then(|list| list.strip_suffix('}'));
-    inner.and_then(read).ok_or_else(|| malformed(text))
+    list.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// What stands between the commas of a list, but for those within its lists and quotes.
+fn parts(inner: &str) -> Option<Vec<&str>> {
+    if inner.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let mut parts = Vec::new();
+    let (mut begin, mut depth, mut is_quoted) = (0, 0_usize, false);
+    let mut characters = inner.char_indices();
+    while let Some((place, character)) = characters.next() {
+        match character {
+            '\\' => {
+                characters.next()?;
+            }
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '{' => depth += 1,
+            '}' => depth = depth.checked_sub(1)?,
+            ',' if depth == 0 => {
+                parts.push(inner[begin..place].trim());
+                begin = place + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(inner[begin..].trim());
+    (depth == 0 && !is_quoted).then_some(parts)
 }
 
 fn malformed(text: &str) -> DataFusionError {
@@ -200,7 +250,7 @@ impl Element {
 
 #[cfg(test)]
 mod tests {
-    use super::{elements, of_elements};
+    use super::{elements, lists, of_elements};
 
     #[test]
     fn lists_are_written_as_postgres_writes_them() {
@@ -236,6 +286,24 @@ mod tests {
         }
         for text in ["", "1,2", "{1", "{1,}", "{{1},{2}}", r#"{"a"b}"#, r#"{"a}"#] {
             assert!(elements(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_of_lists_are_taken_apart() {
+        let text = r#" {{1,"}"}, {a\,b,NULL}} "#;
+        assert_eq!(lists(text).expect(text), [r#"{1,"}"}"#, r"{a\,b,NULL}"]);
+        assert_eq!(lists("{}").expect("an empty list"), [""; 0]);
+        for text in [
+            "{1,2}",
+            "{{1},{2,3}}",
+            "{{1},2}",
+            "{{}}",
+            "{{1}",
+            "{{1},}",
+            "{{1}}}",
+        ] {
+            assert!(lists(text).is_err(), "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Arrow writes a `T` between date and time, and intervals in words. Texts become so by casts, and by
 //! what needs texts: `||`, `concat`. They are told apart when all casts are known, with those by which
-//! texts become lists and intervals.
+//! texts become lists, times and others (`cast_texts`).
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -39,7 +39,10 @@ const SECONDS_OF_DAY: i64 = 86_400;
 
 /// The rule; it stands before those that compute constants.
 #[derive(Debug)]
-pub struct TimeTexts;
+pub struct TimeTexts {
+    /// Whether texts are read and none are written.
+    pub reads_only: bool,
+}
 
 impl OptimizerRule for TimeTexts {
     fn name(&self) -> &str {
@@ -59,7 +62,8 @@ impl OptimizerRule for TimeTexts {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let concerns = |part: &Expr| text_cast(part).is_some() || is_reading_cast(part);
+        let is_written = |part: &Expr| !self.reads_only && text_cast(part).is_some();
+        let concerns = |part: &Expr| is_written(part) || is_reading_cast(part);
         if !has_part(&plan, concerns)? || matches!(plan, LogicalPlan::TableScan(_)) {
             return Ok(Transformed::no(plan));
         }
@@ -72,7 +76,7 @@ impl OptimizerRule for TimeTexts {
             let name = names.save(&expression);
             let written = expression.transform_up(|part| {
                 let read = cast_texts::with_function(part, &schema, is_set);
-                Ok(match read.transformed {
+                Ok(match read.transformed || self.reads_only {
                     true => read,
                     false => with_function(read.data, &schema, is_set),
                 })

@@ -8,7 +8,7 @@
 //! all of them are asked, and gives false where some are.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, DataType as SqlType, Expr as Ast, UnaryOperator, Value,
+    Array, ArrayElemTypeDef, BinaryOperator, DataType as SqlType, Expr as Ast, UnaryOperator, Value,
 };
 
 use super::list_text;
@@ -16,16 +16,19 @@ use crate::sql::error::SqlError;
 use crate::sql::operators::comparison::is_comparison;
 use crate::sql::syntax::{bare, has_queries, take_value, text_of};
 
+/// The most lists within one another that a text is read as.
+const DEPTH_MAX: usize = 6;
+
 /// Writes a list that is a text with its elements.
 pub fn with_elements(expression: &mut Ast) -> Result<(), SqlError> {
     let (left, operator, right, is_all) = match expression {
         Ast::Cast {
             expr,
-            data_type: SqlType::Array(_),
+            data_type: data_type @ SqlType::Array(_),
             ..
         } => {
-            if let Some(elem) = elements_of(expr)? {
-                **expr = Ast::Array(Array { elem, named: true });
+            if let Some(text) = text_of(expr) {
+                **expr = list_of(text, depth_of(data_type))?;
             }
             return Ok(());
         }
@@ -142,9 +145,10 @@ pub fn connected(conditions: Vec<Ast>, connective: &BinaryOperator) -> Ast {
 
 /// The elements of a list that is a text, as texts of their own; `None`: it is something else.
 pub fn elements_of(value: &Ast) -> Result<Option<Vec<Ast>>, SqlError> {
-    let Some(text) = text_of(bare(value)) else {
-        return Ok(None);
-    };
+    text_of(bare(value)).map(elements).transpose()
+}
+
+fn elements(text: &str) -> Result<Vec<Ast>, SqlError> {
     let elements = list_text::elements(text)?.into_iter();
     let elements = elements.map(|element| {
         Ast::value(match element {
@@ -152,7 +156,33 @@ pub fn elements_of(value: &Ast) -> Result<Option<Vec<Ast>>, SqlError> {
             None => Value::Null,
         })
     });
-    Ok(Some(elements.collect()))
+    Ok(elements.collect())
+}
+
+/// How many lists within one another a type is, up to as many as Postgres knows.
+fn depth_of(data_type: &SqlType) -> usize {
+    let mut depth = 0;
+    let mut rest = data_type;
+    while let SqlType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) = rest
+        && depth < DEPTH_MAX
+    {
+        depth += 1;
+        rest = inner.as_ref();
+    }
+    depth
+}
+
+/// A list that is written as a text, of so many lists within one another.
+fn list_of(text: &str, depth: usize) -> Result<Ast, SqlError> {
+    let elem = match depth {
+        0 | 1 => elements(text)?,
+        _ => {
+            let lists = list_text::lists(text)?.into_iter();
+            let lists = lists.map(|list| list_of(list, depth - 1));
+            lists.collect::<Result<Vec<Ast>, SqlError>>()?
+        }
+    };
+    Ok(Ast::Array(Array { elem, named: true }))
 }
 
 #[cfg(test)]
@@ -179,6 +209,10 @@ mod tests {
     fn texts_become_lists() {
         for (text, expected) in [
             ("SELECT '{1,NULL}'::INT[]", "SELECT ARRAY['1', NULL]::INT[]"),
+            (
+                "SELECT '{{1,2},{3,NULL}}'::INT[][]",
+                "SELECT ARRAY[ARRAY['1', '2'], ARRAY['3', NULL]]::INT[][]",
+            ),
             (
                 "SELECT n = ANY('{1,2}'), n <> ALL('{\"a b\"}')",
                 "SELECT n IN ('1', '2'), n NOT IN ('a b')",

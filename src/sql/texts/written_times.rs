@@ -4,17 +4,14 @@
 //! Arrow, which reads texts as times, asks for the seconds; of a date in another zone it takes that
 //! in UTC, and digits alone it takes for the microseconds of the day.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
 use chrono::Utc;
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr as Ast, Value};
+
+use super::readable::readable;
 
 /// Where the day of a moment ends in its text.
 const DAY_END: usize = 10;
@@ -22,19 +19,9 @@ const DAY_END: usize = 10;
 /// Where its minutes end.
 const MINUTES_END: usize = 16;
 
-/// A text as Arrow reads it as a value of a type; `None`: as it is.
-pub fn readable(text: &str, data_type: &DataType) -> Option<String> {
-    match data_type {
-        DataType::Timestamp(..) => with_seconds(text),
-        DataType::Date32 => without_time(text),
-        DataType::Time64(_) => with_colons(text),
-        _ => None,
-    }
-}
-
 /// A time of day that is written as four digits or six, with colons; a text that Arrow does not read
 /// if there are others. `None`: it is no whole number.
-fn with_colons(text: &str) -> Option<String> {
+pub(super) fn with_colons(text: &str) -> Option<String> {
     let text = text.trim();
     text.parse::<i64>().ok()?;
     let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -60,7 +47,7 @@ pub fn with_seconds(text: &str) -> Option<String> {
 }
 
 /// The day of a text that is a moment, as the text has it; `None`: it is none.
-fn without_time(text: &str) -> Option<String> {
+pub(super) fn without_time(text: &str) -> Option<String> {
     let text = text.trim();
     let (day, time) = text.split_at_checked(DAY_END)?;
     if time.is_empty() {
@@ -108,17 +95,6 @@ pub fn beside_moment(value: Expr, column: &DataType) -> Expr {
         Some(text) => Expr::Literal(ScalarValue::Utf8(Some(text)), None),
         None => value,
     }
-}
-
-/// Texts as they are read as moments or dates.
-pub fn of_texts(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-    let texts = cast(texts, &DataType::Utf8)?;
-    let complete = texts
-        .as_string::<i32>()
-        .iter()
-        .map(|text| text.map(|text| readable(text, data_type).unwrap_or_else(|| text.to_owned())));
-    let complete: StringArray = complete.collect();
-    Ok(Arc::new(complete))
 }
 
 #[cfg(test)]

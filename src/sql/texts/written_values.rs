@@ -5,9 +5,9 @@ use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 
 use super::list_text;
+use super::readable::readable;
 use super::written_bytes::{self, bytes_of};
 use super::written_intervals;
-use super::written_times::readable;
 use crate::sql::decimal;
 use crate::sql::error::SqlError;
 use crate::sql::planner::external;
@@ -20,10 +20,13 @@ pub fn value_of(text: &str, data_type: &DataType) -> Result<Option<ScalarValue>>
     let read = |text: String| as_text(text).cast_to(data_type);
     let value = match data_type {
         DataType::Boolean => ScalarValue::Boolean(Some(truth_of(trimmed)?)),
-        DataType::Decimal128(..) => match decimal::of_text(trimmed) {
-            Some(number) => number,
-            None => read(trimmed.to_owned())?,
-        },
+        DataType::Decimal128(..) => {
+            let digits = readable(trimmed, data_type).unwrap_or_else(|| trimmed.to_owned());
+            match decimal::of_text(&digits) {
+                Some(number) => number,
+                None => read(digits)?,
+            }
+        }
         DataType::Time64(_) | DataType::Date32 | DataType::Timestamp(..) => {
             read(readable(trimmed, data_type).unwrap_or_else(|| trimmed.to_owned()))?
         }
@@ -41,6 +44,16 @@ pub fn value_of(text: &str, data_type: &DataType) -> Result<Option<ScalarValue>>
 /// A list whose elements are read one by one.
 fn list_of(text: &str, item: &DataType) -> Result<Option<ScalarValue>> {
     let mut values = Vec::new();
+    if let DataType::List(inner) = item {
+        for list in list_text::lists(text)? {
+            let Some(list) = list_of(list, inner.data_type())? else {
+                return Ok(None);
+            };
+            values.push(list);
+        }
+        let list = ScalarValue::new_list(&values, item, true);
+        return Ok(Some(ScalarValue::List(list)));
+    }
     for element in list_text::elements(text)? {
         let value = match element {
             None => Some(ScalarValue::try_from(item)?),
@@ -103,9 +116,14 @@ mod tests {
         }
         let number = value_of("1.005", &DataType::Decimal128(6, 2)).expect("a number");
         assert_eq!(number, Some(ScalarValue::Decimal128(Some(1005), 4, 3)));
+        let number = value_of("1.5e1", &DataType::Decimal128(6, 2)).expect("a number");
+        assert_eq!(number, Some(ScalarValue::Decimal128(Some(15), 2, 0)));
         assert_eq!(read("a", &DataType::Utf8), None);
         let numbers = DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true)));
         assert_eq!(read("{1,NULL,3}", &numbers).as_deref(), Some("[1, , 3]"));
+        let lists = DataType::List(Arc::new(Field::new_list_field(numbers, true)));
+        let read = read("{{1,2},{3,NULL}}", &lists);
+        assert_eq!(read.as_deref(), Some("[[1, 2], [3, ]]"));
     }
 
     #[test]

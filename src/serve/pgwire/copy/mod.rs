@@ -13,9 +13,8 @@ use pgwire::error::{PgWireError, PgWireResult};
 
 use super::{failure, refusal};
 use crate::engine::{CopyTarget, Reservation};
-use crate::sql::bound_value::without_exponent;
+use crate::sql::texts::readable::readable;
 use crate::sql::texts::written_bytes;
-use crate::sql::texts::written_times::readable;
 use crate::sql::{CopyFormat, CopyHeader, reason};
 use csv::CsvParser;
 use forced::Forced;
@@ -250,13 +249,6 @@ fn values(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String>
     if *data_type == DataType::Binary {
         return Ok(Arc::new(written_bytes::of_texts(texts)?));
     }
-    if matches!(data_type, DataType::Decimal128(..)) && texts.iter().any(has_exponent) {
-        let texts: StringArray = texts
-            .iter()
-            .map(|text| text.map(|text| without_exponent(text).unwrap_or_else(|| text.to_owned())))
-            .collect();
-        return cast_texts(&texts, data_type);
-    }
     let is_other =
         |text: Option<&str>| text.is_some_and(|text| readable(text, data_type).is_some());
     if texts.iter().any(is_other) {
@@ -269,11 +261,6 @@ fn values(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String>
         return cast_texts(&complete, data_type);
     }
     cast_texts(texts, data_type)
-}
-
-/// Whether a text may be a number with an exponent, which a cast to a decimal does not read.
-fn has_exponent(text: Option<&str>) -> bool {
-    text.is_some_and(|text| text.contains(['e', 'E']))
 }
 
 fn cast_texts(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef, String> {
