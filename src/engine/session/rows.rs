@@ -7,7 +7,7 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Values};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value, Values};
 use futures::TryStreamExt;
 
 use crate::model::{ColumnDefinition, TableDefinition};

@@ -138,7 +138,8 @@ fn wanted(
 pub fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut is_retyped = false;
     let typed = plan.transform_up_with_subqueries(|node| {
-        let node = match has_part(&node, concerns)? {
+        let is_concerned = has_part(&node, concerns)?;
+        let node = match is_concerned {
             true => in_node(node, &mut is_retyped)?,
             false => node,
         };
