@@ -249,6 +249,10 @@ fn files_of_all_formats_fill_the_views() {
             assert!(rate.is_some_and(|rate| rate > 0.0), "{report}");
         }
     }
+    let timed = report.timed.iter();
+    let timed = timed.map(|run| (run.name.as_str(), run.ended_s > run.began_s));
+    let expected = ["ndjson", "csv", "parquet"].map(|format| (format, true));
+    assert_eq!(timed.collect::<Vec<_>>(), expected);
     let left = std::fs::read_dir(directory.path().join("engines"));
     assert_eq!(
         left.map_or(0, Iterator::count),

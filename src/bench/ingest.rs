@@ -1,12 +1,12 @@
 //! Ingest: from files to rows, and from files until all views are complete.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::bed::{Bed, Place, new_directory};
 use super::export::export;
 use super::machine::{forget_peak, peak_memory_bytes};
-use super::report::{Better, Report, spread};
+use super::report::{Better, Report, Stretch, spread};
 use super::throughput::check_note;
 use super::workload::{Workload, rows_of};
 use super::{BenchError, check};
@@ -27,6 +27,8 @@ struct Completed {
     /// The most memory that the process held, the files' buffers included; 0 where the system does
     /// not tell.
     peak_bytes: u64,
+    /// When it went on.
+    timed: Stretch,
     views: Vec<check::Checked>,
 }
 
@@ -79,6 +81,7 @@ impl Ingest {
                 let completed = self.complete(&workload, &files)?;
                 complete.push(completed.rate);
                 peaks.push(completed.peak_bytes as f64);
+                report.timed.push(completed.timed);
                 checked = completed.views;
             }
             let group = "files to rows of tables, one thread";
@@ -107,7 +110,7 @@ impl Ingest {
     fn complete(&self, workload: &Workload, files: &Files<'_>) -> Result<Completed, BenchError> {
         forget_peak();
         let bed = Bed::new(&self.place, workload)?;
-        let started = Instant::now();
+        let (began, started) = (SystemTime::now(), Instant::now());
         let mut rows = 0;
         for source in &mut files.open(&workload.tables)? {
             while let Some(submission) = next(source)? {
@@ -117,10 +120,12 @@ impl Ingest {
             all_taken(source)?;
         }
         bed.engine.flush()?;
+        let lasted = started.elapsed();
         Ok(Completed {
-            rate: rows as f64 / started.elapsed().as_secs_f64(),
+            rate: rows as f64 / lasted.as_secs_f64(),
             // Before the check, which computes all views a second time.
             peak_bytes: peak_memory_bytes().unwrap_or(0),
+            timed: Stretch::new(files.extension, began, lasted),
             views: bed.check(workload)?,
         })
     }

@@ -1,6 +1,7 @@
 //! What a measurement gives: figures and plots with all that it takes to repeat them.
 
 use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,32 @@ pub struct Report {
     pub plots: Vec<Plot>,
     /// What has been checked, and what a reader has to know.
     pub notes: Vec<String>,
+    /// When runs went on, where others watch the process meanwhile; it is not shown.
+    #[serde(default)]
+    pub timed: Vec<Stretch>,
+}
+
+/// When one run went on, from the start of its clock to the end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stretch {
+    /// What ran.
+    pub name: String,
+    /// Its beginning, in seconds since 1970.
+    pub began_s: f64,
+    /// Its end, in seconds since 1970.
+    pub ended_s: f64,
+}
+
+impl Stretch {
+    /// A run that began at a moment.
+    pub fn new(name: &str, began: SystemTime, lasted: Duration) -> Stretch {
+        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Stretch {
+            name: name.to_owned(),
+            began_s: began.as_secs_f64(),
+            ended_s: (began + lasted).as_secs_f64(),
+        }
+    }
 }
 
 /// A number with its name and unit.
@@ -82,6 +109,7 @@ impl Report {
             figures: Vec::new(),
             plots: Vec::new(),
             notes: Vec::new(),
+            timed: Vec::new(),
         }
     }
 
@@ -167,7 +195,8 @@ pub fn number(value: f64) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
-/// The least, the median and the greatest of some numbers; zeros if there are none.
+/// The least, the median (of an even number of them the greater of the two in the middle) and the
+/// greatest of some numbers; zeros if there are none.
 pub fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -203,6 +232,17 @@ mod tests {
         let text = serde_json::to_string(&report).expect("plain data");
         let read: Report = serde_json::from_str(&text).expect("plain data");
         assert_eq!(read.value("all views", "lines"), Some(1.25));
+        // Reports that were kept before there were times are still read.
+        let old = text.replace(",\"timed\":[]", "");
+        assert_ne!(old, text);
+        assert!(serde_json::from_str::<Report>(&old).is_ok());
         assert_eq!(spread(&[3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));
+    }
+
+    #[test]
+    fn a_stretch_ends_so_long_after_its_beginning() {
+        let began = UNIX_EPOCH + Duration::from_millis(1_500);
+        let stretch = Stretch::new("csv", began, Duration::from_millis(250));
+        assert_eq!((stretch.began_s, stretch.ended_s), (1.5, 1.75));
     }
 }
