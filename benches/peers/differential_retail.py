@@ -4,18 +4,22 @@
 
 Builds `benches/peers/differential` with Cargo: typed structs in differential's stock containers,
 compiled, without a log, a table or an answer that could be read. Both take rows in memory in
-transactions of 16,384 lines; the hand-written one has two of them in flight.
+transactions of 16,384 lines; the hand-written one has two of them in flight. Both load the same
+lines. On top of them both add 1,000 at a time, each as soon as all views have those before: a closed
+loop. An open loop of Mainstem stands beside.
 """
 
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 
-from retail import Bench, check, counts, figure, parser, rows_of, table
+import updates
+from processes import run
+from retail import Bench, check, counts, figures, parser, table
 
 HERE = pathlib.Path(__file__).parent
+NAME = "differential 0.26"
 
 
 def build() -> str:
@@ -29,51 +33,32 @@ def main() -> None:
     options = parser(turns=5).parse_args()
     program = build()
 
-    with Bench(options) as bench:
+    with Bench(options, more=updates.LINES) as bench:
+        expected = bench.count()
         for workers in ["1", "2"]:
-            ours, theirs = [], []
-            for _ in range(options.turns):
+            ours, theirs, closed = [], [], []
+            for turn in range(options.turns):
                 arguments = ["throughput", "--repetitions", "1", "--workers", workers]
                 ours.append(bench.measure(*arguments))
-                output = subprocess.run(
-                    [program, str(bench.input), workers], check=True, capture_output=True
-                )
-                theirs.append(json.loads(output.stdout))
-            check("differential", counts(theirs[0]["rows"]), counts(rows_of(ours[0])))
-            middle = lambda name: statistics.median(report[name] for report in theirs)
-            rates = [
-                figure(report, "rows in memory to complete views", "median") for report in ours
-            ]
+                theirs.append(json.loads(run([program, str(bench.input), workers]).output))
+                check(NAME, counts(theirs[-1]["rows"]), expected)
+                # Every other turn, as it loads all lines once more.
+                if turn % 2 == 0:
+                    closed.append(updates.closed_loop(bench, workers))
             table(
-                f"rows in memory to complete views, {options.lines} lines, {workers} workers",
+                f"rows in memory to complete views, {options.lines:,} lines, {workers} workers",
                 "lines/s",
                 [
-                    ("Mainstem: SQL, log and tables on", statistics.median(rates)),
-                    ("differential 0.26: typed by hand", middle("lines_per_second")),
+                    (
+                        "Mainstem: SQL, log and tables on",
+                        figures(ours, "rows in memory to complete views", "median"),
+                    ),
+                    (f"{NAME}: typed by hand", updates.of_all(theirs, "lines_per_second")),
                 ],
             )
-            held = figure(ours[0], "memory, first run", "held, tables and views")
-            table(
-                "memory",
-                "bytes/line",
-                [
-                    ("Mainstem: tables and views", held),
-                    ("differential 0.26: no tables", middle("bytes_per_line")),
-                ],
-                higher_is_better=False,
-            )
-            latency = bench.measure("latency", "--seconds", "5", "--workers", workers)
-            states = [entry["group"] for entry in latency["figures"] if entry["name"] == "p50"]
-            for percentile in ["p50", "p99"]:
-                table(
-                    f"1,000 lines until all views have them, {percentile}",
-                    "ms",
-                    [
-                        ("Mainstem: open loop", figure(latency, states[0], percentile)),
-                        ("differential 0.26: closed loop", middle(f"update_{percentile}_ms")),
-                    ],
-                    higher_is_better=False,
-                )
+            updates.memory(workers, ours, NAME, theirs)
+            opened = updates.open_loop(bench, workers)
+            updates.latencies(workers, closed, opened, NAME, theirs)
 
 
 if __name__ == "__main__":

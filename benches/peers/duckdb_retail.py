@@ -11,11 +11,10 @@ same rows in all views. Mainstem loads in large transactions, as one does in bul
 its other benchmarks.
 """
 
-import statistics
 import time
 
 import duckdb
-from retail import VIEWS, Bench, figure, parser, table
+from retail import TABLES, VIEWS, Bench, figures, parser, rates, table
 
 # Rows of a transaction.
 LARGE, USUAL = 262_144, 16_384
@@ -33,7 +32,7 @@ class Duck:
     def __init__(self, bench: Bench):
         self.connection = connect()
         self.queries = {view: bench.query(view) for view in VIEWS}
-        for name in ["lines", "products", "households"]:
+        for name in TABLES:
             path = bench.input / f"{name}.parquet"
             self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM '{path}'")
 
@@ -71,7 +70,7 @@ def from_files(bench: Bench, extension: str) -> float:
     """Seconds from files to complete views, in a DuckDB of its own."""
     started = time.perf_counter()
     connection = connect()
-    for name in ["lines", "products", "households"]:
+    for name in TABLES:
         path = bench.input / f"{name}.{extension}"
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM '{path}'")
     for view in VIEWS:
@@ -101,38 +100,48 @@ def main() -> None:
                 files[extension].append(from_files(bench, extension))
         bench.answer()
         duck.check(bench)
-        arriving = ["--seconds", options.seconds, "--rate", options.rate]
-        latency = bench.measure("latency", *arriving)
+        loop = ["latency", "--transaction", "1000"]
+        opened = bench.measure(*loop, "--seconds", options.seconds, "--rate", options.rate)
+        closed = bench.measure(*loop, "--seconds", "1", "--rate", "max")
         updates = [duck.update() * 1e3 for _ in range(20)]
+        rows = bench.rows()
 
-    middle = lambda reports, group, name: statistics.median(
-        figure(report, group, name) for report in reports
-    )
-    name = f"DuckDB {duckdb.__version__}"
-    rates = lambda reports, group, what: [
-        (f"Mainstem: log on, {size:,} a transaction", middle(reports[size], group, what))
+    name = f"DuckDB {duckdb.__version__}: from scratch"
+    of_sizes = lambda reports, group, what: [
+        (f"Mainstem: log on, {size:,} a transaction", figures(reports[size], group, what))
         for size in sizes
     ]
-    peer = (f"{name}: from scratch", options.lines / statistics.median(batch))
     table(
-        f"rows in memory to complete views, {options.lines} lines",
+        f"rows in memory to complete views, {options.lines:,} lines",
         "lines/s",
-        [*rates(ours, "rows in memory to complete views", "median"), peer],
+        [
+            *of_sizes(ours, "rows in memory to complete views", "median"),
+            (name, rates(options.lines, batch)),
+        ],
     )
     for extension in formats:
-        peer = (f"{name}: from scratch", options.lines / statistics.median(files[extension]))
         table(
-            f"{extension} to complete views",
+            f"{extension} to complete views, {rows:,} rows of all tables",
             "rows/s",
-            [*rates(read, "files to complete views", extension), peer],
+            [
+                *of_sizes(read, "files to complete views", extension),
+                (name, rates(rows, files[extension])),
+            ],
         )
-    states = [entry["group"] for entry in latency["figures"] if entry["name"] == "p50"]
+    more(opened, closed, options.rate, updates)
+
+
+def more(opened: dict, closed: dict, rate: str, updates: list) -> None:
+    """Prints how long 1,000 lines more take: Mainstem's median in one run of each loop, DuckDB's
+    updates one by one."""
+    groups = [entry["group"] for entry in closed["figures"] if entry["name"] == "p50"]
     table(
         "1,000 lines more until all views have them, p50",
         "ms",
         [
-            (f"Mainstem: open loop, {options.rate} lines a second", figure(latency, states[0], "p50")),
-            (f"{name}: insert and compute anew", statistics.median(updates)),
+            ("Mainstem: closed loop, log and tables on", figures([closed], groups[0], "p50")),
+            (f"DuckDB {duckdb.__version__}: closed loop, insert and compute anew", updates),
+            (f"Mainstem: open loop, {rate} lines a second", figures([opened], groups[0], "p50")),
         ],
         higher_is_better=False,
     )

@@ -6,9 +6,10 @@
 Flink runs in one process (a mini cluster), with what makes it fast here: mini-batches of a second
 or 50,000 rows, state on the heap, objects reused, no checkpoints, results thrown away. Mainstem
 has its log on. Flink's time is that of the job, with the planning of its queries and the start of the
-mini cluster, without the start of Python and of the JVM, as Mainstem's begins with an open engine; its
-CSV files have no header and times as it reads them. A second job counts the rows of Flink's views and
-adds up their numbers, which must come to those of Mainstem.
+mini cluster, without the start of Python and of the JVM; Mainstem's begins with an open engine whose
+views are planned. So each turn has a job over one row of each table, too, and a second row of the
+table is without that job's time. Flink's CSV files have no header and times as it reads them. A last
+job counts the rows of Flink's views and adds up their numbers, which must come to those of Mainstem.
 """
 
 import json
@@ -16,7 +17,8 @@ import os
 import sys
 import time
 
-from retail import VIEWS, Bench, check, child, parser, tables_from_csv
+from processes import child
+from retail import VIEWS, Bench, FromFiles, check, parser
 
 SETTINGS = {
     "parallelism.default": str(os.cpu_count()),
@@ -38,11 +40,12 @@ TABLES = {
 
 
 def prepare(bench: Bench) -> str:
-    """Writes the rows as Flink reads them."""
+    """Writes the rows as Flink reads them, and into `start` one of each table."""
     import duckdb
 
     directory = bench.directory / "flink"
-    directory.mkdir()
+    start = directory / "start"
+    start.mkdir(parents=True)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     for name in TABLES:
@@ -50,8 +53,11 @@ def prepare(bench: Bench) -> str:
         if name == "lines":
             rows = f"SELECT * REPLACE (sold_at::TIMESTAMP AS sold_at) FROM ({rows})"
         connection.execute(f"COPY ({rows}) TO '{directory}/{name}.csv' (HEADER false)")
+        connection.execute(f"COPY ({rows} LIMIT 1) TO '{start}/{name}.csv' (HEADER false)")
     for view in VIEWS:
-        (directory / f"{view}.sql").write_text(bench.query(view).replace("AS day", "AS `day`"))
+        query = bench.query(view).replace("AS day", "AS `day`")
+        for place in [directory, start]:
+            (place / f"{view}.sql").write_text(query)
     return str(directory)
 
 
@@ -87,7 +93,8 @@ def run(directory: str, wanted: str) -> dict:
 def added(environment, query: str, names: list) -> dict:
     """The number of a query's rows and the sums of its columns: what a stream of changes ends with."""
     columns = ["count(*)" if name == "rows" else f"sum(`{name}`)" for name in names]
-    last = ()
+    # Of a query without rows there are no changes.
+    last = [0] * len(names)
     for last in environment.execute_sql(f"SELECT {', '.join(columns)} FROM ({query})").collect():
         pass
     return dict(zip(names, last))
@@ -98,22 +105,22 @@ def main() -> None:
 
     with Bench(options) as bench:
         directory = prepare(bench)
-        ours, seconds, memory = [], [], []
+        runs = FromFiles(bench, "Flink SQL 2.3")
         for _ in range(options.turns):
-            ours.append(bench.ingest())
-            report, peak = child(__file__, "--job", directory, "none")
-            seconds.append(report["seconds"])
-            memory.append(peak)
+            runs.add_ours(bench.ingest())
+            whole = child(__file__, "--job", directory, "none")
+            runs.add_peer(whole, child(__file__, "--job", f"{directory}/start", "none"))
         expected = bench.answer()
         wanted = {view: list(sums) for view, sums in expected.items()}
         found, _ = child(__file__, "--job", directory, json.dumps(wanted))
         check("Flink", found, expected)
 
-    tables_from_csv("Flink SQL 2.3", options.lines, ours, seconds, memory)
+    runs.tables()
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--job"]:
-        print(json.dumps(run(*sys.argv[2:4])))
+        # Decimals go as text.
+        print(json.dumps(run(*sys.argv[2:4]), default=str))
     else:
         main()

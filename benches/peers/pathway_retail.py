@@ -4,10 +4,11 @@
     python benches/peers/pathway_retail.py --mainstem target/release/mainstem
 
 Pathway's views are written in its Python tables, its results thrown away, a thread for each core.
-Mainstem has its log on. Pathway's time is that of `pw.run`, without the start of Python and the
-definition of its tables, as Mainstem's begins with an open engine. Its CSV files have times as
-microseconds. A second run counts the rows of its views and adds up their numbers, which must come to
-those of Mainstem.
+Mainstem has its log on. Pathway's time is that of `pw.run`, which plans and starts its dataflow,
+without the start of Python and the definition of its tables; Mainstem's begins with an open engine
+whose views are planned. So each turn has a run over one row of each table, too, and a second row of
+the table is without that run's time. Pathway's CSV files have times as microseconds. A last run counts
+the rows of its views and adds up their numbers, which must come to those of Mainstem.
 """
 
 import json
@@ -15,23 +16,26 @@ import os
 import sys
 import time
 
-from retail import Bench, check, child, parser, tables_from_csv
+from processes import child
+from retail import TABLES, Bench, FromFiles, check, parser
 
 DAY_US = 86_400_000_000
 
 
 def prepare(bench: Bench) -> str:
-    """Writes the rows as Pathway reads them."""
+    """Writes the rows as Pathway reads them, and into `start` one of each table."""
     import duckdb
 
     directory = bench.directory / "pathway"
-    directory.mkdir()
+    start = directory / "start"
+    start.mkdir(parents=True)
     connection = duckdb.connect()
-    for name in ["lines", "products", "households"]:
+    for name in TABLES:
         rows = f"SELECT * FROM '{bench.input}/{name}.parquet'"
         if name == "lines":
             rows = f"SELECT * REPLACE (epoch_us(sold_at) AS sold_at) FROM ({rows})"
         connection.execute(f"COPY ({rows}) TO '{directory}/{name}.csv'")
+        connection.execute(f"COPY ({rows} LIMIT 1) TO '{start}/{name}.csv'")
     return str(directory)
 
 
@@ -119,7 +123,10 @@ def totals(pw, customer_360, product_store_day, top_departments) -> dict:
     """Filled by the run: of each view the number of rows and the sums of its numbers."""
     found = {}
 
-    def keep(view: str, totals) -> None:
+    def keep(view: str, totals, names: list) -> None:
+        # Of a view without rows nothing will be told.
+        found[view] = dict.fromkeys(names, 0)
+
         def keep_row(key, row, time, is_addition):
             if is_addition:
                 found[view] = row
@@ -128,7 +135,7 @@ def totals(pw, customer_360, product_store_day, top_departments) -> dict:
 
     def add(view: str, table, names: list) -> None:
         sums = {name: pw.reducers.sum(table[name]) for name in names}
-        keep(view, table.reduce(rows=pw.reducers.count(), **sums))
+        keep(view, table.reduce(rows=pw.reducers.count(), **sums), ["rows", *names])
 
     minor = ["quantity", "sales_minor"]
     names = ["household_id", "lines", "baskets", *minor, "discount_minor"]
@@ -145,7 +152,8 @@ def totals(pw, customer_360, product_store_day, top_departments) -> dict:
         place=number(lambda best: len(best) * (len(best) + 1) // 2, best),
     )
     names = ["rows", "household_id", "sales_minor", "place"]
-    keep("top_departments", counted.reduce(**{name: pw.reducers.sum(counted[name]) for name in names}))
+    sums = {name: pw.reducers.sum(counted[name]) for name in names}
+    keep("top_departments", counted.reduce(**sums), names)
     return found
 
 
@@ -154,22 +162,20 @@ def main() -> None:
 
     with Bench(options) as bench:
         directory = prepare(bench)
-        ours, theirs, memory = [], [], []
+        runs = FromFiles(bench, "Pathway 0.33")
         for _ in range(options.turns):
-            ours.append(bench.ingest())
-            report, peak = child(__file__, "--job", directory, "load")
-            theirs.append(report)
-            memory.append(peak)
+            runs.add_ours(bench.ingest())
+            whole = child(__file__, "--job", directory, "load")
+            runs.add_peer(whole, child(__file__, "--job", f"{directory}/start", "load"))
         expected = bench.answer()
         found, _ = child(__file__, "--job", directory, "check")
         check("Pathway", found, expected)
 
-    seconds = [report["seconds"] for report in theirs]
-    tables_from_csv("Pathway 0.33", options.lines, ours, seconds, memory)
+    runs.tables()
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--job"]:
-        print(json.dumps(run(*sys.argv[2:4])))
+        print(json.dumps(run(*sys.argv[2:4]), default=str))
     else:
         main()

@@ -78,6 +78,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "lines_per_second": loaded as f64 / seconds,
         "update_p50_ms": updates[updates.len() / 2],
         "update_p99_ms": updates[updates.len() * 99 / 100],
+        "update_max_ms": updates[updates.len() - 1],
         "rows": { "customer_360": views[0], "product_store_day": views[1], "top_departments": views[2] },
         "bytes_per_line": (status("VmRSS:").saturating_sub(before)) as f64 / lines as f64,
     });
