@@ -162,7 +162,7 @@ def main() -> None:
 
     with Bench(options) as bench:
         directory = prepare(bench)
-        runs = FromFiles(bench, "Pathway 0.33")
+        runs = FromFiles(bench, "Pathway 0.33", "no limit")
         for _ in range(options.turns):
             runs.add_ours(bench.ingest())
             whole = child(__file__, "--job", directory, "load")

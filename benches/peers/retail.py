@@ -180,8 +180,10 @@ def table(title: str, unit: str, rows: list, higher_is_better: bool = True) -> N
 class FromFiles:
     """Runs from CSV files to complete views, Mainstem's and a peer's by turns."""
 
-    def __init__(self, bench: Bench, peer: str):
+    def __init__(self, bench: Bench, peer: str, limit: str):
+        """`limit` says how much memory the peer may take."""
         self.peer = peer
+        self.limit = limit
         self.rows = bench.rows()
         self.ours, self.memory = [], []
         self.seconds, self.starts, self.other_memory = [], [], []
@@ -219,7 +221,7 @@ class FromFiles:
             "MB",
             [
                 ("Mainstem: tables and views; while it loads", megabytes(self.memory)),
-                (f"{self.peer}: from start to end", megabytes(self.other_memory)),
+                (f"{self.peer}: {self.limit}; from start to end", megabytes(self.other_memory)),
             ],
             higher_is_better=False,
         )
