@@ -91,7 +91,7 @@ class Bench:
         import duckdb
 
         files = [str(self.input / f"{name}.parquet") for name in TABLES]
-        counted = [duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchone()[0] for file in files]
+        counted = [duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall()[0][0] for file in files]
         return sum(counted)
 
     def query(self, view: str) -> str:
