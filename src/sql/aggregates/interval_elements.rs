@@ -3,7 +3,7 @@
 //! DataFusion plans these as functions of lists, and as comparisons with what is the least or the
 //! greatest of one, which know `1 day` and `24 hours` for two.
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::{Expr, ExprSchemable};
@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use crate::sql::operators::comparison::is_planned_comparison;
 use crate::sql::operators::interval_length::{has_length, length_of};
 use crate::sql::operators::parameters::in_type;
+use crate::sql::types::INTERVAL;
 
 /// Whether it may be such a question.
 pub fn concerns(part: &Expr) -> bool {
@@ -73,8 +74,7 @@ fn in_lengths(list: &mut Expr, value: &mut Expr, schema: &DFSchema) -> bool {
     };
     if matches!(of_value, DataType::Interval(_)) {
         // A parameter beside an interval is a list of some.
-        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
-        *list = in_type(std::mem::take(list), &DataType::new_list(interval, true));
+        *list = in_type(std::mem::take(list), &DataType::new_list(INTERVAL, true));
     }
     let are_intervals = match list.get_type(schema) {
         Ok(DataType::List(item)) => has_length(item.data_type()),

@@ -1,4 +1,4 @@
-//! Functions that are computed otherwise than those in whose place they stand.
+//! Functions that are computed otherwise than those in whose place they stand, or take other types.
 //!
 //! All that a plan knows of such a function is what it knew of the other: its names, what it takes,
 //! and the types of what it gives. What a plan is told beyond that, [`Computation`] says.
@@ -7,11 +7,12 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature,
@@ -20,8 +21,16 @@ use datafusion::logical_expr::{
 /// How a function is computed; `function` is the one in whose place it stands. Two that are not equal
 /// make functions that are not.
 pub trait Computation: Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    /// Whether [`coerce_types`](Self::coerce_types) says what a call takes, not the other's signature.
+    const HAS_OWN_TYPES: bool = false;
+
     /// What a call gives.
     fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue>;
+
+    /// The types that a call takes in the place of those that are given.
+    fn coerce_types(&self, function: &ScalarUDF, given: &[DataType]) -> Result<Vec<DataType>> {
+        function.coerce_types(given)
+    }
 
     /// Whether a call is NULL where an argument is.
     fn is_strict(&self, function: &ScalarUDF) -> bool {
@@ -51,10 +60,24 @@ pub trait Computation: Clone + Debug + Eq + Hash + Send + Sync + 'static {
 
 /// A function that is computed so.
 pub fn otherwise(function: Arc<ScalarUDF>, computation: impl Computation) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(Otherwise {
+    Arc::new(ScalarUDF::new_from_impl(Otherwise::new(
         function,
         computation,
-    }))
+    )))
+}
+
+/// The types that a function takes in the place of those that are given, whatever its signature is.
+pub fn taken_types(
+    function: &ScalarUDF,
+    given: impl IntoIterator<Item = DataType>,
+) -> Result<Vec<DataType>> {
+    let given = given.into_iter();
+    let fields = given.map(|found| -> FieldRef { Arc::new(Field::new("value", found, true)) });
+    let taken = fields_with_udf(&fields.collect::<Vec<FieldRef>>(), function)?;
+    Ok(taken
+        .iter()
+        .map(|field| field.data_type().clone())
+        .collect())
 }
 
 /// Whether a function is computed so. One that stands in its place once more is another.
@@ -66,7 +89,23 @@ pub fn is_computed_by<C: Computation>(function: &ScalarUDF) -> bool {
 struct Otherwise<C> {
     /// The one in whose place it stands.
     function: Arc<ScalarUDF>,
+    signature: Signature,
     computation: C,
+}
+
+impl<C: Computation> Otherwise<C> {
+    fn new(function: Arc<ScalarUDF>, computation: C) -> Otherwise<C> {
+        let others = function.signature();
+        let signature = match C::HAS_OWN_TYPES {
+            true => Signature::user_defined(others.volatility),
+            false => others.clone(),
+        };
+        Otherwise {
+            function,
+            signature,
+            computation,
+        }
+    }
 }
 
 impl<C: Computation> ScalarUDFImpl for Otherwise<C> {
@@ -83,19 +122,17 @@ impl<C: Computation> ScalarUDFImpl for Otherwise<C> {
     }
 
     fn signature(&self) -> &Signature {
-        self.function.signature()
+        &self.signature
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(given)
+        self.computation.coerce_types(&self.function, given)
     }
 
     fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
         let function = self.function.inner().with_updated_config(config)?;
-        Some(ScalarUDF::new_from_impl(Otherwise {
-            function: Arc::new(function),
-            computation: self.computation.clone(),
-        }))
+        let otherwise = Otherwise::new(Arc::new(function), self.computation.clone());
+        Some(ScalarUDF::new_from_impl(otherwise))
     }
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {

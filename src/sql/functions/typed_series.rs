@@ -4,27 +4,21 @@
 //! DataFusion finds no function for a time and a text. While it plans it asks functions for the types
 //! that they take, so texts get theirs here; they are read as in all casts.
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
+use arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+
+use super::otherwise::{Computation, otherwise, taken_types};
+use crate::sql::types::INTERVAL;
 
 /// Beginning and end; what comes behind them is the step.
 const BOUNDS: usize = 2;
 
 /// Puts it in the place of DataFusion's.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    let series = TypedSeries {
-        function: registry.udf("generate_series")?,
-        signature: Signature::user_defined(Volatility::Immutable),
-    };
-    registry.register_udf(Arc::new(ScalarUDF::new_from_impl(series)))?;
+    let series = otherwise(registry.udf("generate_series")?, TypedSeries);
+    registry.register_udf(series)?;
     Ok(())
 }
 
@@ -38,7 +32,7 @@ fn typed(given: &[DataType]) -> Vec<DataType> {
     let time = moment.or_else(|| of_bounds(|found| *found == DataType::Date32));
     let is_of_times = time.is_some();
     let (bound, step) = match time {
-        Some(time) => (time, DataType::Interval(IntervalUnit::MonthDayNano)),
+        Some(time) => (time, INTERVAL),
         None if given.iter().any(DataType::is_integer) => (DataType::Int64, DataType::Int64),
         None => return given.to_vec(),
     };
@@ -57,50 +51,18 @@ fn typed(given: &[DataType]) -> Vec<DataType> {
     taken.collect()
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct TypedSeries {
-    function: Arc<ScalarUDF>,
-    signature: Signature,
-}
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TypedSeries;
 
-impl ScalarUDFImpl for TypedSeries {
-    fn name(&self) -> &str {
-        self.function.name()
+impl Computation for TypedSeries {
+    const HAS_OWN_TYPES: bool = true;
+
+    fn coerce_types(&self, function: &ScalarUDF, given: &[DataType]) -> Result<Vec<DataType>> {
+        taken_types(function, typed(given))
     }
 
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        let fields = typed(given).into_iter();
-        let fields = fields.map(|found| Arc::new(Field::new("value", found, true)));
-        let fields: Vec<FieldRef> = fields.collect();
-        let taken = fields_with_udf(&fields, self.function.as_ref())?;
-        Ok(taken
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect())
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.function.invoke_with_args(given)
+    fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        function.invoke_with_args(given)
     }
 }
 
@@ -113,24 +75,23 @@ mod tests {
     #[test]
     fn texts_take_the_types_of_times_and_numbers() {
         let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
-        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
         let (text, day) = (DataType::Utf8, DataType::Date32);
         for (given, expected) in [
             (
                 [moment.clone(), text.clone(), text.clone()],
-                [moment.clone(), moment.clone(), interval.clone()],
+                [moment.clone(), moment.clone(), INTERVAL],
             ),
             (
                 [text.clone(), day.clone(), text.clone()],
-                [day.clone(), day.clone(), interval.clone()],
+                [day.clone(), day.clone(), INTERVAL],
             ),
             (
-                [day.clone(), moment.clone(), interval.clone()],
-                [moment.clone(), moment.clone(), interval.clone()],
+                [day.clone(), moment.clone(), INTERVAL],
+                [moment.clone(), moment.clone(), INTERVAL],
             ),
             (
                 [moment.clone(), DataType::Null, DataType::Null],
-                [moment.clone(), moment.clone(), interval.clone()],
+                [moment.clone(), moment.clone(), INTERVAL],
             ),
             (
                 [DataType::Int32, text.clone(), text.clone()],

@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
@@ -17,6 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use crate::sql::error::SqlError;
+use crate::sql::functions::otherwise::taken_types;
 use crate::sql::planner::external;
 use crate::sql::types::sql_name;
 
@@ -70,13 +70,7 @@ impl Alternatives {
         if self.function.signature().type_signature == TypeSignature::UserDefined {
             return self.function.coerce_types(given);
         }
-        let fields = given.iter().map(|found| field(found.clone()));
-        let fields: Vec<FieldRef> = fields.collect();
-        let taken = fields_with_udf(&fields, self.function.as_ref())?;
-        Ok(taken
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect())
+        taken_types(&self.function, given.iter().cloned())
     }
 
     fn without_common(&self, types: &[DataType]) -> DataFusionError {
@@ -86,10 +80,6 @@ impl Alternatives {
         let refusal = SqlError::new("42804", message).about(name);
         external(refusal.with_hint("cast one of them: CAST(… AS type)"))
     }
-}
-
-fn field(data_type: DataType) -> FieldRef {
-    Arc::new(Field::new("value", data_type, true))
 }
 
 impl ScalarUDFImpl for Alternatives {
@@ -178,9 +168,14 @@ impl ScalarUDFImpl for Alternatives {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Field;
     use datafusion::functions::core::coalesce;
 
     use super::*;
+
+    fn field(data_type: DataType) -> FieldRef {
+        Arc::new(Field::new("value", data_type, true))
+    }
 
     #[test]
     fn texts_take_the_type_of_the_others() {

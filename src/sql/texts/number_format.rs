@@ -6,24 +6,19 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
 use crate::sql::error::SqlError;
 use crate::sql::functions::call_rows::CallRows;
+use crate::sql::functions::otherwise::{Computation, otherwise, taken_types};
 use crate::sql::planner::external;
 
 /// The function for times, which takes numbers, too.
 pub fn with_numbers(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(ToChar {
-        function,
-        signature: Signature::user_defined(Volatility::Immutable),
-    }))
+    otherwise(function, ToChar)
 }
 
 /// Whether it is a pattern for numbers.
@@ -31,56 +26,27 @@ pub fn is_known(pattern: &str) -> bool {
     Format::of(pattern).is_some()
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ToChar {
-    /// The one for times.
-    function: Arc<ScalarUDF>,
-    signature: Signature,
-}
+/// The one in whose place it stands is for times.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ToChar;
 
-impl ScalarUDFImpl for ToChar {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
+impl Computation for ToChar {
+    const HAS_OWN_TYPES: bool = true;
 
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+    fn coerce_types(&self, function: &ScalarUDF, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
             [number, _] if number.is_floating() => Ok(vec![DataType::Float64, DataType::Utf8]),
             [number, _] if number.is_numeric() => Ok(vec![number.clone(), DataType::Utf8]),
-            _ => {
-                let fields = given.iter().map(|found| -> FieldRef {
-                    Arc::new(Field::new("value", found.clone(), true))
-                });
-                let fields: Vec<FieldRef> = fields.collect();
-                let taken = fields_with_udf(&fields, self.function.as_ref())?;
-                let types = taken.iter().map(|field| field.data_type().clone());
-                Ok(types.collect())
-            }
+            _ => taken_types(function, given.iter().cloned()),
         }
     }
 
-    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [numbers, patterns] = &given.args[..] else {
             return plan_err!("to_char() takes a value and a pattern");
         };
         if !numbers.data_type().is_numeric() {
-            return self.function.invoke_with_args(given);
+            return function.invoke_with_args(given);
         }
         let rows = CallRows::of(&given);
         let numbers = digits_of(&numbers.to_array(rows.count)?)?;

@@ -5,54 +5,36 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 
 use super::super::call_rows::CallRows;
+use super::super::otherwise::{Computation, otherwise};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
 /// Puts it in the place of DataFusion's.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    let truncate = DateTrunc {
-        function: registry.udf("date_trunc")?,
-        signature: Signature::user_defined(Volatility::Immutable),
-    };
-    registry.register_udf(Arc::new(ScalarUDF::new_from_impl(truncate)))?;
+    let truncate = otherwise(registry.udf("date_trunc")?, DateTrunc);
+    registry.register_udf(truncate)?;
     Ok(())
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct DateTrunc {
-    /// DataFusion's, for times of a day and those of other zones than UTC.
-    function: Arc<ScalarUDF>,
-    signature: Signature,
-}
+/// DataFusion's is left for times of a day and those of other zones than UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct DateTrunc;
 
-impl ScalarUDFImpl for DateTrunc {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
+impl Computation for DateTrunc {
+    const HAS_OWN_TYPES: bool = true;
 
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+    fn coerce_types(&self, _function: &ScalarUDF, given: &[DataType]) -> Result<Vec<DataType>> {
         let [unit, moment] = given else {
             return plan_err!("date_trunc() takes a unit and a time");
         };
@@ -71,17 +53,9 @@ impl ScalarUDFImpl for DateTrunc {
         Ok(vec![unit.clone(), moment])
     }
 
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.function.return_type(given)
-    }
-
-    fn return_field_from_args(&self, given: ReturnFieldArgs) -> Result<FieldRef> {
-        self.function.return_field_from_args(given)
-    }
-
-    fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke(&self, function: &ScalarUDF, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some((unit, zone)) = unit_in_utc(&given.args) else {
-            return self.as_column(given);
+            return as_column(function, given);
         };
         let [_, moments] = &given.args[..] else {
             return exec_err!("date_trunc() takes a unit and a time");
@@ -102,26 +76,23 @@ impl ScalarUDFImpl for DateTrunc {
     }
 }
 
-impl DateTrunc {
-    /// What DataFusion gives for a column: constants before 1970 it cuts upwards.
-    fn as_column(&self, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let moment = match given.args.get(1) {
-            Some(ColumnarValue::Scalar(moment))
-                if matches!(moment.data_type(), DataType::Timestamp(..)) =>
-            {
-                moment.to_array()?
-            }
-            _ => return self.function.invoke_with_args(given),
-        };
-        given.args[1] = ColumnarValue::Array(moment);
-        given.number_rows = 1;
-        let truncated = self.function.invoke_with_args(given)?.into_array(1)?;
-        Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-            &truncated, 0,
-        )?))
-    }
+/// What DataFusion gives for a column: constants before 1970 it cuts upwards.
+fn as_column(function: &ScalarUDF, mut given: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let moment = match given.args.get(1) {
+        Some(ColumnarValue::Scalar(moment))
+            if matches!(moment.data_type(), DataType::Timestamp(..)) =>
+        {
+            moment.to_array()?
+        }
+        _ => return function.invoke_with_args(given),
+    };
+    given.args[1] = ColumnarValue::Array(moment);
+    given.number_rows = 1;
+    let truncated = function.invoke_with_args(given)?.into_array(1)?;
+    Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+        &truncated, 0,
+    )?))
 }
-
 /// The unit of a call on timestamps in UTC, and their zone as they have it.
 fn unit_in_utc(arguments: &[ColumnarValue]) -> Option<(Unit, Option<Arc<str>>)> {
     let [ColumnarValue::Scalar(unit), moments] = arguments else {
